@@ -1,0 +1,81 @@
+# Two commands do everything on a machine with Python 3.11+, pip and make:   make book   make test
+# Paths are relative and quoted: the project works in a folder whose name has spaces.
+
+SHELL   := /bin/bash
+.DEFAULT_GOAL := help
+PROFILE ?= embedded
+JOBS    ?= 2
+PY      := .venv/bin/python
+STAMP   := .venv/.installed
+
+# One thread per process (JOBS processes run at once), nothing sent home, and no stray packages from outside .venv.
+export OMP_NUM_THREADS ?= 1
+export MKL_NUM_THREADS ?= $(OMP_NUM_THREADS)
+export OPENBLAS_NUM_THREADS ?= $(OMP_NUM_THREADS)
+export TOKENIZERS_PARALLELISM := false
+export HF_HUB_DISABLE_TELEMETRY := 1
+export DO_NOT_TRACK := 1
+export PYTHONUTF8 := 1
+export PYTHONNOUSERSITE := 1
+unexport PYTHONPATH
+ifeq "$(PROFILE)" "embedded"
+export HF_HUB_OFFLINE := 1
+export HF_DATASETS_OFFLINE := 1
+endif
+
+# The environment is installed again when its pins change, or when the folder was moved or copied with its .venv.
+ifneq "$(shell cat $(STAMP) 2>/dev/null)" "$(CURDIR)"
+.PHONY: $(STAMP)
+endif
+
+.PHONY: help environment book test unit notebooks lint clean distclean
+
+help:            ## what can be made
+	@grep -E '^[a-z]+: .*##' Makefile | sed -E 's/^([a-z]+):[^#]*## */make \1\t/' | expand -t 20
+	@echo "options: PROFILE=$(PROFILE) (embedded, mini, paper)  JOBS=$(JOBS)  PYTHON=<interpreter for .venv>"
+
+environment: $(STAMP)   ## create .venv with the pinned packages (done by the others when needed)
+
+$(STAMP): pyproject.toml requirements.txt
+	@find_python() { \
+	  for python in $${PYTHON:-python3 python3.13 python3.12 python3.11 python}; do \
+	    if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo "$$python"; return; fi; \
+	  done; \
+	  echo "make: no Python 3.11 or newer among: $${PYTHON:-python3 python3.13 python3.12 python3.11 python}. Name one: make book PYTHON=/path/to/python3" >&2; \
+	  return 1; }; \
+	set -e; python=$$(find_python); \
+	echo "Installing the environment into .venv with $$("$$python" --version) (once; a few minutes) ..."; \
+	if [ "$$(cat $(STAMP) 2>/dev/null)" != "$$PWD" ]; then rm -rf .venv; fi; \
+	if "$$python" -c 'import ensurepip' >/dev/null 2>&1; then \
+	  "$$python" -m venv .venv; pip=($(PY) -m pip); \
+	else \
+	  "$$python" -m venv --without-pip .venv; pip=("$$python" -m pip --python $(PY)); \
+	fi; \
+	"$${pip[@]}" install -qq --disable-pip-version-check -c requirements.txt -e '.[book,test]'; \
+	printf '%s' "$$PWD" > $(STAMP); \
+	echo "Environment ready."
+
+book: $(STAMP)   ## run every notebook and render the book to _build/html/index.html
+	@PATH="$$PWD/.venv/bin:$$PATH" $(PY) -m snakemake --cores $(JOBS) --config profile=$(PROFILE) --quiet all \
+	  --rerun-incomplete --nolock --show-failed-logs
+	@echo "The book: _build/html/index.html"
+
+test: $(STAMP)   ## unit tests, then the book, then the committed notebooks' outputs and the rendered pages
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory book
+	@$(MAKE) --no-print-directory notebooks
+
+unit: $(STAMP)   ## unit tests only (seconds to a few minutes)
+	$(PY) -m pytest --ignore tests/test_book.py
+
+notebooks: $(STAMP)   ## re-run the committed notebooks and compare their outputs; open the rendered pages
+	UNIDELTA_BOOK=required $(PY) -m pytest tests/test_book.py --nbval notebooks --nbval-sanitize-with tests/nbval.cfg
+
+lint: $(STAMP)   ## ruff over the library and the tests
+	$(PY) -m ruff check lib tests
+
+clean:           ## remove what was built (keeps runs/ and .venv)
+	rm -rf _build .snakemake .pytest_cache .ruff_cache
+
+distclean: clean ## also remove the computed results and the environment
+	rm -rf runs .venv lib/*.egg-info

@@ -1,0 +1,90 @@
+# The book as a graph of files: runs -> executed notebooks -> staged source -> HTML.  `make book` calls this.
+#
+#   runs/<profile>/...                    results of the stages, written by unidelta.store, never removed by Snakemake
+#   _build/runs/<profile>/<run>.done      stamps: the named run is in the store
+#   _build/executed/<profile>/<name>.ipynb  a notebook with the outputs of this build
+#   _build/source/                        what jupyter-book reads: pages, figures, configuration, executed notebooks
+#   _build/html/                          the book
+#
+# The store decides what is computed (its keys hash everything that determines a result); Snakemake only decides
+# what is looked at again, so a touched file costs seconds, not training time.
+from pathlib import Path
+
+PROFILE = config.get("profile", "embedded")
+NOTEBOOKS = sorted(path.stem for path in Path("notebooks").glob("*.ipynb"))
+LIBRARY = sorted(map(str, Path("lib/unidelta").glob("*.py")))
+DATA = sorted(str(path) for path in Path("data").rglob("*") if path.is_file())
+PAGES = ["index.md", "_config.yml", "_toc.yml", *sorted(str(path) for path in Path("book").rglob("*") if path.is_file())]
+
+# One job per run that several notebooks read, so that they fill both cores before the notebooks start.
+RUNS = []
+
+# A job says when it starts and how long it took; its own output goes to its log, the end of which is shown if it fails.
+JOB = """start=$SECONDS; echo "{what} ..." >&2
+if {do}; then echo "{what} done in $((SECONDS - start)) s"
+else echo "{what} FAILED, see {{log}}, which ends:"; tail -n 30 {{log}}; exit 1; fi >&2"""
+
+
+def profile_of(wildcards):
+    """`-p profile ...` where it differs from the notebooks' own default and the notebook has that parameter."""
+    takes_it = '"profile = ' in Path(f"notebooks/{wildcards.name}.ipynb").read_text(encoding="utf-8")
+    return f"-p profile {PROFILE}" if takes_it and PROFILE != "embedded" else ""
+
+
+wildcard_constraints:
+    name="[^/]+",
+    run="[^/]+",
+
+
+rule book:
+    input:
+        "_build/html/index.html",
+
+
+rule runs:
+    input:
+        LIBRARY,
+        DATA,
+    output:
+        touch(f"_build/runs/{PROFILE}/{{run}}.done"),
+    log:
+        f"_build/logs/{PROFILE}/{{run}}.log",
+    shell:
+        JOB.format(what="run {wildcards.run}", do="python -m unidelta.run --profile {PROFILE} {wildcards.run} > {log} 2>&1")
+
+
+rule execute:
+    input:
+        "notebooks/{name}.ipynb",
+        LIBRARY,
+        DATA,
+        [f"_build/runs/{PROFILE}/{run}.done" for run in RUNS],
+    output:
+        f"_build/executed/{PROFILE}/{{name}}.ipynb",
+    params:
+        profile=profile_of,
+    log:
+        f"_build/logs/{PROFILE}/{{name}}.log",
+    shell:
+        JOB.format(
+            what="notebook {wildcards.name}",
+            do="python -m papermill --kernel python3 --no-progress-bar {params.profile} {input[0]} {output}.part.ipynb "
+            "> {log} 2>&1 && mv {output}.part.ipynb {output}",
+        )
+
+
+rule html:
+    input:
+        PAGES,
+        notebooks=[f"_build/executed/{PROFILE}/{name}.ipynb" for name in NOTEBOOKS],
+    output:
+        "_build/html/index.html",
+    log:
+        "_build/logs/html.log",
+    shell:
+        JOB.format(
+            what="pages",
+            do="rm -rf _build/source _build/html _build/.doctrees && mkdir -p _build/source/notebooks "
+            "&& cp -R index.md _config.yml _toc.yml book _build/source && cp {input.notebooks} _build/source/notebooks "
+            "&& jupyter-book build _build/source --path-output . -W -n --keep-going --quiet > {log} 2>&1",
+        )

@@ -1,0 +1,77 @@
+"""The frozen pre-trained T5, theta_0: the embedded default, a hub id, or a local folder; one loading path for all three."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, T5ForConditionalGeneration
+from transformers.utils import logging
+
+EMBEDDED = Path(__file__).resolve().parents[2] / "data" / "backbone"
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """`model` (transformers T5, frozen, in eval mode), its `tokenizer`, and `fingerprint`, a hash of weights and tokenizer."""
+
+    name: str
+    model: T5ForConditionalGeneration
+    tokenizer: PreTrainedTokenizerBase
+    fingerprint: str
+
+    @property
+    def config(self):
+        return self.model.config
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+
+def device_of(name: str = "auto") -> torch.device:
+    """`auto` takes a GPU where there is one; otherwise a torch device name."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.split(":")[0] not in ("cpu", "cuda"):
+        raise ValueError(f"unknown device {name!r}; allowed: auto, cpu, cuda, cuda:N")
+    return torch.device(name)
+
+
+@lru_cache(maxsize=2)
+def load(name: str = "embedded", dtype: str = "float32", device: str = "auto") -> Backbone:
+    """Load `embedded` (the default in data/backbone), a local folder, or a hub id such as google/t5-base-lm-adapt.
+
+    Every parameter is frozen (section 4: only theta, the projections or I are ever trained). Raises ValueError with one line
+    for an unknown dtype, for a folder that is not a T5, and for a hub id that cannot be had.
+    """
+    if dtype not in DTYPES:
+        raise ValueError(f"unknown dtype {dtype!r}; allowed: {', '.join(DTYPES)}")
+    place = EMBEDDED if name == "embedded" else Path(name).expanduser()
+    source = str(place) if place.is_dir() else name
+    quiet, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()  # T5 v1.1's head is untied, as it should be; the library warns of that at every load
+    logging.disable_progress_bar()
+    try:
+        model = T5ForConditionalGeneration.from_pretrained(source, dtype=DTYPES[dtype])
+        tokenizer = AutoTokenizer.from_pretrained(source)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f"no T5 backbone {name!r}; allowed: embedded, a local folder, a reachable hub id ({reason})") from None
+    finally:
+        logging.set_verbosity(quiet)
+        if bars:
+            logging.enable_progress_bar()
+    model.requires_grad_(False).eval().to(device_of(device))
+    return Backbone(name, model, tokenizer, _fingerprint(model, tokenizer))
+
+
+def _fingerprint(model, tokenizer) -> str:
+    digest = hashlib.sha256()
+    for key, value in sorted(model.state_dict().items()):
+        digest.update(key.encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    digest.update(repr(sorted(tokenizer.get_vocab().items())).encode())
+    return digest.hexdigest()[:16]

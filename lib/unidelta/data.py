@@ -1,0 +1,98 @@
+"""Tokenised tasks and the order in which their rows are seen.
+
+Every row of every task is text to text: " [task] " + input, and "<extra_id_0>" + answer (the released code's format). The order of
+rows is a function of (task, seed, step) alone: it neither depends on what a solution is stacked with nor on where a run was resumed.
+"""
+
+import hashlib
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unidelta import tasks
+from unidelta.backbone import Backbone
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One split: `inputs` and `labels` are ragged int32 rows (a label row ends with </s>), `targets` the reference answers."""
+
+    inputs: list[np.ndarray]
+    labels: list[np.ndarray]
+    targets: list[list[str]]
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """A task's three splits and `fingerprint`, a hash of every formatted row in use (it names the data in each artifact)."""
+
+    task: str
+    train: Encoded
+    dev: Encoded
+    test: Encoded
+    fingerprint: str
+
+    @property
+    def longest_answer(self) -> int:
+        """Tokens of the longest training answer, its </s> included: how far evaluation needs to decode."""
+        return max(len(row) for row in self.train.labels)
+
+    def head(self, rows: int) -> "TaskData":
+        """The same task with its first `rows` test rows only."""
+        t = self.test
+        return replace(self, test=Encoded(t.inputs[:rows], t.labels[:rows], t.targets[:rows]))
+
+
+_CACHE: dict[tuple, TaskData] = {}
+
+
+def load(backbone: Backbone, task: str, source: str, mirror: str | None, seed: int, caps: dict, max_length: int) -> TaskData:
+    """Load, format and tokenise a task (inputs cut at max_length tokens; the paper's setting is 512)."""
+    key = (backbone.fingerprint, task, source, mirror, seed, tuple(caps.items()), max_length)
+    if key not in _CACHE:
+        splits = tasks.load(task, source=source, mirror=mirror, seed=seed, caps=caps)
+        digest = hashlib.sha256(repr([(s, splits[s]["input"][:], splits[s]["targets"][:]) for s in ("train", "dev", "test")]).encode())
+        parts = (_encode(backbone.tokenizer, task, splits[s], max_length) for s in ("train", "dev", "test"))
+        _CACHE[key] = TaskData(task, *parts, digest.hexdigest()[:16])
+    return _CACHE[key]
+
+
+def _encode(tokenizer, task: str, split, max_length: int) -> Encoded:
+    inputs = tokenizer([f" [{task}] {text}" for text in split["input"]], truncation=True, max_length=max_length)["input_ids"]
+    answers = [list(t) for t in split["targets"]]
+    labels = tokenizer([f"<extra_id_0>{t[0]}" for t in answers], truncation=True, max_length=max_length)["input_ids"]
+    return Encoded([np.asarray(r, np.int32) for r in inputs], [np.asarray(r, np.int32) for r in labels], answers)
+
+
+@lru_cache(maxsize=512)
+def _permutation(n: int, key: int, epoch: int) -> np.ndarray:
+    return np.random.Generator(np.random.Philox(key=[key, epoch])).permutation(n)
+
+
+def rows_of_step(n: int, task: str, seed: int, step: int, batch: int) -> list[int]:
+    """Row numbers of one step: consecutive pieces of one shuffle per epoch, wrapping around."""
+    key = zlib.crc32(f"{task}/{seed}".encode())
+    return [int(_permutation(n, key, p // n)[p % n]) for p in range(step * batch, (step + 1) * batch)]
+
+
+def pad(rows: Sequence[np.ndarray], value: int) -> Tensor:
+    """Ragged rows as one (rows, longest) int64 tensor."""
+    out = np.full((len(rows), max(len(r) for r in rows)), value, np.int64)
+    for i, row in enumerate(rows):
+        out[i, :len(row)] = row
+    return torch.from_numpy(out)
+
+
+def collate(pieces: Sequence[tuple[Encoded, Sequence[int]]], device: torch.device) -> dict[str, Tensor]:
+    """Rows of several splits as one batch, padded to its own longest row: input_ids, attention_mask, labels (-100 = padding)."""
+    ids = pad([split.inputs[r] for split, rows in pieces for r in rows], 0)
+    labels = pad([split.labels[r] for split, rows in pieces for r in rows], -100)
+    return {"input_ids": ids.to(device), "attention_mask": (ids != 0).long().to(device), "labels": labels.to(device)}

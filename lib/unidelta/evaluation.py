@@ -1,0 +1,57 @@
+"""Losses and scores of whole stacks of solutions: each row group of a batch belongs to one solution."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from unidelta import tasks
+from unidelta.backbone import Backbone
+from unidelta.data import Encoded, TaskData, pad
+from unidelta.deltas import applied
+
+ROWS_AT_ONCE = 4096  # rows decoded together; chunks keep whole solutions' rows aligned
+
+
+def losses(backbone: Backbone, batch: dict[str, Tensor], groups: int) -> Tensor:
+    """L_task of each row group: token-mean cross-entropy, (groups,). Call inside `applied`."""
+    labels = batch["labels"]
+    logits = backbone.model(**batch).logits
+    each = cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=-100, reduction="none")
+    each, counted = each.view(groups, -1), (labels != -100).view(groups, -1)
+    return each.sum(1) / counted.sum(1)
+
+
+@torch.inference_mode()
+def predict(backbone: Backbone, entries: Sequence[tuple], splits: Sequence[Encoded], longest: int) -> list[list[str]]:
+    """Greedy answers of every solution on its own split, stripped of the leading sentinel.
+
+    entries: [(delta, theta (K, N)), ...] as for `applied` (an empty list is the untuned backbone, one split); splits: one per
+    solution in the same order, all of equal length; longest: tokens to decode at most.
+    """
+    rows, groups = len(splits[0]), len(splits)
+    if any(len(s) != rows for s in splits):
+        raise ValueError("a stack is scored on splits of equal length: cap them alike")
+    # rows of similar length are decoded together; the order is that of the first split, which suits its companions well enough
+    order = sorted(range(rows), key=lambda r: len(splits[0].inputs[r]))
+    step = max(1, ROWS_AT_ONCE // groups)
+    answers: list[list[str]] = [[""] * rows for _ in splits]
+    with applied(backbone.model, entries):
+        for start in range(0, rows, step):
+            some = order[start:start + step]
+            ids = pad([split.inputs[r] for split in splits for r in some], 0).to(backbone.device)
+            out = backbone.model.generate(input_ids=ids, attention_mask=(ids != 0).long(), max_new_tokens=longest, do_sample=False, num_beams=1)
+            texts = iter(backbone.tokenizer.batch_decode(out, skip_special_tokens=True))
+            for mine in answers:
+                for r in some:
+                    mine[r] = next(texts).strip()
+    return answers
+
+
+def scores(backbone: Backbone, entries: Sequence[tuple], data: Sequence[TaskData], split: str) -> list[float]:
+    """The task's metric of every solution on `split` ("dev" or "test") of its own task, in [0, 1]."""
+    longest = max(d.longest_answer for d in data)
+    parts = [getattr(d, split) for d in data]
+    said = predict(backbone, entries, parts, longest)
+    return [tasks.score(d.task, mine, part.targets) for d, mine, part in zip(data, said, parts, strict=True)]

@@ -1,0 +1,245 @@
+"""Running a frozen T5 with stacks of solutions: row groups of one batch, each with its own theta, in one forward pass.
+
+Adapter and LoRA enter through forward hooks, the prefix through transformers' attention interface; the T5 code itself
+is neither copied nor patched. A stack's rows are viewed as (K, B*T, d), so a group's weights are used in one batched
+product and never repeated per row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad, scaled_dot_product_attention, silu
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.masking_utils import sdpa_mask
+
+PREFIX_ATTENTION = "unidelta_prefix"
+STACKS = ("encoder", "decoder")
+
+
+@contextmanager
+def applied(model: nn.Module, entries: Sequence[tuple]) -> Iterator[None]:
+    """Inside the block, `model` (a transformers T5) computes with `entries`, a list of (delta, theta).
+
+    theta is (K, N) or (N,), the parameters themselves (initialisation included). With G solutions over all entries a
+    batch has G * B rows: the first B rows use the first solution of the first entry, and so on in the order given.
+    Calls and `generate` both work, gradients reach theta, and after the block the model is as it was, also after an
+    exception. Blocks may be nested (both act on the same rows), except two that both hold a prefix.
+
+    Raises ValueError for a theta of the wrong shape, a delta made for another T5, a batch whose rows G does not divide,
+    and nested prefixes.
+    """
+    injection = _Injection(model, entries)
+    with ExitStack() as undo:
+        injection.install(undo)
+        yield
+
+
+@dataclass
+class _Entry:
+    """Neighbouring solutions of one delta: `count` of them, in one or more (K, N) tensors."""
+
+    delta: object
+    thetas: list[Tensor]
+    count: int
+    weights: dict[str, Tensor] = field(default_factory=dict)
+    keys_values: dict[str, Tensor] = field(default_factory=dict)
+
+
+class _Injection:
+    def __init__(self, model: nn.Module, entries: Sequence[tuple]):
+        self.model, self.entries, self.past = model, [], 0
+        self.stamp, self.masks = None, {}
+        for delta, theta in entries:
+            theta = theta[None] if theta.ndim == 1 else theta
+            if theta.ndim != 2 or theta.shape[1] != delta.numel or not len(theta):
+                n, got = delta.numel, tuple(theta.shape)
+                raise ValueError(f"{delta.kind} takes theta of shape (K, {n}) or ({n},), got {got}")
+            if delta.geometry != (own := type(delta.geometry).of(model.config)):
+                raise ValueError(f"this {delta.kind} was made for {delta.geometry}, but the model has {own}")
+            if self.entries and self.entries[-1].delta == delta:
+                self.entries[-1].thetas.append(theta)
+                self.entries[-1].count += len(theta)
+            else:
+                self.entries.append(_Entry(delta, [theta], len(theta)))
+        self.groups = sum(entry.count for entry in self.entries)
+        self.kinds = {entry.delta.kind for entry in self.entries}
+        # Attention is called once per run: one entry with a prefix, or neighbouring entries without one.
+        self.runs: list[tuple[int, _Entry | None]] = []
+        for entry in self.entries:
+            if entry.delta.kind == "prefix":
+                self.runs.append((entry.count, entry))
+            elif self.runs and self.runs[-1][1] is None:
+                self.runs[-1] = (self.runs[-1][0] + entry.count, None)
+            else:
+                self.runs.append((entry.count, None))
+
+    def install(self, undo: ExitStack) -> None:
+        """Put every hook in place; `undo` takes them out again in the reverse order."""
+        if not self.entries:
+            return
+        for stack in STACKS:
+            before = partial(self._before, stack)
+            undo.callback(getattr(self.model, stack).register_forward_pre_hook(before, with_kwargs=True).remove)
+        for name, module in _sublayers(self.model):
+            if "adapter" in self.kinds:
+                undo.callback(module.register_forward_hook(self._adapter_hook(name)).remove)
+            if "lora" in self.kinds and not name.endswith("ff"):
+                for matrix in "qv":
+                    hook = self._lora_hook(f"{name}.{matrix}")
+                    undo.callback(getattr(module, matrix).register_forward_hook(hook).remove)
+            if "prefix" in self.kinds and not name.endswith("ff"):
+                if module in _PREFIXED:
+                    raise ValueError("blocks with a prefix cannot be nested: list all solutions in one block")
+                stack, layer, sublayer = name.split(".")
+                _PREFIXED[module] = (self, stack, int(layer) if sublayer == "self" else None)
+                undo.callback(_PREFIXED.pop, module)
+        for module in (self.model.encoder, self.model.decoder) if "prefix" in self.kinds else ():
+            undo.callback(module.set_attn_implementation, module.config._attn_implementation)
+            module.set_attn_implementation(PREFIX_ATTENTION)
+
+    def _before(self, stack: str, module: nn.Module, args: tuple, kwargs: dict) -> None:
+        """Before each pass through a stack: check the rows and bring weights, prefix and cached masks up to date."""
+        inputs = next((kwargs[k] for k in ("input_ids", "inputs_embeds") if kwargs.get(k) is not None), None)
+        rows = len(args[0] if inputs is None else inputs)
+        if rows % self.groups:
+            g = self.groups
+            raise ValueError(f"a batch of {rows} rows cannot be shared by {g} solutions: give a multiple of {g} rows")
+        cache = kwargs.get("past_key_values")
+        self.past = cache.get_seq_length() if stack == "decoder" and cache is not None else 0
+        self._refresh(stack)
+
+    def _refresh(self, stack: str) -> None:
+        # A theta may be updated in place, or the autograd mode change, while the block is open: the stamp notices both.
+        versions = [-1 if t.is_inference() else t._version for entry in self.entries for t in entry.thetas]
+        stamp = (torch.is_grad_enabled(), torch.is_inference_mode_enabled(), versions)
+        if stamp != self.stamp:
+            self.stamp = stamp
+            weight = self.model.get_input_embeddings().weight
+            for entry in self.entries:
+                theta = entry.thetas[0] if len(entry.thetas) == 1 else torch.cat(entry.thetas)
+                # The prefix is computed in theta's own precision and cast afterwards.
+                dtype = theta.dtype if entry.delta.kind == "prefix" else weight.dtype
+                entry.weights = entry.delta.views(theta.to(weight.device, dtype))
+                entry.keys_values = {}
+        for entry in self.entries:
+            if entry.delta.kind == "prefix":
+                made = entry.keys_values.get(stack)
+                # Every pass that may be differentiated needs a graph of its own; otherwise one computation serves all.
+                if made is None or (torch.is_grad_enabled() and made.requires_grad):
+                    entry.keys_values[stack] = entry.delta.keys_values(entry.weights, stack)
+
+    def _change(self, kind: str, y: Tensor, x: Tensor, change: Callable[[_Entry, Tensor, Tensor], Tensor]) -> Tensor:
+        """Apply `change(entry, y, x)` to the rows of the entries of `kind`, with y and x as (K, B*T, width)."""
+        counts, pieces = [entry.count for entry in self.entries], []
+        ys = self._share(y, counts)
+        xs = ys if x is y else self._share(x, counts)
+        for entry, k, y, x in zip(self.entries, counts, ys, xs, strict=True):
+            if entry.delta.kind == kind:
+                y = change(entry, y.reshape(k, -1, y.shape[-1]), x.reshape(k, -1, x.shape[-1])).view(y.shape)
+            pieces.append(y)
+        return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+
+    def _share(self, rows: Tensor, counts: list[int]) -> Sequence[Tensor]:
+        """Cut a batch into consecutive pieces that belong to `counts` solutions each."""
+        each = len(rows) // self.groups
+        return rows.split([count * each for count in counts]) if len(counts) > 1 else (rows,)
+
+    def _adapter_hook(self, site: str) -> Callable:
+        down, up = f"{site}.down", f"{site}.up"
+
+        def change(entry: _Entry, y: Tensor, x: Tensor) -> Tensor:
+            hidden = silu(torch.bmm(x, entry.weights[down].to(x.dtype)))
+            return torch.baddbmm(y, hidden, entry.weights[up].to(x.dtype))
+
+        def hook(module, args, output):
+            if isinstance(output, tuple):
+                return (self._change("adapter", output[0], output[0], change), *output[1:])
+            return self._change("adapter", output, output, change)
+
+        return hook
+
+    def _lora_hook(self, site: str) -> Callable:
+        a, b = f"{site}.A", f"{site}.B"
+
+        def change(entry: _Entry, y: Tensor, x: Tensor) -> Tensor:
+            hidden = torch.bmm(x, entry.weights[a].to(x.dtype))
+            return torch.baddbmm(y, hidden, entry.weights[b].to(x.dtype), alpha=entry.delta.scale)
+
+        return lambda module, args, output: self._change("lora", output, args[0], change)
+
+    def attend(self, stack: str, layer: int | None, q, k, v, mask, bias, **options) -> Tensor:
+        """Attention of all rows, (rows, heads, queries, d_kv); `layer` None is cross-attention, which has no prefix."""
+        runs = self.runs if layer is not None else [(self.groups, None)]
+        counts = [count for count, _ in runs]
+        memo = self.masks.get((stack, layer is None))
+        # T5 shares one bias and one mask among the layers of a stack, so their sum is made once per pass.
+        if memo is None or memo[0] is not bias or memo[1] is not mask:
+            owns = [mask] * len(runs) if mask is None or len(mask) == 1 else self._share(mask, counts)
+            added = [self._mask(stack, run, q, own, bias) for (_, run), own in zip(runs, owns, strict=True)]
+            memo = self.masks[stack, layer is None] = (bias, mask, added)
+        parts, out = (self._share(t, counts) for t in (q, k, v)), []
+        for (count, prefix), q, k, v, added in zip(runs, *parts, memo[2], strict=True):
+            if prefix is not None:
+                made = prefix.keys_values[stack][:, layer]
+                k, v = _prepend(made[:, 0], k, count), _prepend(made[:, 1], v, count)
+            out.append(scaled_dot_product_attention(q, k, v, attn_mask=added, **options))
+        return out[0] if len(out) == 1 else torch.cat(out)
+
+    def _mask(self, stack: str, prefix: _Entry | None, q: Tensor, mask: Tensor | None, bias: Tensor) -> Tensor:
+        """What one run adds to the scores: (rows or 1, heads, queries, m + keys)."""
+        if prefix is not None:
+            bias = torch.cat([self._prefix_bias(stack, prefix.delta, q.shape[2]).to(bias.dtype), bias], dim=3)
+            mask = None if mask is None else pad(mask, (prefix.delta.length, 0), value=mask.dtype == torch.bool)
+        if mask is not None:
+            bias = torch.where(mask, bias, torch.finfo(bias.dtype).min) if mask.dtype == torch.bool else bias + mask
+        return bias.to(q.dtype)
+
+    def _prefix_bias(self, stack: str, delta, queries: int) -> Tensor:
+        """Relative bias of the m prefix positions, (1, heads, queries, m): prefix token j stands at position j - m."""
+        attention = getattr(self.model, stack).block[0].layer[0].SelfAttention
+        m = delta.length
+        if delta.bias == "zero":
+            return attention.q.weight.new_zeros(1, attention.n_heads, queries, m)
+        return attention.compute_bias(queries, m, past_seen_tokens=self.past + m)
+
+
+def _prepend(prefix: Tensor, own: Tensor, count: int) -> Tensor:
+    """Put prefix (K, heads, m, d_kv) before own (K*B, heads, T, d_kv), K = count."""
+    own = own.unflatten(0, (count, -1))
+    return torch.cat([prefix.to(own.dtype)[:, None].expand(-1, own.shape[1], -1, -1, -1), own], dim=3).flatten(0, 1)
+
+
+def _sublayers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """(name, module) of every attention and feed-forward of a T5, named as in `Geometry.sites`."""
+    for stack in STACKS:
+        for i, block in enumerate(getattr(model, stack).block):
+            yield f"{stack}.{i}.self", block.layer[0].SelfAttention
+            if stack == "decoder":
+                yield f"{stack}.{i}.cross", block.layer[1].EncDecAttention
+            yield f"{stack}.{i}.ff", block.layer[-1].DenseReluDense
+
+
+# While a block with a prefix is open: attention module -> (injection, stack, layer or None for cross-attention).
+_PREFIXED: WeakKeyDictionary = WeakKeyDictionary()
+
+
+def _attention(module, query, key, value, attention_mask, dropout=0.0, scaling=None, position_bias=None, **kwargs):
+    injection, *site = _PREFIXED[module]
+    out = injection.attend(*site, query, key, value, attention_mask, position_bias, dropout_p=dropout, scale=scaling)
+    return out.transpose(1, 2), None
+
+
+def _mask(*args, **kwargs) -> Tensor | None:
+    # Never leave causality to the kernel: with a prefix before the keys its own causal flag would be wrong.
+    return sdpa_mask(*args, **{**kwargs, "allow_is_causal_skip": False})
+
+
+AttentionInterface.register(PREFIX_ATTENTION, _attention)
+AttentionMaskInterface.register(PREFIX_ATTENTION, _mask)

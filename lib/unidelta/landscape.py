@@ -1,0 +1,58 @@
+"""The performance landscape around the three subspace solutions (section 5.2.3, figure 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from unidelta.projections import KINDS
+from unidelta.stages import Run, approximate, compute, optimize, save, score_stack, stacks, up_projection
+from unidelta.store import Artifact, load_checkpoint, save_checkpoint
+
+
+def plane(a: Tensor, p: Tensor, l: Tensor) -> tuple[Tensor, Tensor]:  # noqa: E741
+    """Orthonormal u, v (y,) with u along I_P - I_A, and v along what is left of I_L - I_A (Gram-Schmidt).
+
+    Raises ValueError where the three solutions lie on one line, so that there is no plane through them.
+    """
+    u = p - a
+    v = (l - a) - ((l - a) @ u) / (u @ u).clamp_min(1e-30) * u
+    if min(u.norm(), v.norm()) < 1e-6:
+        raise ValueError("the three subspace solutions lie on one line: no plane goes through them")
+    return u / u.norm(), v / v.norm()
+
+
+def landscape(run: Run, train: Sequence[str], task: str, seeds: Sequence[int] = (0,), extent: float = 4.0, step: float = 0.4, rows: int = 100) -> dict[int, Artifact]:
+    """Scores of the three deltas over I_A + alpha u + beta v, alpha and beta from -extent to extent: seed -> artifact.
+
+    Tensors: `scores` (3, A, B) in the order adapter, lora, prefix, on the first `rows` test rows; `axis` (A,); `points` (3, 2), where the
+    three solutions lie. A killed run goes on at the first row of the grid that is missing.
+    """
+    vectors, subspaces = optimize(run, train, [task], seeds=seeds), approximate(run, train, seeds)
+    axis = torch.arange(-round(extent / step), round(extent / step) + 1) * step
+    wanted = {(seed,): (f"{task}-s{seed}", run.config("landscape", task=task, seed=seed, extent=extent, step=step, rows=rows,
+                                                     sources=[vectors[task, k, seed].id for k in KINDS])) for seed in seeds}
+
+    def work(keys):
+        for (seed,) in keys:
+            solution = {k: vectors[task, k, seed].tensors()["I"].to(run.backbone.device) for k in KINDS}
+            u, v = plane(*(solution[k] for k in ("adapter", "prefix", "lora")))
+            some = run.data(task, seed).head(rows)
+            folder = run.store.partial("landscape", *wanted[seed,])
+            grid, first = torch.full((len(KINDS), len(axis), len(axis)), float("nan")), 0
+            if (found := load_checkpoint(folder)) is not None:
+                grid, first = found[0]["scores"], found[1]["row"]
+            for i in range(first, len(axis)):
+                points = solution["adapter"] + axis[i].to(u) * u + axis.to(u)[:, None] * v
+                for n, kind in enumerate(KINDS):
+                    delta, theta = run.delta(kind), run.start(kind) + points @ up_projection(run, subspaces[seed], kind, "trained").T
+                    for part in stacks(range(len(axis)), max(run.profile.stack, 1)):
+                        grid[n, i, part] = torch.tensor(score_stack(run, delta, theta[part], [some] * len(part), "test"))
+                save_checkpoint(folder, {"scores": grid}, {"row": i + 1})
+            where = torch.stack([torch.stack([(solution[k] - solution["adapter"]) @ w for w in (u, v)]) for k in KINDS])
+            save(run, "landscape", wanted[seed,], {"mean": grid.mean(), "max": grid.amax()}, {"scores": grid, "axis": axis, "points": where})
+
+    found = compute(run, "landscape", wanted, work, f"{'+'.join(train)[:60]}-{task}")
+    return {seed: found[seed,] for seed in seeds}

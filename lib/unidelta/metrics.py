@@ -1,0 +1,72 @@
+"""The paper's metrics ("Evaluation Metrics", section 5.1), as the released code computes them, each in [0, 1].
+
+ACC      equal after lower-casing, best over the references
+F1       macro-F1 over the labels that occur in the gold data (scikit-learn): a prediction that is no gold label costs
+         only recall; case matters, and only the first reference counts, as in the release
+EM       equal after SQuAD normalisation (lower case; no punctuation, articles, double blanks), best over the references
+QA-F1    F1 over the normalised words as a bag, best over the references
+ROUGE-L  F-measure of the longest common subsequence of words (rouge_score), best over the references
+
+Predictions and references are stripped first, as in the release. Two differences are on record:
+- The paper says F1 for SA and NLI; the released table, and ours, has accuracy for glue-sst2, glue-mnli, superglue-rte.
+- The released ROUGE-L comes from the package `rouge`, version not stated: it keeps case and punctuation, cuts texts at
+  full stops and matches the union of the sentences' subsequences. Here it is one subsequence over lower-cased runs of
+  letters and digits of any script, unstemmed. Absolute values differ; the paper reports ratios of two such values.
+"""
+import re
+import string
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from rouge_score import rouge_scorer
+from sklearn.metrics import f1_score
+
+
+def normalize(text: str) -> str:
+    """SQuAD's normalisation."""
+    text = "".join(c for c in text.lower() if c not in string.punctuation)
+    return " ".join(re.sub(r"\b(a|an|the)\b", " ", text).split())
+
+
+def token_f1(prediction: str, reference: str) -> float:
+    p, r = normalize(prediction).split(), normalize(reference).split()
+    same = sum((Counter(p) & Counter(r)).values())
+    return 2 * same / (len(p) + len(r)) if same else 0.0
+
+
+class _Words:
+    """Tokeniser for rouge_score, whose own keeps only a-z and 0-9 and so loses every other script."""
+
+    def tokenize(self, text: str) -> list[str]:
+        return re.findall(r"[^\W_]+", text.lower())
+
+
+_ROUGE = rouge_scorer.RougeScorer(["rougeL"], tokenizer=_Words())
+
+ONE: dict[str, Callable[[str, str], float]] = {  # (prediction, reference) -> score of one example
+    "ACC": lambda p, r: float(p.lower() == r.lower()),
+    "EM": lambda p, r: float(normalize(p) == normalize(r)),
+    "QA-F1": token_f1,
+    "ROUGE-L": lambda p, r: _ROUGE.score(r, p)["rougeL"].fmeasure,
+}
+METRICS = ["F1", *ONE]
+
+
+def score(metric: str, predictions: Sequence[str], targets: Sequence[str | Sequence[str]]) -> float:
+    """Score of predictions (n texts) against targets (n texts, or n lists of at least one reference).
+
+    Raises ValueError for an unknown metric, no examples, different lengths, and an example without a reference.
+    """
+    if metric not in METRICS:
+        raise ValueError(f"no metric {metric!r}; allowed: {', '.join(METRICS)}")
+    if len(predictions) != len(targets) or not len(targets):
+        raise ValueError(f"{metric} needs as many predictions as targets, at least one; "
+                         f"got {len(predictions)} and {len(targets)}")
+    golds = [[t.strip() for t in ([gold] if isinstance(gold, str) else gold)] for gold in targets]
+    if not all(golds):
+        raise ValueError(f"{metric} needs a reference for every example; example {golds.index([])} has none")
+    said = [p.strip() for p in predictions]
+    if metric == "F1":
+        first = [gold[0] for gold in golds]
+        return float(f1_score(first, said, labels=sorted(set(first)), average="macro", zero_division=0))
+    return sum(max(ONE[metric](p, gold) for gold in best) for p, best in zip(said, golds, strict=True)) / len(said)

@@ -1,0 +1,135 @@
+"""Adafactor over stacks: K independent problems in one tensor, each with its own factors, clipping and learning rate.
+
+The paper optimises everything with Adafactor (appendix A.2); the released code runs it with a constant learning rate
+and without relative steps or parameter scaling. Here the leading dimension of every tensor counts problems, so a grid
+of learning rates, or many tasks, is one tensor and one step. On each problem the result is that of
+transformers.optimization.Adafactor with scale_parameter=False, relative_step=False, warmup_init=False.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+Views = Callable[[Tensor], list[Tensor]]
+
+
+def _whole(tensor: Tensor) -> list[Tensor]:
+    return [tensor.unsqueeze(1)]
+
+
+class Adafactor:
+    """Adafactor (Shazeer and Stern, 2018) for `tensors`, each (K, *shape): K problems of one parameter of that shape.
+
+    lr: a float, or a (K,) tensor with one rate per problem. views: None, or a function from a (K, N) tensor to a list
+    of (K, S, *shape) views of it, S parameters of one shape each (`delta.blocks`), or a list of these, one per tensor;
+    every parameter is then treated as if it were a tensor of its own. A parameter with two or more dimensions keeps
+    factored second moments over its last two, a vector keeps all of them. clip: bound of an update's root mean square
+    per parameter and problem. At step t the second moments decay by 1 - t^beta2_decay; eps is added to squared
+    gradients. Raises ValueError for an empty list of tensors, or an lr that is not positive or does not fit K.
+    """
+
+    def __init__(
+        self,
+        tensors: Sequence[Tensor],
+        lr: float | Tensor,
+        views: Views | Sequence[Views | None] | None = None,
+        clip: float = 1.0,
+        beta2_decay: float = -0.8,
+        eps: float = 1e-30,
+    ):
+        if not tensors:
+            raise ValueError("Adafactor needs at least one tensor")
+        self.tensors = list(tensors)
+        views = views if isinstance(views, list | tuple) else [views] * len(self.tensors)
+        self.views = [view or _whole for view in views]
+        self.lr, self.clip, self.beta2_decay, self.eps = lr, clip, beta2_decay, eps
+        counts = {len(tensor) for tensor in self.tensors}
+        if isinstance(lr, Tensor) and (lr.ndim != 1 or counts != {len(lr)}):
+            raise ValueError(f"lr must be a number or a ({max(counts)},) tensor, one rate per problem of every tensor")
+        if not (torch.as_tensor(lr) > 0).all():
+            raise ValueError(f"lr must be above zero, got {lr}")
+        self.steps = 0
+        self.moments = [
+            [self._zeros(view) for view in views(tensor.detach())]
+            for views, tensor in zip(self.views, self.tensors, strict=True)
+        ]
+
+    @staticmethod
+    def _zeros(view: Tensor) -> list[Tensor]:
+        """Second moments of a (K, S, *shape) view: rows and columns, or one value per entry for vectors."""
+        shape = view.shape
+        shapes = [shape[:-1], shape[:-2] + shape[-1:]] if view.ndim > 3 else [shape]
+        return [torch.zeros(s, dtype=torch.float32, device=view.device) for s in shapes]
+
+    @torch.no_grad()
+    def step(self, grads: Sequence[Tensor] | None = None) -> None:
+        """One update in place, from `grads` (shaped like the tensors) or from each tensor's .grad.
+
+        Raises ValueError if a gradient is missing.
+        """
+        grads = [tensor.grad for tensor in self.tensors] if grads is None else list(grads)
+        if any(grad is None for grad in grads) or len(grads) != len(self.tensors):
+            raise ValueError("Adafactor needs a gradient for every tensor: call backward() first")
+        self.steps += 1
+        keep = 1.0 - self.steps**self.beta2_decay
+        for tensor, grad, views, moments in zip(self.tensors, grads, self.views, self.moments, strict=True):
+            for target, g, moment in zip(views(tensor.detach()), views(grad), moments, strict=True):
+                self._update(target, g, moment, keep)
+
+    def _update(self, target: Tensor, grad: Tensor, moment: list[Tensor], keep: float) -> None:
+        grad = grad.float()
+        square = grad.square().add_(self.eps)
+        if len(moment) == 2:
+            rows, columns = moment
+            rows.lerp_(square.mean(-1), 1.0 - keep)
+            columns.lerp_(square.mean(-2), 1.0 - keep)
+            r = (rows / rows.mean(-1, keepdim=True)).rsqrt_().unsqueeze(-1)
+            update = torch.mul(grad, columns.rsqrt().unsqueeze(-2), out=square).mul_(r)
+        else:
+            update = moment[0].lerp_(square, 1.0 - keep).rsqrt().mul_(grad)
+        inside = tuple(range(2, update.ndim))  # the dimensions of one parameter of one problem
+        norm = torch.linalg.vector_norm(update, dim=inside, keepdim=True) if inside else update.abs()
+        size = update[0, 0].numel() ** 0.5
+        lr = self.lr
+        if isinstance(lr, Tensor):
+            lr = lr.to(norm).view(-1, *[1] * (norm.ndim - 1))
+        scale = lr / (norm / (size * self.clip)).clamp_(min=1.0)
+        target.sub_(update.mul_(scale))
+
+    def zero_grad(self) -> None:
+        """Forget every tensor's gradient."""
+        for tensor in self.tensors:
+            tensor.grad = None
+
+    def select(self, problems: Tensor, tensors: Sequence[Tensor]) -> Adafactor:
+        """A new optimiser that goes on with `problems` (indices into K) only, whose tensors are `tensors`."""
+        lr = self.lr[problems.to(self.lr.device)] if isinstance(self.lr, Tensor) else self.lr
+        new = Adafactor(tensors, lr, self.views, self.clip, self.beta2_decay, self.eps)
+        new.steps = self.steps
+        new.moments = [[[m[problems] for m in moment] for moment in moments] for moments in self.moments]
+        return new
+
+    def _named(self) -> dict[str, Tensor]:
+        return {
+            f"{t}.{v}.{m}": tensor
+            for t, moments in enumerate(self.moments)
+            for v, moment in enumerate(moments)
+            for m, tensor in enumerate(moment)
+        }
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The step count and the second moments as a flat dict of tensors, ready for a safetensors checkpoint."""
+        return {"steps": torch.tensor([self.steps])} | {name: t.clone() for name, t in self._named().items()}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Continue from `state_dict()`; raises ValueError if it belongs to tensors of other shapes."""
+        named = self._named()
+        shapes = {name: tensor.shape for name, tensor in named.items()}
+        if shapes != {name: tensor.shape for name, tensor in state.items() if name != "steps"}:
+            raise ValueError("this optimiser state was made for tensors of other shapes")
+        for name, tensor in named.items():
+            tensor.copy_(state[name])
+        self.steps = int(state["steps"])

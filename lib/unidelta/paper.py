@@ -1,0 +1,95 @@
+"""The published figures: Tables 1 to 11 of the paper, kept in data/paper, and where they disagree with themselves.
+
+All values are percentages with one decimal. Relative performance is 100 * E_sub / E_ori; "A->L" is the transfer of the
+solution found for the adapter to LoRA.
+"""
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from .provenance import project_root
+
+AVERAGE = "Avg."
+ROUNDING = 0.05  # what one decimal hides of each published figure
+CAPTIONS = {
+    1: "Subspace optimization, single-task setting: relative performance (%)",
+    2: "Transfer between deltas, single-task setting: relative performance (%)",
+    3: "Subspace optimization, multi-task setting: relative performance (%)",
+    4: "Transfer between deltas, multi-task setting: relative performance (%)",
+    5: "Transfer among deltas and fine-tuning on Rotten Tomatoes, subspace from SST-2: relative performance (%)",
+    6: "Subspace optimization, single-task setting, shared pipeline: relative performance (%)",
+    7: "Subspace optimization, multi-task setting, shared pipeline: relative performance (%)",
+    8: "Transfer between deltas, single-task setting, shared pipeline: relative performance (%)",
+    9: "Transfer between deltas, multi-task setting, shared pipeline: relative performance (%)",
+    10: "Each method in its own space, tasks of the single-task setting: absolute performance (%)",
+    11: "Each method in its own space, tasks of the multi-task setting: absolute performance (%)",
+}
+TASKS = {
+    "SST-2": "glue-sst2", "Rotten Tomatoes": "rotten_tomatoes", "R. Tomatoes": "rotten_tomatoes",
+    "Amazon Review": "amazon_polarity", "A. Review": "amazon_polarity", "MNLI": "glue-mnli", "SciTail": "scitail",
+    "RTE": "superglue-rte", "WiC": "superglue-wic", "WSC": "superglue-wsc", "QQP": "glue-qqp", "MRPC": "glue-mrpc",
+    "ELI5-ELI5": "eli5-eli5", "ELI5-Askh": "eli5-askh", "ELI5-Asks": "eli5-asks", "DREAM": "dream", "CODAH": "codah",
+    "QuaRTz": "quartz-no_knowledge", "CoPA": "superglue-copa", "Yelp Polarity": "yelp_polarity", "AI2 ARC": "ai2_arc",
+    "QASC": "qasc", "BLiMP-ANA": "blimp-anaphor_number_agreement", "ETHOS-Gender": "ethos-gender",
+}
+
+
+def folder() -> Path:
+    """data/paper of the clone."""
+    return project_root() / "data" / "paper"
+
+
+def table(n: int) -> pd.DataFrame:
+    """Published Table `n`: the label columns (train and test, or test, or source), then floats, in the published order.
+
+    Rows keep the published names; the training task is repeated where the paper leaves it blank, and empty for the
+    average. Raises ValueError for another number.
+    """
+    file = folder() / f"table_{_number(n):02d}.csv"
+    if not file.is_file():
+        raise FileNotFoundError(f"{file} is missing: run from a clone of the project")
+    frame = pd.read_csv(file, keep_default_na=False)
+    figures = [column for column in frame if column not in ("train", "test", "source")]
+    return frame.astype(dict.fromkeys(figures, float))
+
+
+def caption(n: int) -> str:
+    """What Table `n` shows, in our words."""
+    return CAPTIONS[_number(n)]
+
+
+def task_name(published: str) -> str:
+    """CrossFit's name of a task as the tables call it: "R. Tomatoes" -> "rotten_tomatoes"."""
+    if published not in TASKS:
+        raise ValueError(f"the paper's tables have no task {published!r}: allowed are {', '.join(TASKS)}")
+    return TASKS[published]
+
+
+def inconsistencies() -> pd.DataFrame:
+    """Published averages that cannot follow from the figures they average, however those were rounded.
+
+    Columns: table, row, column, over ("columns": the mean of its row; "rows": of its column), published, recomputed,
+    difference (published - recomputed). A mean of rounded figures and its own rounding may be off by 0.05 each.
+    """
+    found = []
+    for n in CAPTIONS:
+        frame = table(n).set_index("source" if n == 5 else "test").select_dtypes("number")
+        checks = []
+        if AVERAGE in frame:
+            means = frame.drop(columns=AVERAGE).mean(axis=1)
+            checks += [(row, AVERAGE, "columns", frame.at[row, AVERAGE], means[row]) for row in frame.index]
+        if AVERAGE in frame.index:
+            means = frame.drop(index=AVERAGE).mean()
+            checks += [(AVERAGE, column, "rows", frame.at[AVERAGE, column], means[column]) for column in frame]
+        found += [(n, *check, round(check[3] - check[4], 2)) for check in checks
+                  if abs(check[3] - check[4]) > 2 * ROUNDING + 1e-9]
+    columns = ["table", "row", "column", "over", "published", "recomputed", "difference"]
+    return pd.DataFrame(found, columns=columns).round({"recomputed": 2})
+
+
+def _number(n: int) -> int:
+    if n not in CAPTIONS:
+        raise ValueError(f"the paper has no table of results {n!r}: allowed are 1 to 11")
+    return n

@@ -1,0 +1,120 @@
+"""Check of a notebook's parameters: its second cell calls `check(globals(), allowed=...)`.
+
+papermill injects misspelt names with no more than a warning, and guesses types. Here the cell of defaults, which begins
+with `# parameters`, is the declaration; papermill's own cell after it begins with `# Parameters`. Both are read from
+the kernel's history: a running notebook does not know its file. What is wrong becomes one line and stops the run.
+"""
+from __future__ import annotations
+
+import ast
+import builtins
+import difflib
+import json
+from collections.abc import Callable, Collection
+from types import SimpleNamespace
+from typing import Any
+
+
+class ParameterError(ValueError):
+    """A parameter that cannot be used. Notebooks show its one line, without a traceback."""
+
+    def _render_traceback_(self, *_: Any) -> list[str]:  # IPython's hook for exceptions that can show themselves
+        return [f"ParameterError: {self}"]
+
+
+def positive(value: Any) -> bool:
+    """a number above 0"""
+    return isinstance(value, (int, float)) and value > 0
+
+
+def check(namespace: dict, allowed: dict[str, Collection | Callable | type] | None = None) -> SimpleNamespace:
+    """The parameters in force, as attributes, checked against the notebook's defaults and against `allowed`.
+
+    `allowed[name]` is a collection of values, a predicate whose docstring says what it accepts, or (where the default
+    is None, which may stay) a type. A float takes whole numbers and a text takes numbers (papermill turns "0" into 0);
+    what is converted is put back into `namespace`. Outside notebooks, in exported scripts, every plain value in
+    `namespace` counts as a parameter. Raises ParameterError: all that is wrong and what is allowed, in one line.
+    """
+    allowed = allowed or {}
+    defaults, injected = _declared(namespace)
+    wrong = [f"unknown parameter {name!r}{_instead(name, defaults)}" for name in injected if name not in defaults]
+    wrong += [f"the parameters cell has no {name!r}" for name in allowed if name not in defaults]
+    for name, default in defaults.items():
+        value, rule = namespace.get(name, default), allowed.get(name)
+        kind = type(default) if default is not None else rule if isinstance(rule, type) else type(value)
+        if kind in (float, str) and type(value) in (int, float):
+            value = kind(value)
+        problem = ""
+        if value is None and default is None:
+            pass  # left open
+        elif type(value) is not kind:
+            example = "" if default is None else f", such as {default!r}"
+            problem = f": it must be of type {kind.__name__}{example}"
+        elif rule is not None and not isinstance(rule, type):
+            problem = _against(rule, value)
+        wrong += [f"{name} is {value!r}{problem}"] if problem else []
+        defaults[name] = value
+    if wrong:
+        raise ParameterError("; ".join(wrong))
+    namespace.update(defaults)
+    return SimpleNamespace(**defaults)
+
+
+def names(value: Any, allowed: Collection, what: str = "name") -> list:
+    """Members of `allowed` chosen by "all", "a,b", '["a", "b"]', a member or a list: in the order given, once each."""
+    if isinstance(value, str) and value.strip().startswith("["):
+        try:
+            value = json.loads(value)
+        except json.JSONDecodeError as error:
+            raise ParameterError(f"{what} is {value!r}: not a list in JSON ({error.msg})") from None
+    if isinstance(value, str):
+        value = list(allowed) if value.strip() == "all" else [part.strip() for part in value.split(",") if part.strip()]
+    known = {str(member): member for member in allowed}  # by text, so that "0,1" chooses among numbers
+    chosen = list(dict.fromkeys(str(part) for part in (value if isinstance(value, (list, tuple)) else [value])))
+    for part in chosen:
+        if part not in known:
+            raise ParameterError(f"{what} {part!r} is unknown{_instead(part, allowed)}, or all")
+    if not chosen:
+        raise ParameterError(f"no {what} given: allowed are {_listed(allowed)}, or all")
+    return [known[part] for part in chosen]
+
+
+def _declared(namespace: dict) -> tuple[dict, list[str]]:
+    """Defaults in the last cell that begins with `# parameters`, and the names injected after it."""
+    shell = getattr(builtins, "get_ipython", lambda: None)()
+    if shell is None or namespace is not shell.user_ns:
+        plain = (bool, int, float, str, list, type(None))
+        return {k: v for k, v in namespace.items() if not k.startswith("_") and isinstance(v, plain)}, []
+    cells = [cell.strip() for cell in shell.history_manager.input_hist_raw]
+    marks = [cell.split("\n")[0].strip() for cell in cells]
+    if "# parameters" not in marks:
+        raise ParameterError("run the cell that begins with '# parameters' first")
+    last = len(marks) - 1 - marks[::-1].index("# parameters")
+    injected = [cell for cell, mark in zip(cells[last:], marks[last:], strict=True) if mark == "# Parameters"]
+    return _literals(cells[last]), [node.targets[0].id for cell in injected for node in ast.parse(cell).body]
+
+
+def _literals(cell: str) -> dict:
+    try:
+        return {node.targets[0].id: ast.literal_eval(node.value) for node in ast.parse(cell).body}
+    except (AttributeError, ValueError):
+        raise ParameterError("the cell that begins with '# parameters' may only hold `name = literal`") from None
+
+
+def _against(rule: Collection | Callable, value: Any) -> str:
+    """What is wrong with `value`, as the rest of a sentence, or nothing."""
+    if callable(rule):
+        return "" if rule(value) else f": it must be {(rule.__doc__ or rule.__name__).strip()}"
+    members = value if isinstance(value, list) else [value]
+    return next((_instead(member, rule) for member in members if member not in rule), "")
+
+
+def _instead(word: Any, allowed: Collection) -> str:
+    close = difflib.get_close_matches(str(word), [str(member) for member in allowed], n=1)
+    return (f" (did you mean {close[0]!r}?)" if close else "") + f": allowed are {_listed(allowed)}"
+
+
+def _listed(allowed: Collection) -> str:
+    if isinstance(allowed, range):
+        return f"{allowed[0]} to {allowed[-1]}"
+    return ", ".join(str(member) for member in allowed)

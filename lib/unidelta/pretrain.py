@@ -1,0 +1,166 @@
+"""Pre-training of the embedded backbone: a small T5 v1.1 and its tokenizer, from nothing but `unidelta.corpus`.
+
+`python -m unidelta.pretrain --out FOLDER` rebuilds what `data/backbone/` holds; a run that was killed goes on from its last
+checkpoint. The objective is T5's: plain text with masked spans, mixed with skills cast as text to text, both behind the sentinel
+`<extra_id_0>` that the task targets use too (design: target = "<extra_id_0>" + answer).
+"""
+import argparse
+import json
+import random
+import time
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
+
+from unidelta import corpus
+from unidelta.embedded import CLASSES
+
+SENTINELS = [f"<extra_id_{i}>" for i in range(8)]
+RECIPE = dict(
+    seed=0,
+    d_model=96, num_layers=2, num_heads=4, d_ff=256,   # T5 v1.1: gated GELU, untied head
+    vocabulary=2560,           # byte-level BPE: any text can be encoded
+    steps=30000, batch=64,     # one step = `batch` items of about 30 tokens
+    lr=2e-3, warmup=300,       # AdamW, flat until half of the steps, then linear to zero
+    text_share=0.25,           # plain text with masked spans; the rest are skills
+)
+
+
+def make_tokenizer(vocabulary: int, seed: int) -> PreTrainedTokenizerFast:
+    """Byte-level BPE over generated text; `<pad>` 0, `</s>` 1, `<unk>` 2, then eight sentinels."""
+    rng = random.Random(f"tokenizer/{seed}")
+    lines = [corpus.text(rng) for _ in range(8000)] + [" ".join(corpus.skill(rng)[1:]) for _ in range(16000)]
+    # the names of the tasks and the label words stand in every prompt: give them whole tokens
+    lines += 60 * [" ".join(f"[{name}]" for name in CLASSES) + " " + " ".join(corpus.WORDS)]
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    core.decoder = decoders.ByteLevel()
+    special = ["<pad>", "</s>", "<unk>", *SENTINELS]
+    core.train_from_iterator(lines, trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=special, show_progress=False,
+                                                        initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    core.post_processor = processors.TemplateProcessing(single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", 1)])
+    return PreTrainedTokenizerFast(tokenizer_object=core, pad_token="<pad>", eos_token="</s>", unk_token="<unk>",
+                                   extra_special_tokens=SENTINELS, model_max_length=512)
+
+
+def mask_spans(text: str, rng: random.Random) -> tuple[str, str]:
+    """T5's span corruption on whole words: about 15 to 20 % of them, in one to three spans of one to three words."""
+    words, target = text.split(), []
+    starts = sorted(rng.sample(range(0, len(words), 4), min(len(words) // 8 + 1, 3)))
+    for i, start in reversed(list(enumerate(starts))):
+        stop = start + rng.choice([1, 1, 2, 3])
+        target.insert(0, f"{SENTINELS[i]} {' '.join(words[start:stop])}")
+        words[start:stop] = [SENTINELS[i]]
+    return " ".join(words), " ".join(target)
+
+
+def item(rng: random.Random, text_share: float) -> tuple[str, str, str]:
+    """(kind, input, target) of one pre-training example."""
+    if rng.random() < text_share:
+        return "text", *mask_spans(corpus.text(rng), rng)
+    name, question, answer = corpus.skill(rng)
+    return name, question, "<extra_id_0> " + answer
+
+
+def collate(tokenizer, pairs: list[tuple[str, str]]) -> dict[str, torch.Tensor]:
+    """input_ids, attention_mask, labels (-100 where padded), each (rows, longest)."""
+    source = tokenizer([s for s, _ in pairs], padding=True, return_tensors="pt")
+    labels = tokenizer([t for _, t in pairs], padding=True, return_tensors="pt")
+    return {"input_ids": source["input_ids"], "attention_mask": source["attention_mask"],
+            "labels": labels["input_ids"].masked_fill(labels["attention_mask"] == 0, -100)}
+
+
+def batches(tokenizer, recipe: dict, start: int):
+    """Endless batches; the items of a step depend on (seed, step) alone, so that a resumed run sees what it would have seen."""
+    pool = 8  # batches drawn together and cut by objective and length, which saves most of the padding
+    for block in range(start // pool, recipe["steps"] // pool + 1):
+        rng = random.Random(f"pretrain/{recipe['seed']}/{block}")
+        drawn = [item(rng, recipe["text_share"])[1:] for _ in range(pool * recipe["batch"])]
+        drawn.sort(key=lambda p: ("<extra_id_0>" in p[0], len(p[0])))
+        groups = [drawn[i:i + recipe["batch"]] for i in range(0, len(drawn), recipe["batch"])]
+        rng.shuffle(groups)
+        for group in groups[start % pool if block == start // pool else 0:]:
+            yield collate(tokenizer, group)
+
+
+@torch.inference_mode()
+def probe(model, tokenizer, seed: int = 1, rows: int = 100) -> dict[str, float]:
+    """Share of held-out skill items answered exactly (greedy), per skill."""
+    model.eval()
+    result = {}
+    for name in corpus.SKILLS:
+        rng = random.Random(f"probe/{seed}/{name}")
+        asked = [corpus.skill(rng, name)[1:] for _ in range(rows)]
+        batch = collate(tokenizer, asked)
+        out = model.generate(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], max_new_tokens=16, do_sample=False)
+        said = [t.strip() for t in tokenizer.batch_decode(out, skip_special_tokens=True)]
+        result[name] = sum(s == t for s, (_, t) in zip(said, asked, strict=True)) / rows
+    model.train()
+    return result
+
+
+def lr_at(step: int, recipe: dict) -> float:
+    warm, half, steps = recipe["warmup"], recipe["steps"] / 2, recipe["steps"]
+    return recipe["lr"] * min(step / warm, 1.0, (steps - step) / (steps - half))
+
+
+def train(out: Path, recipe: dict, every: int = 1000) -> None:
+    """Pre-train and save model, tokenizer, curve and card numbers in `out`; a checkpoint every `every` steps."""
+    torch.manual_seed(recipe["seed"])
+    tokenizer = make_tokenizer(recipe["vocabulary"], recipe["seed"])
+    config = T5Config(vocab_size=len(tokenizer), d_model=recipe["d_model"], d_kv=recipe["d_model"] // recipe["num_heads"], d_ff=recipe["d_ff"],
+                      num_layers=recipe["num_layers"], num_heads=recipe["num_heads"], relative_attention_num_buckets=48,
+                      relative_attention_max_distance=64, dropout_rate=0.0, feed_forward_proj="gated-gelu", tie_word_embeddings=False,
+                      decoder_start_token_id=0)
+    model = T5ForConditionalGeneration(config)
+    # the library ties head and embedding of a model built from a configuration; T5 v1.1 has them apart
+    model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.shared.weight) * config.d_model ** -0.5)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe["lr"], betas=(0.9, 0.98), weight_decay=0.01)
+    curve, start, spent, checkpoint = [], 0, 0.0, out / "checkpoint.pt"
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        if state["recipe"] == recipe:
+            model.load_state_dict(state["model"])
+            optimizer.load_state_dict(state["optimizer"])
+            curve, start, spent = state["curve"], state["step"], state["seconds"]
+    began, running = time.monotonic() - spent, []
+    for step, batch in enumerate(batches(tokenizer, recipe, start), start):
+        if step == recipe["steps"]:
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = lr_at(step + 1, recipe)
+        loss = model(**batch).loss
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        running.append(loss.item())
+        if (step + 1) % every == 0:
+            seconds = time.monotonic() - began
+            curve.append({"step": step + 1, "loss": sum(running) / len(running), "seconds": seconds, **probe(model, tokenizer)})
+            running = []
+            left = (recipe["steps"] - step - 1) * seconds / (step + 1) / 60
+            print(json.dumps({k: round(v, 3) for k, v in curve[-1].items()}), f"| {(step + 1) / seconds:.1f} steps/s, {left:.0f} min left", flush=True)
+            out.mkdir(parents=True, exist_ok=True)
+            model.save_pretrained(out)
+            tokenizer.save_pretrained(out)
+            (out / "training.json").write_text(json.dumps({"recipe": recipe, "curve": curve}, indent=1))
+            torch.save({"recipe": recipe, "model": model.state_dict(), "optimizer": optimizer.state_dict(), "curve": curve,
+                        "step": step + 1, "seconds": seconds}, checkpoint.with_suffix(".tmp"))
+            checkpoint.with_suffix(".tmp").replace(checkpoint)
+    checkpoint.unlink(missing_ok=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, help="folder for model, tokenizer and learning curve")
+    for name, value in RECIPE.items():
+        parser.add_argument(f"--{name}", type=type(value), default=value)
+    args = vars(parser.parse_args())
+    train(args.pop("out"), args)
+
+
+if __name__ == "__main__":
+    main()

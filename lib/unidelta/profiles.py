@@ -1,0 +1,86 @@
+"""Profiles: which backbone, which data, which sizes, how many steps. One word changes all of it; nothing else in the code differs.
+
+`embedded` runs in minutes on two cores; `mini` is for real rows of a mirror on a small backbone of one's own; `paper` is the paper.
+"""
+
+from dataclasses import dataclass, field, fields, replace
+
+
+@dataclass(frozen=True)
+class Profile:
+    name: str
+    backbone: str                       # "embedded", a local folder, or a hub id
+    source: str                         # "embedded", "mirror" or "hub"
+    mirror: str | None = None           # folder of the mirror; None: the environment variable UNIDELTA_MIRROR
+    dtype: str = "float32"
+    device: str = "auto"
+    max_length: int = 512               # tokens of an input at most
+    caps: dict = field(default_factory=lambda: {"train": None, "dev": 1000, "test": None})  # rows kept per split
+
+    # deltas: equal numbers of parameters (section 3.1, appendix A.4)
+    adapter: dict = field(default_factory=lambda: {"bottleneck": 12})
+    lora: dict = field(default_factory=lambda: {"rank": 10, "scale": 1.6})
+    prefix: dict = field(default_factory=lambda: {"length": 120, "hidden": 24, "reading": "released"})
+    init_seed: int = 42                 # the fixed random initialisation all solutions are measured from
+
+    # stage `original`: each delta in its own space
+    original_steps: int = 20000
+    original_every: int = 1000          # steps between validations
+    original_batch: int = 16
+    original_lr: float = 5e-4
+    original_prefix_steps: int = 20000  # the prefix is the slowest to train
+    original_prefix_lr: float = 5e-4
+    patience: int = 0                   # validations without gain after which a solution is final; 0: never
+
+    # stage `approximate` (appendix A.2)
+    y: int = 4
+    variant: str = "paper"              # reconstruction term: "paper" or "released"
+    ratio: float | None = None          # its weight; None: the variant's own
+    approximate_steps: int = 100000
+    approximate_every: int = 1000
+    approximate_batch: int = 8          # rows per draw of (alpha, beta)
+    approximate_draws: int = 1          # draws of (alpha, beta) per step
+    approximate_lr: float = 5e-5
+
+    # stage `optimize` (appendix A.2)
+    optimize_steps: int = 5000
+    optimize_every: int = 500
+    optimize_batch: int = 8
+    optimize_lrs: tuple = (1e-2, 5e-2)
+
+    stack: int = 1                      # solutions trained in one forward pass at most
+
+    def sizes(self, kind: str) -> dict:
+        return getattr(self, kind)
+
+
+_SMALL = dict(
+    adapter={"bottleneck": 6}, lora={"rank": 5, "scale": 1.6}, prefix={"length": 20, "hidden": 8, "reading": "released", "init_std": 1.0},
+    max_length=256, original_steps=300, original_every=50, original_batch=16, original_lr=1e-2, original_prefix_steps=600, original_prefix_lr=1e-2,
+    variant="released", approximate_steps=300, approximate_every=100, approximate_draws=2, approximate_lr=5e-3,
+    optimize_steps=150, optimize_every=50, stack=12,
+)
+
+PROFILES = {
+    "embedded": Profile("embedded", backbone="embedded", source="embedded", caps={"train": None, "dev": 100, "test": None}, **_SMALL),
+    "mini": Profile("mini", backbone="embedded", source="mirror", caps={"train": 2000, "dev": 200, "test": 500}, **_SMALL),
+    "paper": Profile("paper", backbone="google/t5-base-lm-adapt", source="hub"),
+}
+
+
+def get(name: str = "embedded", **overrides) -> Profile:
+    """The profile of that name, with any of its fields replaced; a value of None leaves the profile's own.
+
+    Raises ValueError for an unknown profile or field, or a value of another type than the profile's own.
+    """
+    if name not in PROFILES:
+        raise ValueError(f"unknown profile {name!r}; allowed: {', '.join(PROFILES)}")
+    profile, known = PROFILES[name], {f.name for f in fields(Profile)} - {"name"}
+    given = {k: v for k, v in overrides.items() if v is not None}
+    for key, value in given.items():
+        if key not in known:
+            raise ValueError(f"unknown setting {key!r}; allowed: {', '.join(sorted(known))}")
+        own = getattr(profile, key)
+        if own is not None and not isinstance(value, (int, float) if isinstance(own, float) else type(own)):
+            raise ValueError(f"{key}={value!r} must be of type {type(own).__name__}, like {own!r}")
+    return replace(profile, **given)

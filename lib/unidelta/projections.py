@@ -1,0 +1,79 @@
+"""Between a delta's space R^N and the shared subspace R^y (section 4, appendix A.2), stacked over S independent runs.
+
+Everything acts on offsets from the fixed random initialisation: theta = theta_init + Proj_up(I). No layer has a bias.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+KINDS = ("adapter", "lora", "prefix")
+VARIANTS = ("paper", "released")
+RATIO = {"paper": 10.0, "released": 0.1}  # weight of the reconstruction; `released` is the single-task script's (10 in the multi-task one)
+
+
+@dataclass
+class Projection:
+    """Proj_down and Proj_up of one delta, for S runs: down1 (S, y, N), down2 (S, y, y), up (S, N, y), from N(0, 0.02)."""
+
+    down1: Tensor
+    down2: Tensor
+    up: Tensor
+
+    @classmethod
+    def start(cls, numel: int, y: int, seeds: list[int], kind: str) -> Projection:
+        """Random projections, one run per seed; the same seed gives the same numbers whatever the run is stacked with."""
+        shapes = {"down1": (y, numel), "down2": (y, y), "up": (numel, y)}
+        generators = [torch.Generator().manual_seed(1000 * seed + KINDS.index(kind)) for seed in seeds]
+        drawn = {name: torch.stack([torch.empty(shape).normal_(0, 0.02, generator=g) for g in generators]) for name, shape in shapes.items()}
+        return cls(**drawn)
+
+    def tensors(self) -> list[Tensor]:
+        return [self.down1, self.down2, self.up]
+
+    def to_subspace(self, offset: Tensor) -> Tensor:
+        """I = Proj_down(theta): a two-layer MLP with tanh between. offset (S, T, N) -> (S, T, y)."""
+        return torch.tanh(offset @ self.down1.mT) @ self.down2.mT
+
+    def to_delta(self, intrinsic: Tensor) -> Tensor:
+        """The offset Proj_up(I), one linear map. intrinsic (S, T, y) -> (S, T, N)."""
+        return intrinsic @ self.up.mT
+
+
+def draw_ratios(seed: int, step: int, n: int) -> Tensor:
+    """n draws of (alpha, beta, 1 - alpha - beta), (n, 3): alpha ~ U[0, 1], beta ~ U[0, 1 - alpha] (not uniform on the simplex)."""
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
+    u = torch.rand(n, 2, generator=generator)
+    alpha, beta = u[:, 0], u[:, 1] * (1 - u[:, 0])
+    return torch.stack([alpha, beta, 1 - alpha - beta], dim=1)
+
+
+def interpolate(intrinsic: dict[str, Tensor], ratios: Tensor) -> Tensor:
+    """I_{alpha;beta} = alpha I_A + beta I_P + (1 - alpha - beta) I_L (section 4).
+
+    intrinsic: kind -> (..., y); ratios (..., 3) in the order adapter, prefix, lora.
+    """
+    own = torch.stack([intrinsic[k] for k in ("adapter", "prefix", "lora")], dim=-2)  # (..., 3, y)
+    return (ratios.unsqueeze(-2) @ own).squeeze(-2)
+
+
+def reconstruction(variant: str, mixed: Tensor, own: Tensor, offset: Tensor) -> Tensor:
+    """L_dist of each run, summed over tasks, (S,).
+
+    `paper`: squared distance of the offset reconstructed from the *interpolated* vector. `released`: plain L2 distance of the one
+    reconstructed from the delta's *own* vector. All arguments (S, T, N). Raises ValueError for another variant.
+    """
+    if variant == "paper":
+        return (mixed - offset).square().sum(-1).sum(-1)
+    if variant == "released":
+        return torch.linalg.vector_norm(own - offset, dim=-1).sum(-1)
+    raise ValueError(f"unknown variant {variant!r}; allowed: {', '.join(VARIANTS)}")
+
+
+def random_like(up: Tensor, seed: int) -> Tensor:
+    """The control: an untrained up-projection (S, N, y) whose columns have the lengths of the trained one's, in random directions."""
+    noise = torch.randn(up.shape, generator=torch.Generator().manual_seed(seed + 77)).to(up)
+    return noise * (torch.linalg.vector_norm(up, dim=1, keepdim=True) / torch.linalg.vector_norm(noise, dim=1, keepdim=True))

@@ -1,0 +1,58 @@
+"""What an artifact or a page was made with: recorded beside results, never part of their identity."""
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import platform
+import re
+import subprocess
+import time
+from pathlib import Path
+
+PACKAGES = ("torch", "transformers", "datasets", "unidelta")
+
+
+def project_root() -> Path:
+    """The clone: nearest folder above the package, else above the working one, whose pyproject.toml names unidelta."""
+    for start in (Path(__file__).resolve(), Path.cwd() / "_"):
+        for folder in start.parents:
+            marker = folder / "pyproject.toml"
+            if marker.is_file() and "unidelta" in marker.read_text(encoding="utf-8"):
+                return folder
+    return Path.cwd()
+
+
+def current(duration: float | None = None) -> dict:
+    """Time (UTC), versions, machine, threads, commit and whether changes were uncommitted; `duration` in seconds."""
+    import torch
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {"created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "duration": duration and float(duration),
+            **_machine(), "gpu": gpu, "threads": torch.get_num_threads()}
+
+
+@functools.cache
+def _machine() -> dict:
+    versions = {name: _version(name) for name in PACKAGES}
+    info = Path("/proc/cpuinfo")
+    models = re.findall(r"model name\s*: (.*)", info.read_text(encoding="utf-8")) if info.exists() else []
+    commit = _git("rev-parse", "HEAD")
+    return {"python": platform.python_version(), **versions, "platform": platform.platform(),
+            "cpu": models[0] if models else platform.processor(),
+            "git_commit": commit, "git_dirty": bool(_git("status", "--porcelain")) if commit else None}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None  # run from the source tree without being installed
+
+
+def _git(*command: str) -> str | None:
+    """Output of a git command in the project, or None without git, without a repository, or without a commit."""
+    try:
+        done = subprocess.run(["git", "-C", str(project_root()), *command], check=False, capture_output=True, text=True,
+                              timeout=30)
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

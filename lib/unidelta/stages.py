@@ -1,0 +1,293 @@
+"""The stages of the paper (section 4), each compute-or-load: what the store holds is loaded, what is missing is computed, upstream too.
+
+    original -> approximate -> optimize -> transfer        (beside them: unidelta.controls and unidelta.landscape)
+
+Every function takes a `Run` and returns artifacts keyed by what varies. A subspace is named by its training tasks, `train`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from unidelta import backbone as backbones
+from unidelta import data, deltas, profiles
+from unidelta.backbone import Backbone
+from unidelta.data import TaskData, collate, rows_of_step
+from unidelta.evaluation import losses, scores
+from unidelta.optim import Adafactor
+from unidelta.profiles import Profile
+from unidelta.projections import KINDS, RATIO, Projection, draw_ratios, interpolate, random_like, reconstruction
+from unidelta.store import Artifact, Store
+from unidelta.training import Fit, fit
+
+
+@dataclass(frozen=True)
+class Run:
+    """A profile with its backbone loaded and its store opened: what every stage needs."""
+
+    profile: Profile
+    backbone: Backbone
+    store: Store
+
+    @classmethod
+    def open(cls, profile: str = "embedded", root: str | None = None, **overrides) -> Run:
+        """`overrides` replace fields of the profile. Raises ValueError (one line) for what is not allowed."""
+        p = profiles.get(profile, **overrides)
+        return cls(p, backbones.load(p.backbone, p.dtype, p.device), Store(root, p.name))
+
+    def delta(self, kind: str) -> deltas.Delta:
+        return deltas.make(kind, self.backbone.config, **self.profile.sizes(kind))
+
+    def start(self, kind: str) -> Tensor:
+        """theta_init of one delta, (N,): the same for every task and seed."""
+        return self.delta(kind).init(self.profile.init_seed).to(self.backbone.device)
+
+    def data(self, task: str, seed: int) -> TaskData:
+        p = self.profile
+        return data.load(self.backbone, task, p.source, p.mirror, seed, p.caps, p.max_length)
+
+    @staticmethod
+    def rows(datas: Sequence[TaskData], seeds: Sequence[int], step: int, batch: int) -> list[tuple]:
+        """The training rows of one step, one (split, row numbers) piece for each task and seed."""
+        return [(d.train, rows_of_step(len(d.train), d.task, s, step, batch)) for d, s in zip(datas, seeds, strict=True)]
+
+    def config(self, stage: str, *settings: str, **what) -> dict:
+        """Everything that determines an artifact: the backbone, the named settings of the profile, and `what`."""
+        p = self.profile
+        return {"stage": stage, "backbone": self.backbone.fingerprint, "dtype": p.dtype, **{s: getattr(p, s) for s in settings}, **what}
+
+    def fit(self, optimizer: Adafactor, loss, score, stage: str, first: tuple, *, patience: int = 0, keep: bool = False, steps=None) -> Fit:
+        """`training.fit` with a stage's settings; checkpoints go to the partial folder of the stack's first artifact."""
+        p = self.profile
+        return fit(optimizer, loss, score, steps=steps or getattr(p, f"{stage}_steps"), every=getattr(p, f"{stage}_every"), keep=keep,
+                   patience=patience, folder=self.store.partial(stage, *first), label=f"{stage} {first[0]}")
+
+
+def compute(run: Run, stage: str, wanted: dict[tuple, tuple[str, dict]], work: Callable[[list[tuple]], None], lock: str) -> dict[tuple, Artifact]:
+    """Compute-or-load: artifacts by key. wanted: key -> (slug, config); `work(keys)` must save the missing ones.
+
+    The lock keeps a second process from computing the same things; it finds them done when its turn comes.
+    """
+    found = {key: run.store.find(stage, *named) for key, named in wanted.items()}
+    if any(a is None for a in found.values()):
+        with run.store.lock(stage, lock):
+            found = {key: a or run.store.find(stage, *wanted[key]) for key, a in found.items()}
+            missing = [key for key, a in found.items() if a is None]
+            if missing:
+                work(missing)
+            found = {key: a or run.store.find(stage, *wanted[key]) for key, a in found.items()}
+    return found
+
+
+def stacks(keys: Sequence[tuple], size: int) -> list[list[tuple]]:
+    """Cut into groups of at most `size`, as equal as can be."""
+    n = -(-len(keys) // max(size, 1))
+    return [list(keys[len(keys) * i // n:len(keys) * (i + 1) // n]) for i in range(n)]
+
+
+def score_stack(run: Run, delta, theta: Tensor, datas: Sequence[TaskData], split: str) -> list[float]:
+    """Score of each solution in theta (K, N) on its own task; neighbours with the same task are decoded together."""
+    out, start = [], 0
+    while start < len(datas):
+        stop = start + 1
+        while stop < len(datas) and datas[stop].task == datas[start].task and len(getattr(datas[stop], split)) == len(getattr(datas[start], split)):
+            stop += 1
+        out += scores(run.backbone, [(delta, theta[start:stop])], datas[start:stop], split)
+        start = stop
+    return out
+
+
+# --- original --------------------------------------------------------------------------------------------------------
+def original(run: Run, tasks: Sequence[str], kinds: Sequence[str] = KINDS, seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
+    """theta_t of every task, delta and seed, trained in its own space: (task, kind, seed) -> artifact with tensor `theta` (N,) and
+    metrics `dev` and `test` (E_ori)."""
+    done = {}
+    for kind in kinds:
+        p, slow = run.profile, kind == "prefix"
+        lr, steps = (p.original_prefix_lr, p.original_prefix_steps) if slow else (p.original_lr, p.original_steps)
+        datas = {(task, seed): run.data(task, seed) for task in tasks for seed in seeds}
+        wanted = {(task, kind, seed): (f"{task}-{kind}-s{seed}", run.config(
+            "original", "original_every", "original_batch", "patience", "init_seed", "max_length", kind=kind, sizes=p.sizes(kind), task=task,
+            data=datas[task, seed].fingerprint, seed=seed, lr=lr, steps=steps)) for task in tasks for seed in seeds}
+
+        def work(keys, kind=kind, lr=lr, steps=steps, datas=datas, wanted=wanted, p=p):
+            delta = run.delta(kind)
+            # solutions of tasks with rows of similar length share a stack, so little is spent on padding
+            size = {t: sum(map(len, datas[t, s].train.inputs)) / len(datas[t, s].train) for t, _, s in keys}
+            for stack in stacks(sorted(keys, key=lambda k: (size[k[0]], k)), run.profile.stack):
+                mine = [datas[t, s] for t, _, s in stack]
+                theta = run.start(kind).repeat(len(stack), 1).requires_grad_()
+
+                def loss(step, stack=stack, mine=mine, theta=theta):
+                    rows = run.rows(mine, [s for _, _, s in stack], step, p.original_batch)
+                    with deltas.applied(run.backbone.model, [(delta, theta)]):
+                        return losses(run.backbone, collate(rows, run.backbone.device), len(stack))
+
+                done = run.fit(Adafactor([theta], lr, delta.blocks), loss, lambda: score_stack(run, delta, theta, mine, "dev"), "original",  # noqa: B023
+                               wanted[stack[0]], patience=run.profile.patience, steps=steps)
+                test = score_stack(run, delta, done.best[0], mine, "test")
+                for i, key in enumerate(stack):
+                    save(run, "original", wanted[key], {"dev": done.best_score[i], "test": test[i], "best_step": done.best_step[i]},
+                         {"theta": done.best[0][i]}, done, [i])
+        done |= compute(run, "original", wanted, work, f"{kind}-{'+'.join(map(str, seeds))}")
+    return done
+
+
+def save(run: Run, stage: str, named: tuple[str, dict], metrics: dict, tensors: dict, done: Fit | None = None, columns: Sequence[int] = ()) -> Artifact:
+    """Save one artifact of a stack; its log keeps the stack's columns that are its own."""
+    log = [{"step": r["step"], "loss": [r["loss"][i] for i in columns], "dev": [r["dev"][i] for i in columns]} for r in done.log] if done else None
+    return run.store.save(stage, *named, metrics, {k: t.detach().contiguous().cpu() for k, t in tensors.items()}, log)
+
+
+# --- approximate -----------------------------------------------------------------------------------------------------
+def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> dict[int, Artifact]:
+    """The shared subspace of the training tasks: seed -> artifact with `up.KIND` (N, y), `down1.KIND`, `down2.KIND` and the training
+    tasks' own vectors `I.KIND` (T, y). Runs of several seeds are one stack, all deltas in one mixed pass."""
+    solutions = original(run, train, seeds=seeds)
+    p = run.profile
+    ratio = p.ratio if p.ratio is not None else RATIO[p.variant] if p.variant in RATIO else 0.0
+    wanted = {(seed,): (f"{'+'.join(train)[:60]}-y{p.y}-s{seed}", run.config(
+        "approximate", "y", "variant", "approximate_steps", "approximate_every", "approximate_batch", "approximate_draws", "approximate_lr",
+        ratio=ratio, train=list(train), seed=seed, solutions=[solutions[t, k, seed].id for t in train for k in KINDS])) for seed in seeds}
+
+    def work(keys):
+        mine = [seed for (seed,) in keys]
+        datas = [[run.data(t, seed) for t in train] for seed in mine]
+        delta, start = {k: run.delta(k) for k in KINDS}, {k: run.start(k) for k in KINDS}
+        offset = {k: torch.stack([torch.stack([solutions[t, k, s].tensors()["theta"] for t in train]) for s in mine]).to(start[k]) - start[k] for k in KINDS}
+        maps = {k: Projection(*(t.to(start[k]).requires_grad_() for t in Projection.start(delta[k].numel, p.y, mine, k).tensors())) for k in KINDS}
+        draws = p.approximate_draws
+
+        def thetas(intrinsic):  # (S, G, y) -> entries of S * G groups per delta
+            return [(delta[k], (start[k] + maps[k].to_delta(intrinsic[k])).flatten(0, 1)) for k in KINDS]
+
+        def loss(step):
+            own = {k: maps[k].to_subspace(offset[k]) for k in KINDS}
+            # one training task a step and draw, in turn; its rows are the same for the three deltas
+            turn = [(step * draws + r) % len(train) for r in range(draws)]
+            ratios = torch.stack([draw_ratios(seed, step, draws) for seed in mine]).to(start["lora"])
+            mixed = interpolate({k: own[k][:, turn] for k in KINDS}, ratios)
+            rows = [piece for s, seed in enumerate(mine) for r, t in enumerate(turn)
+                    for piece in run.rows([datas[s][t]], [seed], (step * draws + r) // len(train), p.approximate_batch)]
+            batch = {n: t.repeat(len(KINDS), 1) for n, t in collate(rows, run.backbone.device).items()}
+            with deltas.applied(run.backbone.model, thetas({k: mixed for k in KINDS})):
+                task = losses(run.backbone, batch, len(KINDS) * len(rows)).view(len(KINDS), len(mine), draws).mean(2).sum(0)
+            dist = sum(reconstruction(p.variant, maps[k].to_delta(mixed), maps[k].to_delta(own[k][:, turn]), offset[k][:, turn]) for k in KINDS)
+            return task + ratio * dist
+
+        def score():  # mean over deltas and training tasks at the centroid of the three vectors
+            centre = sum(maps[k].to_subspace(offset[k]) for k in KINDS) / len(KINDS)
+            flat = [d for row in datas for d in row]
+            each = torch.tensor([score_stack(run, d, theta, flat, "dev") for d, theta in thetas({k: centre for k in KINDS})])
+            return each.mean(0).view(len(mine), len(train)).mean(1).tolist()
+
+        parameters = [t for k in KINDS for t in maps[k].tensors()]
+        done = run.fit(Adafactor(parameters, p.approximate_lr), loss, score, "approximate", wanted[keys[0]])
+        best = {k: Projection(*done.best[3 * i:3 * i + 3]) for i, k in enumerate(KINDS)}
+        with torch.no_grad():
+            vectors = {k: best[k].to_subspace(offset[k]) for k in KINDS}
+        for i, key in enumerate(keys):
+            tensors = {f"{n}.{k}": getattr(best[k], n)[i] for k in KINDS for n in ("up", "down1", "down2")} | {f"I.{k}": vectors[k][i] for k in KINDS}
+            save(run, "approximate", wanted[key], {"dev": done.best_score[i], "best_step": done.best_step[i]}, tensors, done, [i])
+
+    found = compute(run, "approximate", wanted, work, "+".join(train)[:80])
+    return {seed: found[seed,] for seed in seeds}
+
+
+# --- optimize --------------------------------------------------------------------------------------------------------
+def up_projection(run: Run, subspace: Artifact, kind: str, up: str) -> Tensor:
+    """Proj_up of one delta, (N, y): the subspace's own (`trained`) or, as a control, random columns of the same lengths (`random`)."""
+    if up not in ("trained", "random"):
+        raise ValueError(f"unknown up-projection {up!r}; allowed: trained, random")
+    own = subspace.tensors()[f"up.{kind}"].to(run.backbone.device)
+    return own if up == "trained" else random_like(own[None], subspace.config["seed"])[0]
+
+
+def optimize(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = KINDS, seeds: Sequence[int] = (0,),
+             up: str = "trained") -> dict[tuple, Artifact]:
+    """argmin over I of L_task(theta_init + Proj_up(I)) for unseen tasks: (task, kind, seed) -> artifact.
+
+    Tensors: `I` (y,), the one best on dev, and all validated ones, `kept` (C, L, y) over C checkpoints and L learning rates, with
+    `kept_scores` (C, L). Metrics: `dev`, `test` (E_sub).
+    """
+    p, subspaces, done = run.profile, approximate(run, train, seeds), {}
+    for kind in kinds:
+        wanted = {(task, kind, seed): (f"{task}-{kind}-{up}-s{seed}", run.config(
+            "optimize", "optimize_steps", "optimize_every", "optimize_batch", "optimize_lrs", subspace=subspaces[seed].id, up=up, kind=kind, task=task,
+            data=run.data(task, seed).fingerprint, seed=seed)) for task in tasks for seed in seeds}
+
+        def work(keys, kind=kind, wanted=wanted):
+            delta, start, lrs = run.delta(kind), run.start(kind), p.optimize_lrs
+            maps = {seed: up_projection(run, subspaces[seed], kind, up) for seed in {s for _, _, s in keys}}
+            for stack in stacks(sorted(keys), max(1, p.stack // len(lrs))):
+                mine = [run.data(t, s) for t, _, s in stack]
+                first = [torch.empty(p.y).normal_(0, 0.02, generator=torch.Generator().manual_seed(zlib.crc32(f"{t}/{k}/{s}".encode()))) for t, k, s in stack]
+                intrinsic = torch.stack(first).repeat_interleave(len(lrs), 0).to(start).requires_grad_()
+
+                def theta(vectors, stack=stack):  # (len(stack) * L, y) -> (len(stack) * L, N)
+                    return start + torch.cat([v @ maps[s].T for v, (_, _, s) in zip(vectors.split(len(vectors) // len(stack)), stack, strict=True)])
+
+                def loss(step, stack=stack, mine=mine, intrinsic=intrinsic, theta=theta):
+                    rows = [piece for piece in run.rows(mine, [s for _, _, s in stack], step, p.optimize_batch) for _ in lrs]
+                    with deltas.applied(run.backbone.model, [(delta, theta(intrinsic))]):
+                        return losses(run.backbone, collate(rows, run.backbone.device), len(rows))
+
+                every = [d for d in mine for _ in lrs]
+                rates = torch.tensor(lrs, dtype=torch.float32).repeat(len(stack))
+                result = run.fit(Adafactor([intrinsic], rates), loss, lambda: score_stack(run, delta, theta(intrinsic), every, "dev"),  # noqa: B023
+                                 "optimize", wanted[stack[0]], keep=True)
+                kept = result.kept.unflatten(1, (len(stack), len(lrs)))
+                dev = result.kept_scores.unflatten(1, (len(stack), len(lrs)))
+                best = torch.stack([kept[:, i].flatten(0, 1)[dev[:, i].flatten().argmax()] for i in range(len(stack))])
+                test = score_stack(run, delta, theta(best), mine, "test")
+                for i, key in enumerate(stack):
+                    save(run, "optimize", wanted[key], {"dev": dev[:, i].max(), "test": test[i]}, {"I": best[i], "kept": kept[:, i], "kept_scores": dev[:, i]},
+                         result, range(i * len(lrs), (i + 1) * len(lrs)))
+        done |= compute(run, "optimize", wanted, work, f"{'+'.join(train)[:60]}-{kind}-{up}")
+    return done
+
+
+# --- transfer --------------------------------------------------------------------------------------------------------
+def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequence[int] = (0,),
+             up: str = "trained") -> dict[tuple, Artifact]:
+    """theta_{i, s->t} = theta_init + Proj_up_t(I*_{i,s}): (task, seed) -> artifact, metrics `test`, `dev` and `chosen` as source -> target -> value.
+
+    For every pair the source vector kept is the one, over checkpoints and learning rates, that does best on dev after transfer
+    (section 5.1); a delta to itself is E_sub again.
+    """
+    vectors, subspaces, rates = optimize(run, train, tasks, seeds=seeds, up=up), approximate(run, train, seeds), len(run.profile.optimize_lrs)
+    wanted = {(task, seed): (f"{task}-{up}-s{seed}", run.config("transfer", up=up, task=task, seed=seed, data=run.data(task, seed).fingerprint,
+                                                              sources=[vectors[task, k, seed].id for k in KINDS])) for task in tasks for seed in seeds}
+
+    def work(keys):
+        for key in keys:
+            task, seed = key
+            mine, kept = run.data(task, seed), {k: vectors[task, k, seed].tensors()["kept"].to(run.backbone.device) for k in KINDS}
+            candidates = torch.cat([kept[k].flatten(0, 1) for k in KINDS])
+            metrics = {name: {k: {} for k in KINDS} for name in ("test", "dev", "chosen")}
+            for target in KINDS:
+                delta, proj = run.delta(target), up_projection(run, subspaces[seed], target, up)
+                theta = run.start(target) + candidates @ proj.T
+                dev = torch.tensor(score_stack(run, delta, theta, [mine] * len(theta), "dev")).view(len(KINDS), -1)
+                best = dev.argmax(1)
+                rows = theta.view(len(KINDS), -1, theta.shape[1])[torch.arange(len(KINDS)), best]
+                test = score_stack(run, delta, rows, [mine] * len(KINDS), "test")
+                for i, source in enumerate(KINDS):
+                    metrics["test"][source][target], metrics["dev"][source][target] = test[i], dev[i].max()
+                    metrics["chosen"][source][target] = list(divmod(int(best[i]), rates))
+            save(run, "transfer", wanted[key], metrics, {})
+
+    return compute(run, "transfer", wanted, work, f"{'+'.join(train)[:60]}-{up}")
+
+
+def __getattr__(name: str):
+    # `stages.landscape` and `stages.controls` live in modules of their own, which import this one
+    if name in ("landscape", "controls"):
+        from importlib import import_module
+        return getattr(import_module(f"unidelta.{name}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

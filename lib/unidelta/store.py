@@ -1,0 +1,196 @@
+"""Artifacts: what a stage computed, kept under a name that says everything it depends on.
+
+    runs/<profile>/<stage>/<slug>-<hash>/   config.json  metrics.json  [tensors.safetensors]  [log.jsonl]
+
+The hash is taken from the config alone, so equal configs find each other's work and any changed value starts anew. An
+artifact is written under a temporary name and renamed, so it is either whole or absent; one that is truncated, edited
+or foreign is moved aside and computed again. Nothing is pickled.
+"""
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from . import files, provenance
+from .files import UNSOUND, canonical, folder, key, load_checkpoint, plain, save_checkpoint
+
+__all__ = ["Artifact", "Store", "key", "load_checkpoint", "plain", "save_checkpoint"]
+
+logger = logging.getLogger(__name__)
+TENSORS = "tensors.safetensors"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One finished artifact; `files` maps each file beside metrics.json to its sha256 and its size in bytes."""
+
+    path: Path
+    id: str  # stage/slug-hash
+    config: dict
+    metrics: dict
+    provenance: dict
+    files: dict
+
+    def tensors(self) -> dict:
+        """Name -> tensor on the CPU, read now and checked against the stored sha256; {} if the artifact holds none."""
+        from safetensors.torch import load_file
+        if TENSORS not in self.files:
+            return {}
+        if files.sha256(self.path / TENSORS) != self.files[TENSORS]["sha256"]:
+            raise ValueError(f"{self.id}: {TENSORS} changed since it was written; delete {self.path} and run again")
+        return load_file(self.path / TENSORS)
+
+    def log(self) -> list[dict]:
+        """The training log, one record per line; [] if there is none."""
+        lines = (self.path / "log.jsonl").read_text(encoding="utf-8").splitlines() if "log.jsonl" in self.files else []
+        return [json.loads(line) for line in lines]
+
+
+class Store:
+    """Artifacts of one profile; `root` defaults to $UNIDELTA_RUNS, else `runs` in the project, and may be read-only."""
+
+    def __init__(self, root: Path | str | None = None, profile: str = "embedded"):
+        root = root or os.environ.get("UNIDELTA_RUNS") or provenance.project_root() / "runs"
+        self.base = Path(root).expanduser().absolute() / _word(profile, "profile")
+
+    def path(self, stage: str, slug: str, config: dict) -> Path:
+        """Where the artifact of this config lies, or will; in `slug` all but letters, digits . _ + become hyphens."""
+        readable = re.sub(r"[^A-Za-z0-9._+-]+", "-", slug).strip(".-")[:120]
+        return self.base / _word(stage, "stage") / f"{readable}-{key(config)}"
+
+    def find(self, stage: str, slug: str, config: dict) -> Artifact | None:
+        """The artifact of exactly this config, verified, or None; an unsound one is moved aside with a warning."""
+        path = self.path(stage, slug, config)
+        if not path.exists():
+            return None
+        try:
+            return _read(path, plain(config, "config"))
+        except UNSOUND as error:
+            logger.warning("%s/%s is not usable (%s): set aside, to be computed again", stage, path.name, error)
+        if os.access(path.parent, os.W_OK):
+            with self.lock(stage, f"{path.name}-aside"):  # another process may have put a sound one there by now
+                try:
+                    return _read(path, plain(config, "config"))
+                except UNSOUND:
+                    if path.exists():
+                        name = f"{stage}-{path.name}-{uuid.uuid4().hex[:8]}"
+                        os.rename(path, folder(self.base / ".aside") / name)
+        return None
+
+    def save(self, stage: str, slug: str, config: dict, metrics: dict, tensors: dict | None = None,
+             log: Iterable[dict] | None = None, duration: float | None = None) -> Artifact:
+        """Write the artifact, remove its partial folder and return it; if another writer was first, return that one's.
+
+        `tensors`: name -> tensor; `log`: records of the training log; `duration`: seconds of computing.
+        Raises ValueError (one line) for values that cannot be stored, NaN in metrics among them.
+        """
+        from safetensors.torch import save_file
+        path, config, metrics = self.path(stage, slug, config), plain(config, "config"), plain(metrics, "metrics")
+        about = {"stage": stage, "slug": slug, "config": config, "provenance": provenance.current(duration)}
+        self.sweep(stage)
+        token = f".tmp-{uuid.uuid4().hex}"
+        with self.lock(stage, token):  # held while writing, so that other processes' `sweep` knows the writer lives
+            work = folder(path.parent / token)
+            try:
+                files.write(work / "config.json", json.dumps(about, indent=1))
+                if tensors:
+                    save_file(files.detached(tensors), work / TENSORS)
+                    files.fsync(work / TENSORS)
+                if log is not None:
+                    records = (canonical(plain(record, "log", finite=False)) + "\n" for record in log)
+                    files.write(work / "log.jsonl", "".join(records))
+                sums = {f.name: {"sha256": files.sha256(f), "bytes": f.stat().st_size} for f in sorted(work.iterdir())}
+                checked = {"metrics": metrics, "metrics_sha256": files.text_sha256(canonical(metrics)), "files": sums}
+                files.write(work / "metrics.json", json.dumps(checked, indent=1))
+                files.fsync(work)
+                while (artifact := self.find(stage, slug, config)) is None:
+                    try:
+                        os.rename(work, path)
+                        files.fsync(path.parent)
+                    except OSError:
+                        if not path.exists():  # the one failure expected here is that another writer came first
+                            raise
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+        self._lock_file(stage, token).unlink(missing_ok=True)
+        shutil.rmtree(self.base / ".partial" / stage / path.name, ignore_errors=True)
+        return artifact
+
+    def all(self, stage: str | None = None) -> list[Artifact]:
+        """Every sound artifact of one stage, or of all, ordered by id; tensors are verified only when loaded."""
+        found = []
+        for path in sorted(self.base.glob(f"{_word(stage, 'stage') if stage else '[!.]*'}/[!.]*")):
+            try:
+                found.append(_read(path, deep=False))
+            except UNSOUND as error:
+                logger.warning("%s is not usable (%s): left out", path, error)
+        return found
+
+    @contextmanager
+    def lock(self, stage: str, name: str, timeout: float = -1) -> Iterator[None]:
+        """Hold a named lock among processes; TimeoutError after `timeout` seconds of waiting (-1: never)."""
+        held = FileLock(self._lock_file(stage, name))
+        try:
+            try:
+                held.acquire(timeout=0)
+            except Timeout:
+                logger.warning("waiting for another process that works on %s/%s", stage, name)
+                held.acquire(timeout=timeout)
+        except Timeout:
+            raise TimeoutError(f"{stage}/{name} is held by another process, even after {timeout} s") from None
+        try:
+            yield
+        finally:
+            held.release()  # a killed holder's lock is freed by the system
+
+    def partial(self, stage: str, slug: str, config: dict) -> Path:
+        """Folder for checkpoints of unfinished work on this artifact, created if absent; `save` removes it."""
+        return folder(self.base / ".partial" / stage / self.path(stage, slug, config).name)
+
+    def sweep(self, stage: str) -> None:
+        """Delete what writers that live no longer left under temporary names."""
+        for left in (self.base / _word(stage, "stage")).glob(".tmp-*"):
+            try:
+                with FileLock(self._lock_file(stage, left.name), timeout=0):
+                    shutil.rmtree(left, ignore_errors=True)
+            except Timeout:
+                continue  # its writer is at work
+            self._lock_file(stage, left.name).unlink(missing_ok=True)
+
+    def _lock_file(self, stage: str, name: str) -> Path:
+        return folder(self.base / ".locks") / f"{_word(stage, 'stage')}-{name}.lock"
+
+
+def _read(path: Path, config: dict | None = None, deep: bool = True) -> Artifact:
+    """Artifact at `path`, or one of UNSOUND if incomplete, altered or not of `config`; `deep` hashes tensors too."""
+    record = json.loads((path / "metrics.json").read_text(encoding="utf-8"))
+    if files.text_sha256(canonical(record["metrics"])) != record["metrics_sha256"]:
+        raise ValueError("metrics.json was altered")
+    for name, expected in record["files"].items():
+        if (path / name).stat().st_size != expected["bytes"]:
+            raise ValueError(f"{name} is truncated or altered")
+        if (deep or name != TENSORS) and files.sha256(path / name) != expected["sha256"]:
+            raise ValueError(f"{name} was altered")
+    about = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    if "config.json" not in record["files"] or not path.name.endswith(f"-{key(about['config'])}"):
+        raise ValueError("config.json belongs to another artifact")
+    if config is not None and canonical(about["config"]) != canonical(config):
+        raise ValueError("config.json holds another config")
+    name = f"{path.parent.name}/{path.name}"
+    return Artifact(path, name, about["config"], record["metrics"], about["provenance"], record["files"])
+
+
+def _word(text: str, what: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", text):
+        raise ValueError(f"{what} {text!r}: allowed are letters, digits and . _ - after a letter or digit")
+    return text

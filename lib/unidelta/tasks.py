@@ -1,0 +1,133 @@
+"""All seventy-two tasks of the paper (appendix A.1) from the hub, a mirror folder or the embedded stand-ins.
+
+`rows` gives a source's rows in CrossFit's form, `load` train, dev and test parts of them, `score` the task's metric.
+"""
+import os
+from collections.abc import Sequence
+
+import datasets
+import numpy as np
+
+from unidelta import formats, metrics
+from unidelta import mirror as _mirror
+from unidelta.formats import Row
+from unidelta.registry import TASKS, Task, get, names
+
+__all__ = ["SOURCES", "TASKS", "Task", "category", "crossfit_cut", "get", "load", "names", "rows", "score"]
+SOURCES = ("hub", "mirror", "embedded")
+PARTS = ("train", "dev", "test")
+Folder = str | os.PathLike | None
+
+
+def category(name: str) -> str:
+    """SA, NLI, PD, TC, LF-QA, MC-QA as in section 5.1, or a plain word for what only the multi-task setting has."""
+    return get(name).category
+
+
+def score(name: str, predictions: Sequence[str], targets: Sequence[str | Sequence[str]]) -> float:
+    """The task's metric (see `unidelta.metrics`) in [0, 1]; targets as in `rows`, or one text per example."""
+    return metrics.score(get(name).metric, predictions, targets)
+
+
+def rows(name: str, split: str, source: str = "mirror", mirror: Folder = None, seed: int = 0) -> list[Row]:
+    """(input, [target, ...]) of one split in the source's own order, before our parts, caps and the task-name prefix.
+
+    split     train, validation or test, or the source's own word (validation_matched)
+    mirror    folder for source "mirror"; default: the environment variable UNIDELTA_MIRROR
+    seed      of the embedded stand-ins; real data ignore it
+    Raises ValueError for an unknown task, split or source, for a split whose labels are hidden, and for faulty files.
+    """
+    task = get(name)
+    if source == "embedded":
+        from unidelta import embedded  # its grammar is needed for the stand-ins only
+        data, where = embedded.raw(name, split, seed), f"embedded {name}/{split}"
+    elif source == "mirror":
+        table, where = _mirror.from_mirror(task, split, mirror)
+        data = _mirror.records(table)
+    elif source == "hub":
+        table, where = _mirror.from_hub(task, split)
+        data = _mirror.records(table)
+    else:
+        raise ValueError(f"no source {source!r}; allowed: {', '.join(SOURCES)}")
+    found = list(formats.format_rows(task, data, where))
+    if not found:
+        raise ValueError(f"{where}: no row of task {name} has a gold label (the hub hides those of some test splits)")
+    return found
+
+
+def crossfit_cut(lines: list[Row]) -> tuple[list[Row], list[Row]]:
+    """CrossFit's 80/20 cut of a source with a train split only, shuffled by NumPy's legacy generator seeded 42."""
+    lines = list(lines)
+    np.random.RandomState(42).shuffle(lines)
+    n = int(0.8 * len(lines))
+    return lines[:n], lines[n:]
+
+
+def _available(task: Task, source: str, mirror: Folder) -> list[str]:
+    """Which of train, validation, test a source has, each with rows and public labels of its own."""
+    wanted = [s for s in ("train", "validation", "test") if source == "embedded" or (s in task.splits and s != "test")]
+    wanted += ["test"] if source != "embedded" and task.test == "test" else []
+    if source != "mirror":
+        return wanted
+    files = {s: _mirror.path(task, s, mirror) for s in wanted}
+    return [s for s, file in files.items() if s == "train" or file not in (None, files["train"])]
+
+
+def load(name: str, source: str = "mirror", mirror: Folder = None, seed: int = 0,
+         caps: dict[str, int | None] | None = None) -> datasets.DatasetDict:
+    """Train, dev and test parts with columns input (text) and targets (list of at least one text).
+
+    test    the official test where its labels are public, else the official validation, else CrossFit's cut of train
+    dev     the official validation where it is not already the test, else a seeded tenth of train, at most 1,000 rows
+    train   the rest; train and dev come in seeded order, test in the source's
+    caps    {"train": 20000, "dev": 240, "test": None} keeps random samples; that of test does not depend on the seed
+    No input stands in two parts: what is in test is taken out of dev and train, what is in dev out of train.
+    As in the released loader, inputs lose white space in front, targets on both sides. Rows without an answer go.
+    """
+    task, caps = get(name), caps or {}
+    for part, cap in caps.items():
+        if part not in PARTS or not (cap is None or (isinstance(cap, int) and cap > 0)):
+            raise ValueError(f"bad cap {part}={cap!r}; allowed: {', '.join(PARTS)}, each a number from 1, or None")
+    if source not in SOURCES:
+        raise ValueError(f"no source {source!r}; allowed: {', '.join(SOURCES)}")
+    read = {split: rows(name, split, source, mirror) for split in _available(task, source, mirror)}
+    rng = np.random.default_rng(seed)
+    train, dev, test = read["train"], None, None
+    if "test" in read:
+        test, dev = read["test"], read.get("validation")
+    elif "validation" in read:
+        test = read["validation"]
+    else:
+        train, test = crossfit_cut(train)
+    test = _tidy(test)
+    train = _sample(_without(_tidy(train), test), None, rng)
+    if dev is None:
+        n = max(1, min(1000, len(train) // 10))
+        dev, train = train[:n], train[n:]
+    dev = _sample(_without(_tidy(dev), test), caps.get("dev"), rng)
+    train = _sample(_without(train, dev), caps.get("train"), rng)
+    if caps.get("test"):
+        test = _sample(test, caps["test"], np.random.default_rng(0))
+    return datasets.DatasetDict({k: _dataset(v, f"{name} {k}") for k, v in zip(PARTS, (train, dev, test), strict=True)})
+
+
+def _tidy(lines: list[Row]) -> list[Row]:
+    tidy = [(text.lstrip(), [t.strip() for t in targets if t.strip()]) for text, targets in lines]
+    return [row for row in tidy if row[1]]
+
+
+def _without(lines: list[Row], others: list[Row]) -> list[Row]:
+    taken = {text.strip() for text, _ in others}
+    return [row for row in lines if row[0].strip() not in taken]
+
+
+def _sample(lines: list[Row], cap: int | None, rng: np.random.Generator) -> list[Row]:
+    return [lines[i] for i in rng.permutation(len(lines))[:cap]]
+
+
+def _dataset(lines: list[Row], what: str) -> datasets.Dataset:
+    if not lines:
+        raise ValueError(f"{what}: no rows are left once the parts are made disjoint")
+    features = datasets.Features(input=datasets.Value("string"), targets=datasets.List(datasets.Value("string")))
+    columns = {"input": [text for text, _ in lines], "targets": [targets for _, targets in lines]}
+    return datasets.Dataset.from_dict(columns, features=features)

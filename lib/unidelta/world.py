@@ -1,0 +1,41 @@
+"""The small English world behind the embedded default: its lexicon, and the few rules of grammar everything generated shares.
+
+Both the stand-in tasks (`unidelta.embedded`) and the pre-training text (`unidelta.corpus`) draw from here; the two have no
+sentence template in common.
+"""
+import random
+import tomllib
+from pathlib import Path
+
+LEXICON = Path(__file__).resolve().parents[2] / "data" / "embedded" / "lexicon.toml"
+W = tomllib.loads(LEXICON.read_text(encoding="utf-8"))
+
+PEOPLE = W["people"]["male"] + W["people"]["female"]
+KIND_OF = {thing: kind for kind, things in W["kinds"].items() for thing in things}
+# what one can buy, sell, carry, find, close: metals are stuff, not things, and live in no sentence that needs a count noun
+THINGS = [thing for thing, kind in KIND_OF.items() if kind not in ("metal", "animal")]
+SENSES = {word: senses for word, senses in W["senses"].items()}
+
+
+def a(phrase: str) -> str:
+    """The phrase with its indefinite article."""
+    return ("an " if phrase[0].lower() in "aeiou" and not phrase.startswith("use") else "a ") + phrase
+
+
+def cap(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def draw(rng: random.Random, pool, n: int, without=()) -> list:
+    """n different members of the pool, none of them in `without`."""
+    return rng.sample([x for x in pool if x not in without], n)
+
+
+def gender(name: str) -> str:
+    return "male" if name in W["people"]["male"] + W["people"]["he"] else "female"
+
+
+def adjective(rng: random.Random, good: bool, domain: str) -> str:
+    """A judging adjective of one polarity; domain is `film` or `item`."""
+    side = "good" if good else "bad"
+    return rng.choice(W["opinion"][f"{domain}_{side}"] + W["opinion"][f"any_{side}"])

@@ -1,0 +1,24 @@
+"""Fixtures for material outside the repository; a test that needs one skips, with the reason, where it is absent."""
+import os
+from pathlib import Path
+
+import pytest
+
+BESIDE = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder with the oracles, beside the project."""
+    if not (BESIDE / "oracle").is_dir():
+        pytest.skip("no folder ../shared with the oracles beside the project")
+    return BESIDE
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """A mirror of real data: UNIDELTA_MIRROR, else ../shared/hub beside the project."""
+    folder = Path(os.environ.get("UNIDELTA_MIRROR") or BESIDE / "hub")
+    if not folder.is_dir():
+        pytest.skip(f"no mirror of the data: there is no folder {folder} (UNIDELTA_MIRROR, or ../shared/hub)")
+    return folder

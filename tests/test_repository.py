@@ -1,0 +1,125 @@
+"""The repository agrees with itself: pins, table of contents, commands, notebooks' form, and what must not be in it."""
+
+import ast
+import os
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SKIP = {".git", ".venv", "_build", "runs", ".snakemake", "__pycache__", ".pytest_cache", ".ruff_cache"}
+
+
+def tracked() -> list[Path]:
+    """Files of the project: what git tracks or would add, or, outside a clone, everything that is not built."""
+    found = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True
+    )
+    if found.returncode == 0 and found.stdout:
+        files = [ROOT / name for name in found.stdout.split("\0") if name]
+    else:
+        files = [p for p in ROOT.rglob("*") if not SKIP & set(p.relative_to(ROOT).parts)]
+    return [path for path in files if path.is_file()]
+
+
+def pyproject() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def canonical(pin: str) -> str:
+    return pin.lower().replace("_", "-")
+
+
+def test_environments_pin_the_same_versions():
+    project = pyproject()
+    direct = {canonical(p) for p in project["dependencies"] + sum(project["optional-dependencies"].values(), [])}
+    assert all(re.fullmatch(r"[a-z0-9-]+==[^=*]+", pin) for pin in direct), "every direct dependency has one exact version"
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    conda = next(entry["pip"] for entry in environment if isinstance(entry, dict))
+    assert {canonical(pin) for pin in conda if not pin.startswith("-")} == direct
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    assert direct <= {canonical(line) for line in lines if not line.startswith("#")}
+
+
+def test_conda_python_is_allowed():
+    floor = tuple(map(int, pyproject()["requires-python"].removeprefix(">=").split(".")))
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    python = next(entry for entry in environment if str(entry).startswith("python="))
+    assert tuple(map(int, python.removeprefix("python=").split("."))) >= floor
+
+
+def test_contents_and_pages_agree():
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    listed = [toc["root"]] + [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
+    assert len(listed) == len(set(listed))
+    pages = {p.relative_to(ROOT).with_suffix("").as_posix() for p in [*(ROOT / "book").glob("*.md"), *NOTEBOOKS]}
+    assert set(listed) == pages | {"index"}
+
+
+def test_commands_exist():
+    rules = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {"help", "environment", "book", "test", "lint", "clean"} <= set(rules)
+    ci = ROOT / ".ci" / "run"
+    assert os.access(ci, os.X_OK)
+    assert "set -euo pipefail" in ci.read_text(encoding="utf-8") and ci.read_text(encoding="utf-8").endswith("make test\n")
+
+
+def test_licence():
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert text.startswith("MIT License") and "the unidelta authors" in text
+
+
+def test_nothing_of_one_machine():
+    # Written in two halves, so that this file does not contain what it looks for.
+    forbidden = ["/work" + "/", "/root" + "/", "/home" + "/", "index" + "-url", "pypi" + ".org", "anaconda" + ".org"]
+    for path in tracked():
+        if path.suffix in {".png", ".safetensors", ".ico"}:
+            continue
+        text = path.read_text(encoding="utf-8")
+        found = [word for word in forbidden if word in text]
+        assert not found, f"{path.relative_to(ROOT)} contains {found}"
+
+
+def test_no_data_sets_and_no_pickles():
+    for path in tracked():
+        assert path.suffix not in {".parquet", ".arrow", ".pkl", ".pt", ".pth", ".bin", ".npy"}, path
+        assert path.stat().st_size <= 8 * 2**20, f"{path.relative_to(ROOT)} is larger than 8 MiB"
+
+
+def parameters_cell(notebook) -> str:
+    found = [cell.source for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    assert len(found) == 1, "exactly one cell is tagged `parameters`"
+    return found[0]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+class TestNotebook:
+    def test_every_parameter_has_a_comment(self, path):
+        source = parameters_cell(nbformat.read(path, as_version=4))
+        lines = source.splitlines()
+        for statement in ast.parse(source).body:
+            assert isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name), "plain assignments"
+            ast.literal_eval(statement.value)
+            assert "  # " in lines[statement.end_lineno - 1], f"no comment beside {statement.targets[0].id}"
+
+    def test_is_thin(self, path):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type == "code":
+                for node in ast.walk(ast.parse(re.sub(r"^[%!].*$", "", cell.source, flags=re.MULTILINE))):
+                    if isinstance(node, ast.FunctionDef):
+                        assert node.end_lineno - node.lineno < 10, f"{node.name} belongs in the library"
+
+    def test_is_committed_whole(self, path):
+        notebook = nbformat.read(path, as_version=4)
+        assert notebook.metadata.kernelspec.name == "python3"
+        assert "papermill" not in notebook.metadata, "timings of one run do not belong in the repository"
+        code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+        assert code and any(cell.outputs for cell in code), "committed with its outputs"
+        assert not [o for cell in code for o in cell.outputs if o.output_type == "error"], "no failed cell"
+        assert all(cell.execution_count for cell in code), "every cell was run"

@@ -1,0 +1,336 @@
+"""The table of tasks, the formats (on rows of our own making), the sources, the parts, the mirror and its faults."""
+import collections
+
+import datasets
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from unidelta import formats, mirror, registry, tasks
+
+ABC = {"text": ["x", "y"], "label": ["A", "B"]}
+# task, a row in the hub's columns, the input and the targets that CrossFit makes of it (None: CrossFit drops the row)
+CASES = [
+    ("amazon_polarity", {"title": "T", "content": "C.", "label": 0}, "title: T [SEP] content: C.", ["negative"]),
+    ("financial_phrasebank", {"sentence": "S .", "label": 1}, "S .", ["neutral"]),
+    ("imdb", {"text": " a<br />\n b\\nc\t d ", "label": 1}, "a<br /> b c d", ["positive"]),
+    ("emotion", {"text": " i feel ", "label": 5}, "i feel", ["surprise"]),
+    ("tweet_eval-offensive", {"text": "@user \n no  😀", "label": 0}, "@user no 😀", ["non-offensive"]),
+    ("tweet_eval-offensive", {"text": " \n ", "label": 0}, None, None),
+    ("tweet_eval-stance_climate", {"text": "x", "label": 2}, "x", ["favor"]),
+    ("ethos-directed_vs_generalized", {"text": " x ", "directed_vs_generalized": 0}, "x", ["generalied"]),
+    ("hatexplain", {"annotators": {"label": [2, 0, 2]}, "post_tokens": ["a", "b"]}, "a b", ["offensive"]),
+    ("hatexplain", {"annotators": {"label": [2, 0, 1]}, "post_tokens": ["a", "b"]}, None, None),
+    ("glue-mnli", {"premise": "P", "hypothesis": "H", "label": 2}, "premise: P [SEP] hypothesis: H", ["contradiction"]),
+    ("glue-qnli", {"question": "Q", "sentence": "S", "label": 1}, "question: Q [SEP] sentence: S", ["not_entailment"]),
+    ("glue-wnli", {"sentence1": "A", "sentence2": "B", "label": 0},
+     "sentence 1: A [SEP] sentence 2: B", ["not_entailment"]),
+    ("superglue-rte", {"premise": "P\nq", "hypothesis": "H", "label": 0},
+     "premise: P q [SEP] hypothesis: H", ["entailment"]),
+    ("health_fact", {"claim": " a\n\r\tb ", "label": 3}, "a   b", ["unproven"]),
+    ("health_fact", {"claim": "a", "label": -1}, None, None),
+    ("liar", {"statement": "S\tt", "speaker": "p", "context": "", "label": 4},
+     "statement: S t [SEP] speaker: p [SEP] context: ",
+     ["barely-true"]),
+    ("glue-qqp", {"question1": "A?", "question2": "B?", "label": 1},
+     "question 1: A? [SEP] question 2: B?", ["duplicate"]),
+    ("medical_questions_pairs", {"question_1": "A?", "question_2": "B?", "label": 0},
+     "question 1: A? [SEP] question 2: B?",
+     ["Similar"]),
+    ("paws", {"sentence1": "A", "sentence2": "B", "label": 1}, "sentence 1: A [SEP] sentence 2: B", ["1"]),
+    ("circa", {"context": "C.", "question-X": "x?", "answer-Y": "y.", "goldstandard2": 2},
+     "context: C. [SEP] question X: x? [SEP] answer Y: y.", ["In the middle, neither yes nor no"]),
+    ("circa", {"context": "C.", "question-X": "x?", "answer-Y": "y.", "goldstandard2": -1}, None, None),
+    ("onestop_english", {"text": "Intermediate \nTo\nday", "label": 2}, "To day", ["advance"]),
+    ("trec-finegrained", {"text": "Why ?", "fine_label": 31}, "Why ?", ["desc"]),
+    ("wiki_auto", {"normal_sentence": "N", "simple_sentence": "S", "alignment_label": 0},
+     "normal sentence: N [SEP] simple_sentence: S", ["notAligned"]),
+    ("google_wellformed_query", {"content": " q ", "rating": 0.8}, "q", ["well-formed"]),
+    ("google_wellformed_query", {"content": " q ", "rating": 0.6}, None, None),
+    ("sms_spam", {"sms": "Hi\n", "label": 1}, "Hi", ["spam"]),
+    ("lama-google_re", {"template": "[X] was born in [Y] .", "sub_label": "Ann", "obj_label": "1900"},
+     "Ann was born in [MASK] .",
+     ["1900"]),
+    ("numer_sense", {"sentence": "a dog has <mask> legs.", "target": "four"}, "a dog has [MASK] legs.", ["four"]),
+    ("search_qa", {"question": "q", "category": "C", "answer": "a"}, "question: qcategory: C", ["a"]),
+    ("web_questions", {"question": "q?", "answers": ["a", "b c"]}, "q?", ["a", "b c"]),
+    ("boolq", {"question": "q", "passage": "p", "answer": True}, "question: q [SEP] context: p", ["yes"]),
+    ("codah", {"question_propmt": "P", "candidate_answers": ["x", "y", "z", "w"], "correct_answer_idx": 3},
+     "P (A) x (B) y (C) z (D) w", ["w"]),
+    ("commonsense_qa", {"question": "q \n r", "choices": ABC, "answerKey": "B"}, "q r (A) x (B) y", ["y"]),
+    ("cosmos_qa", {"question": "q", "context": "c\nd", "answer0": "x", "answer1": "y", "answer2": "z", "answer3": "w",
+                   "label": 1},
+     "q [SEP] c\nd [SEP]  (A) x (B) y (C) z (D) w", ["y"]),
+    ("dream", {"dialogue": ["M: a", "W: b"], "question": "q", "choice": ["x", "y", "z"], "answer": "z"},
+     "q [SEP] M: a W: b [SEP]  (A) x (B) y (C) z", ["z"]),
+    ("hellaswag", {"ctx": "c", "endings": ["x", "y"], "label": "1"}, "c (A) x (B) y", ["y"]),
+    ("hellaswag", {"ctx": "c", "endings": ["x", "y"], "label": ""}, None, None),
+    ("sciq", {"question": "q", "support": "s\nt", "distractor1": "1", "distractor2": "2", "distractor3": "3",
+              "correct_answer": "4"},
+     "q (A) 2 (B) 4 (C) 1 (D) 3 [SEP] s t", ["4"]),  # NumPy's legacy shuffle of four, seed 42
+    ("sciq", {"question": "q", "support": "", "distractor1": "1", "distractor2": "2", "distractor3": "3",
+              "correct_answer": "4"},
+     None, None),
+    ("quail", {"question": "q", "context": "c\nd", "answers": ["x", "y"], "correct_answer_id": 0},
+     "q(A)x(B)y [SEP] c d", ["x"]),
+    ("quarel", {"question": "q? (A) red or (B) blue", "answer_index": 0}, "q? (A) red or (B) blue", ["red"]),
+    ("quarel", {"question": "q? (A) red or (B) blue", "answer_index": 1}, "q? (A) red or (B) blue", ["blue"]),
+    ("race-high", {"question": "q_\n", "article": "a\r\nb\tc", "options": ["x\n", "y"], "answer": "A"},
+     "q_  (A) x  (B) y [SEP] a  b c", ["x "]),
+    ("superglue-copa", {"premise": "P.", "choice1": "x", "choice2": "y", "question": "cause", "label": 1},
+     "P. (A) x (B) y", ["y"]),
+    ("wino_grande", {"sentence": "s _", "option1": "x", "option2": "y", "answer": "2"}, "s _ (A) x (B) y", ["y"]),
+    ("wino_grande", {"sentence": "s _", "option1": "x", "option2": "y", "answer": ""}, None, None),
+    ("eli5-asks", {"title": "t\n?", "selftext": "", "answers": {"text": ["a\n b", "c"]}}, "t ? [SEP]", ["a b", "c"]),
+    ("hotpot_qa", {"question": "q", "answer": "a", "supporting_facts": {"title": ["Z", "X"], "sent_id": [0, 0]},
+                   "context": {"title": ["X", "Y", "Z"], "sentences": [["1.", " 2."], ["3."], ["4. "]]}},
+     "question: q context: 1. 2. 4.", ["a"]),
+    ("quoref", {"question": "q", "context": "c\nd", "answers": {"text": ["a", "b"]}},
+     "question: q context: c d", ["a", "b"]),
+    ("superglue-record", {"query": "q @placeholder", "passage": "p\n@highlight\nh", "answers": ["a", "b"]},
+     "question: q @placeholder context: p @highlight h", ["a"]),
+    ("multi_news", {"document": "d\ne ||||| f", "summary": "s\nt"}, "summarize: d e ||||| f", ["s t"]),
+    ("xsum", {"document": "d\ne", "summary": "s."}, "summarize: d e", ["s."]),
+    ("spider", {"question": "q  r", "query": "SELECT\t1"}, "q r", ["SELECT 1"]),
+    ("wikisql", {"question": " q ", "sql": {"human_readable": " SELECT x "}}, "q", ["SELECT x"]),
+    ("blimp-ellipsis_n_bar_1", {"sentence_good": "G", "sentence_bad": "B"},
+     "sentence 1: B [SEP] sentence 2: G", ["sentence 2"]),
+    ("cos_e", {"question": "q ", "choices": ["x", "y"], "abstractive_explanation": "e"}, "q (A) x (B) y", ["e"]),
+    ("acronym_identification", {"tokens": ["The", "big", "red", "BR", "x", "."], "labels": [4, 0, 2, 1, 3, 4]},
+     "The big red BR x . [SEP] acronym: BR x", ["big red"]),
+    ("acronym_identification", {"tokens": ["The", "BR"], "labels": [4, 1]}, None, None),
+    ("ade_corpus_v2-dosage", {"text": "t", "drug": "d", "dosage": "5 mg"}, "t [SEP] d", ["5 mg"]),
+    ("crawl_domain", {"example": "My Home Page"}, "myhomepage", ["My Home Page"]),
+    ("proto_qa", {"normalized-question": "q", "answer-clusters": {"answers": [["a"], ["b", "c"]]}},
+     "q", ["a", "b", "c"]),
+    ("qa_srl", {"question": ["who", "_", "?"], "sentence": "s .", "answers": ["a", "b"]},
+     "question: who _ ? context: s .",
+     ["a", "b"]),
+    ("yelp_polarity", {"text": "a\\nb\nc", "label": 1}, "a b\nc", ["positive"]),
+    ("superglue-wsc", {"text": "t", "span1_text": "a", "span2_text": "b", "label": 1},
+     "text: t [SEP] span1_texta [SEP] span2_text: b", ["true"]),
+    ("ai2_arc", {"question": "q", "choices": {"text": ["x", "y"], "label": ["1", "2"]}, "answerKey": "2"},
+     "q (1) x (2) y", ["y"]),
+    ("scitail", {"sentence1": "A", "sentence2": "B", "gold_label": "neutral"},
+     "sentence 1: A [SEP] sentence 2: B", ["neutral"]),
+    ("superglue-wic", {"word": "w", "sentence1": "A", "sentence2": "B", "label": 0},
+     "word: w [SEP] sentence 1: A [SEP] sentence 2: B", ["false"]),
+]
+
+
+@pytest.mark.parametrize("name, row, text, targets", CASES, ids=[f"{i}-{case[0]}" for i, case in enumerate(CASES)])
+def test_a_row_reads_as_in_crossfit(name, row, text, targets):
+    found = list(formats.format_rows(tasks.get(name), [row], "here"))
+    assert found == ([] if text is None else [(text, targets)])
+
+
+def test_the_table_holds_the_papers_tasks_and_roles():
+    assert len(tasks.names()) == len(set(tasks.names())) == 72
+    assert len(tasks.names("multi", "train")) == 60 and len(tasks.names("multi", "unseen")) == 9
+    single = {t.category: set() for t in tasks.TASKS.values() if t.single}
+    for task in tasks.TASKS.values():
+        if task.single:
+            single[task.category].add(task.name if task.single == "unseen" else task.name.upper())
+    assert single == {
+        "SA": {"GLUE-SST2", "rotten_tomatoes", "amazon_polarity"}, "NLI": {"GLUE-MNLI", "scitail", "superglue-rte"},
+        "TC": {"SUPERGLUE-WIC", "superglue-wsc"}, "PD": {"GLUE-QQP", "glue-mrpc"},
+        "LF-QA": {"ELI5-ELI5", "eli5-asks", "eli5-askh"},
+        "MC-QA": {"DREAM", "codah", "quartz-no_knowledge", "superglue-copa"},
+    }
+    metrics = collections.Counter(task.metric for task in tasks.TASKS.values())
+    assert metrics == {"ACC": 30, "F1": 22, "EM": 11, "ROUGE-L": 6, "QA-F1": 3}
+
+
+def test_every_row_of_the_table_is_well_formed():
+    for task in tasks.TASKS.values():
+        assert task.hub.count("/") == 1 and task.config and task.citation and "train" in task.splits
+        assert task.test in ("test", "validation", "cut") and (task.test == "cut" or task.test in task.splits)
+        assert task.shape in {"", "nonempty", "cleaned", "tight", *formats.SHAPES}
+        assert (task.target.split()[0] in ("label", "word")) == bool(task.labels)
+        assert ("{options}" in task.input) == bool(task.options) and formats.columns(task)
+
+
+def test_an_unknown_name_split_or_source_is_refused_in_one_line():
+    with pytest.raises(ValueError, match=r"^no task 'sst2'; the nearest of the 72 names: .*glue-sst2.*$"):
+        tasks.get("sst2")
+    with pytest.raises(ValueError, match=r"^task glue-sst2 has no split 'dev'; allowed: train, validation, test$"):
+        mirror.physical(tasks.get("glue-sst2"), "dev")
+    with pytest.raises(ValueError, match=r"^no source 'web'; allowed: hub, mirror, embedded$"):
+        tasks.rows("glue-sst2", "train", source="web")
+    with pytest.raises(ValueError, match="no tasks for setting 'many'"):
+        tasks.names("many")
+    assert mirror.physical(tasks.get("glue-mnli"), "validation") == ("validation_matched",)
+
+
+# --- mirrors of our own ----------------------------------------------------------------------------------------------
+def put(folder, name, split, rows):
+    task = tasks.get(name)
+    file = mirror.location(folder, task.hub, task.config, split)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), file)
+    return file
+
+
+def films(n, start=0):
+    return [{"sentence": f"film {i}", "label": i % 2, "idx": i} for i in range(start, start + n)]
+
+
+@pytest.mark.parametrize("rows, message", [
+    ([{"sentence": "x", "idx": 0}], r"train.parquet: column 'label' is missing; .* the file has sentence, idx"),
+    ([{"sentence": "x", "label": 0}, {"sentence": "y", "label": 7}],
+     r"train.parquet: row 1, column 'label' label 7 is out of range: there are 2 \(negative, positive\)"),
+    ([{"sentence": "x", "label": "0"}], r"train.parquet: row 0, column 'label' should be int, is str \('0'\)"),
+    ([{"sentence": "x", "label": 0}, {"sentence": None, "label": 0}], r"row 1, column 'sentence' should be str or "),
+    ([], r"train.parquet: (no rows|column 'sentence' is missing)"),
+    ([{"sentence": "x", "label": -1}], r"train.parquet: no row of task glue-sst2 has a gold label"),
+])
+def test_faulty_data_are_named_by_file_row_and_column(tmp_path, rows, message):
+    put(tmp_path, "glue-sst2", "train", rows)
+    with pytest.raises(ValueError, match=message) as caught:
+        tasks.rows("glue-sst2", "train", mirror=tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_split_without_rows_and_a_truncated_file_are_refused(tmp_path):
+    file = put(tmp_path, "glue-sst2", "train", films(100))
+    pyarrow.parquet.write_table(pyarrow.parquet.read_table(file).slice(0, 0), file)
+    with pytest.raises(ValueError, match="train.parquet: no rows$"):
+        tasks.rows("glue-sst2", "train", mirror=tmp_path)
+    file = put(tmp_path, "glue-sst2", "train", films(100))
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(ValueError, match="train.parquet: not a readable parquet file"):
+        tasks.rows("glue-sst2", "train", mirror=tmp_path)
+    assert mirror.main(["check", "--mirror", str(tmp_path), "--task", "glue-sst2"]) == 1
+
+
+def test_an_option_that_does_not_exist_is_named(tmp_path):
+    put(tmp_path, "qasc", "train", [{"question": "q", "choices": ABC, "answerKey": "C"}])
+    with pytest.raises(ValueError, match=r"row 0, column 'answerKey' answer 'C' is none of the options A, B"):
+        tasks.rows("qasc", "train", mirror=tmp_path)
+
+
+def test_a_mirror_must_be_named_and_exist(tmp_path, monkeypatch):
+    monkeypatch.delenv("UNIDELTA_MIRROR", raising=False)
+    with pytest.raises(ValueError, match='source "mirror" needs a folder: .*UNIDELTA_MIRROR'):
+        tasks.rows("glue-sst2", "train")
+    with pytest.raises(ValueError, match="is not a folder"):
+        tasks.rows("glue-sst2", "train", mirror=tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="glue-sst2, split train: the mirror has no file .*--glue/sst2/train.parquet"):
+        tasks.rows("glue-sst2", "train", mirror=tmp_path)
+    put(tmp_path, "glue-sst2", "train", films(3)).parent.rename(tmp_path / "nyu-mll--glue" / "default")
+    monkeypatch.setenv("UNIDELTA_MIRROR", str(tmp_path))
+    assert tasks.rows("glue-sst2", "train")[1] == ("sentence: film 1", ["positive"])
+
+
+def parts(found):
+    return {part: found[part]["input"] for part in found}
+
+
+def test_parts_where_the_hub_hides_the_test_labels(tmp_path):
+    put(tmp_path, "glue-sst2", "train", films(200) + films(5, start=900))  # the last five are validation rows too
+    put(tmp_path, "glue-sst2", "validation", films(50, start=900))
+    put(tmp_path, "glue-sst2", "test", [{"sentence": "hidden", "label": -1, "idx": 0}])
+    found = parts(tasks.load("glue-sst2", mirror=tmp_path, seed=1))
+    assert found["test"] == [f"sentence: film {i}" for i in range(900, 950)]
+    assert len(found["dev"]) == 20 and len(found["train"]) == 180
+    assert set(found["train"]) | set(found["dev"]) == {f"sentence: film {i}" for i in range(200)}
+    assert parts(tasks.load("glue-sst2", mirror=tmp_path, seed=1)) == found
+    other = parts(tasks.load("glue-sst2", mirror=tmp_path, seed=2))
+    assert other["dev"] != found["dev"] and other["test"] == found["test"]
+
+
+def test_parts_where_the_test_is_public_and_where_there_is_train_only(tmp_path):
+    texts = [{"text": f"text {i}", "label": i % 2} for i in range(100)]
+    for split, piece in (("train", texts[:60]), ("validation", texts[60:80]), ("test", texts[80:])):
+        put(tmp_path, "rotten_tomatoes", split, piece)
+    found = parts(tasks.load("rotten_tomatoes", mirror=tmp_path))
+    assert [len(found[p]) for p in ("train", "dev", "test")] == [60, 20, 20] and found["test"][0] == "text 80"
+    pairs = [{"sentence_good": f"good {i}", "sentence_bad": f"bad {i}"} for i in range(100)]
+    put(tmp_path, "blimp-ellipsis_n_bar_1", "train", pairs)
+    found = parts(tasks.load("blimp-ellipsis_n_bar_1", mirror=tmp_path))
+    cut = tasks.crossfit_cut(tasks.rows("blimp-ellipsis_n_bar_1", "train", mirror=tmp_path))
+    assert found["test"] == [text for text, _ in cut[1]] and [len(found[p]) for p in ("train", "dev")] == [72, 8]
+
+
+def test_caps_keep_random_samples_and_bad_ones_are_refused(tmp_path):
+    put(tmp_path, "glue-sst2", "train", films(500))
+    put(tmp_path, "glue-sst2", "validation", films(50, start=900))
+    caps = {"train": 30, "dev": 10, "test": 7}
+    one, two = (tasks.load("glue-sst2", mirror=tmp_path, seed=s, caps=caps) for s in (1, 2))
+    assert {p: len(one[p]) for p in one} == caps and one["train"]["input"] != two["train"]["input"]
+    assert one["test"]["input"] == two["test"]["input"] != [f"sentence: film {i}" for i in range(900, 907)]
+    for bad in ({"train": 0}, {"valid": 3}, {"dev": "all"}):
+        with pytest.raises(ValueError, match="bad cap .*allowed: train, dev, test"):
+            tasks.load("glue-sst2", mirror=tmp_path, caps=bad)
+
+
+def test_rows_without_an_answer_are_dropped_and_white_space_is_stripped(tmp_path):
+    rows = [{"question": f" q{i}? ", "answers": [" a ", ""] if i else [" "]} for i in range(30)]
+    put(tmp_path, "web_questions", "train", rows)
+    put(tmp_path, "web_questions", "test", [{"question": "t", "answers": ["a"]}])
+    found = tasks.load("web_questions", mirror=tmp_path)
+    assert len(found["train"]) + len(found["dev"]) == 29 and found["train"][0]["targets"] == ["a"]
+    assert found["train"][0]["input"].startswith("q")
+    assert found["train"].features["targets"] == datasets.List(datasets.Value("string"))
+
+
+# --- hub and stand-ins -----------------------------------------------------------------------------------------------
+def test_the_hub_is_read_by_id_and_through_its_parquet_copy_of_scripts(monkeypatch):
+    calls = []
+
+    def load_dataset(*args, **kwargs):
+        calls.append((args, kwargs))
+        if args[0] == "ucsbnlp/liar":
+            raise RuntimeError("Dataset scripts are no longer supported, but found liar.py")
+        row = {"sentence": "x", "statement": "s", "speaker": "p", "context": "c", "label": 1}
+        return datasets.Dataset.from_list([row]).cast_column("label", datasets.ClassLabel(names=["a", "b"]))
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    assert tasks.rows("glue-sst2", "validation", source="hub") == [("sentence: x", ["positive"])]
+    assert tasks.rows("liar", "train", source="hub")[0][1] == ["half-true"]
+    assert calls[0] == (("nyu-mll/glue", "sst2"), {"split": "validation"})
+    copy = "hf://datasets/ucsbnlp/liar@~parquet/default/train/*.parquet"
+    assert calls[2] == (("parquet",), {"data_files": copy, "split": "train"})
+
+
+def test_a_mirror_is_built_resumed_and_checked(tmp_path, monkeypatch, capsys):
+    asked = []
+
+    def load_dataset(hub, config, split):
+        asked.append(split)
+        return datasets.Dataset.from_list(films(10) if split != "test" else [{"sentence": "x", "label": -1, "idx": 0}])
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    build = ["build", "--out", str(tmp_path), "--task", "glue-sst2"]
+    assert mirror.main(build) == 0 and asked == ["train", "validation", "test"]
+    assert mirror.main(build) == 0 and len(asked) == 3
+    file = mirror.path(tasks.get("glue-sst2"), "train", tmp_path)
+    file.write_bytes(file.read_bytes()[:-9])
+    check = ["check", "--mirror", str(tmp_path), "--task", "glue-sst2"]
+    assert mirror.main(check) == 1 and "checksum differs" in capsys.readouterr().out
+    assert mirror.main(build) == 0 and asked[3:] == ["train"]
+    assert mirror.main(check) == 0
+    assert capsys.readouterr().out.splitlines()[-3:] == ["glue-sst2\ttrain\t10 rows", "glue-sst2\tvalidation\t10 rows",
+                                                         "glue-sst2\ttest\tlabels hidden"]
+    assert mirror.main(["check", "--mirror", str(tmp_path), "--task", "sst"]) == 1
+    assert "no task 'sst'" in capsys.readouterr().err and not list(tmp_path.rglob("*.partial"))
+
+
+def test_stand_ins_go_through_the_same_formats():
+    embedded = pytest.importorskip("unidelta.embedded")
+    for name in embedded.names():
+        task, found = tasks.get(name), tasks.rows(name, "validation", source="embedded", seed=3)
+        assert found == tasks.rows(name, "validation", source="embedded", seed=3)
+        assert not task.labels or {t[0] for _, t in found} == set(task.labels)
+    found = parts(tasks.load(embedded.names()[0], source="embedded", caps={"train": 50}))
+    assert len(found["train"]) == 50 and not set(found["train"]) & set(found["test"]) and found["dev"]
+
+
+def test_real_data_load_with_disjoint_parts(mirror):
+    for name in ("dream", "scitail", "ethos-gender", "qasc", "amazon_polarity", "qa_srl", "eli5-eli5", "search_qa"):
+        found = tasks.load(name, mirror=mirror, caps={"train": 100, "dev": 50, "test": 100})
+        texts = {part: {t.strip() for t in found[part]["input"]} for part in found}
+        assert not texts["train"] & texts["dev"] | texts["train"] & texts["test"] | texts["dev"] & texts["test"]
+        assert all(len(found[p]) and all(t and all(t) for t in found[p]["targets"]) for p in found)
+        words = registry.get(name).labels
+        assert not words or {t[0] for p in found for t in found[p]["targets"]} <= set(words)
