@@ -58,8 +58,8 @@ def load(name: str = "embedded", dtype: str = "float32", device: str = "auto") -
         model = T5ForConditionalGeneration.from_pretrained(source, dtype=DTYPES[dtype])
         tokenizer = AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ValueError(f"no T5 backbone {name!r}; allowed: embedded, a local folder, a reachable hub id ({reason})") from None
+        allowed = "allowed: embedded, a local folder with a T5 and its tokenizer, or a hub id that is cached or can be reached"
+        raise ValueError(f"no T5 backbone {name!r} ({type(error).__name__}); {allowed}") from None
     finally:
         logging.set_verbosity(quiet)
         if bars:

@@ -24,7 +24,8 @@ def plane(a: Tensor, p: Tensor, l: Tensor) -> tuple[Tensor, Tensor]:  # noqa: E7
     return u / u.norm(), v / v.norm()
 
 
-def landscape(run: Run, train: Sequence[str], task: str, seeds: Sequence[int] = (0,), extent: float = 4.0, step: float = 0.4, rows: int = 100) -> dict[int, Artifact]:
+def landscape(run: Run, train: Sequence[str], task: str, seeds: Sequence[int] = (0,), extent: float = 4.0, step: float = 0.4,
+              rows: int = 100) -> dict[int, Artifact]:
     """Scores of the three deltas over I_A + alpha u + beta v, alpha and beta from -extent to extent: seed -> artifact.
 
     Tensors: `scores` (3, A, B) in the order adapter, lora, prefix, on the first `rows` test rows; `axis` (A,); `points` (3, 2), where the

@@ -68,10 +68,10 @@ PROFILES = {
 }
 
 
-def get(name: str = "embedded", **overrides) -> Profile:
+def get(name: str = "embedded", steps: int | None = None, **overrides) -> Profile:
     """The profile of that name, with any of its fields replaced; a value of None leaves the profile's own.
 
-    Raises ValueError for an unknown profile or field, or a value of another type than the profile's own.
+    steps: at most so many training steps in every stage, for a first look (its results are no one's results). Raises ValueError for an unknown profile or field, or a value of another type than the profile's own.
     """
     if name not in PROFILES:
         raise ValueError(f"unknown profile {name!r}; allowed: {', '.join(PROFILES)}")
@@ -83,4 +83,9 @@ def get(name: str = "embedded", **overrides) -> Profile:
         own = getattr(profile, key)
         if own is not None and not isinstance(value, (int, float) if isinstance(own, float) else type(own)):
             raise ValueError(f"{key}={value!r} must be of type {type(own).__name__}, like {own!r}")
-    return replace(profile, **given)
+    profile = replace(profile, **given)
+    if steps is None:
+        return profile
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        raise ValueError(f"steps={steps!r} must be a whole number from 1")
+    return replace(profile, **{f.name: min(steps, getattr(profile, f.name)) for f in fields(Profile) if f.name.endswith(("_steps", "_every"))})

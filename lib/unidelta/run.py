@@ -1,0 +1,42 @@
+"""Fill the store from a shell: `python -m unidelta.run --profile embedded --train glue-sst2 --seeds 0,1,2`.
+
+Runs every stage for one training task and its unseen tasks, controls included; what the store has is not computed again. The notebooks
+do the same on their own; this exists so that several subspaces can be computed at once, one process each.
+"""
+
+import argparse
+import logging
+import sys
+
+from unidelta import suite, tasks
+from unidelta.controls import controls
+from unidelta.stages import Run, original, transfer
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--profile", default="embedded", help="embedded, mini or paper")
+    parser.add_argument("--train", required=True, help="the training task of the subspace, by its CrossFit name")
+    parser.add_argument("--tasks", default="", help="unseen tasks, comma separated; default: those of its category")
+    parser.add_argument("--seeds", default="0,1,2", help="comma separated")
+    for name in ("backbone", "source", "mirror", "device", "dtype"):
+        parser.add_argument(f"--{name}", help="instead of the profile's own")
+    args = parser.parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("unidelta").setLevel(logging.INFO)
+    try:
+        run = Run.open(args.profile, **{n: getattr(args, n) for n in ("backbone", "source", "mirror", "device", "dtype")})
+        train, seeds = tasks.get(args.train).name, [int(s) for s in args.seeds.split(",")]
+        unseen = [tasks.get(t).name for t in args.tasks.split(",") if t] or suite.single(run.profile.source).get(train)
+        if not unseen:
+            raise ValueError(f"{train!r} trains no single-task subspace; allowed: {', '.join(suite.single(run.profile.source))}")
+    except ValueError as error:
+        sys.exit(f"unidelta.run: {error}")
+    original(run, [train, *unseen], seeds=seeds)
+    for up in ("trained", "random"):
+        transfer(run, [train], unseen, seeds, up)
+    controls(run, [train], unseen, seeds)
+
+
+if __name__ == "__main__":
+    main()

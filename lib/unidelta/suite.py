@@ -1,0 +1,52 @@
+"""Which subspace serves which task, and how the unseen tasks are grouped. Fixed before any subspace result was looked at.
+
+Single-task setting (section 5.1): one training task per category, the category's other tasks unseen. A task of the multi-task
+setting that has no training task in its category here borrows the subspace named in `BORROWED`.
+"""
+
+from collections.abc import Sequence
+
+from unidelta import embedded
+from unidelta import tasks as registry
+
+BORROWED = {"blimp-anaphor_number_agreement": "superglue-wic"}  # a judgement on form: nearest is the judgement on word meaning
+
+
+def trainers() -> dict[str, str]:
+    """Category -> its training task in the single-task setting."""
+    return {registry.category(name): name for name in registry.names("single", "train")}
+
+
+def train_for(task: str) -> str:
+    """The single-task training task whose subspace serves `task`; a training task serves itself.
+
+    Raises ValueError for a task without one, naming those that have one.
+    """
+    known = trainers()
+    name = BORROWED.get(task) or known.get(registry.category(task))
+    if name is None:
+        served = [n for n in registry.names() if n in BORROWED or registry.category(n) in known]
+        raise ValueError(f"no single-task subspace serves {task!r}; allowed: {', '.join(served)}")
+    return name
+
+
+def single(source: str = "embedded") -> dict[str, list[str]]:
+    """Training task -> its unseen tasks in the order of Table 1; for the embedded source, those that have a stand-in."""
+    out: dict[str, list[str]] = {}
+    for name in registry.names("single", "unseen"):
+        train = train_for(name)
+        if source != "embedded" or {name, train} <= set(embedded.names()):
+            out.setdefault(train, []).append(name)
+    return out
+
+
+def shares_labels(task: str) -> bool:
+    """Whether every answer of `task` is a label word of its training task, or copied from the input's own options."""
+    words, trained = registry.get(task).labels, registry.get(train_for(task)).labels
+    return set(words) <= set(trained or []) if words else trained is None
+
+
+def groups(tasks: Sequence[str]) -> dict[str, list[str]]:
+    """The tasks that share the training task's label words, those that do not, and all of them."""
+    shared = [t for t in tasks if shares_labels(t)]
+    return {"label words shared": shared, "label words not shared": [t for t in tasks if t not in shared], "all": list(tasks)}
