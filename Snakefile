@@ -16,8 +16,9 @@ LIBRARY = sorted(map(str, Path("lib/unidelta").glob("*.py")))
 DATA = sorted(str(path) for path in Path("data").rglob("*") if path.is_file())
 PAGES = ["index.md", "_config.yml", "_toc.yml", *sorted(str(path) for path in Path("book").rglob("*") if path.is_file())]
 
-# One job per run that several notebooks read, so that they fill both cores before the notebooks start.
-RUNS = []
+# One job per training task of the single-task setting, so that they fill the cores before the notebooks start; the longest first.
+# name -> arguments of `python -m unidelta.run`. Notebooks read what these leave in the store, and compute what is missing.
+RUNS = {name: f"--train {name} --seeds 0,1,2" for name in ["dream", "glue-mnli", "glue-sst2", "superglue-wic", "glue-qqp"]}
 
 # A job says when it starts and how long it took; its own output goes to its log, the end of which is shown if it fails.
 JOB = """start=$SECONDS; echo "{what} ..." >&2
@@ -33,7 +34,6 @@ def profile_of(wildcards):
 
 wildcard_constraints:
     name="[^/]+",
-    run="[^/]+",
 
 
 rule book:
@@ -41,16 +41,23 @@ rule book:
         "_build/html/index.html",
 
 
-rule runs:
-    input:
-        LIBRARY,
-        DATA,
-    output:
-        touch(f"_build/runs/{PROFILE}/{{run}}.done"),
-    log:
-        f"_build/logs/{PROFILE}/{{run}}.log",
-    shell:
-        JOB.format(what="run {wildcards.run}", do="python -m unidelta.run --profile {PROFILE} {wildcards.run} > {log} 2>&1")
+for order, (run, arguments) in enumerate(RUNS.items()):
+
+    rule:
+        name:
+            f"run_{run}"
+        input:
+            LIBRARY,
+            DATA,
+        output:
+            touch(f"_build/runs/{PROFILE}/{run}.done"),
+        params:
+            arguments=arguments,
+        priority: 100 - order
+        log:
+            f"_build/logs/{PROFILE}/{run}.log",
+        shell:
+            JOB.format(what=f"run {run}", do="python -m unidelta.run --profile {PROFILE} {params.arguments} > {log} 2>&1")
 
 
 rule execute:

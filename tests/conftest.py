@@ -1,4 +1,4 @@
-"""Fixtures for material outside the repository; a test that needs one skips, with the reason, where it is absent."""
+"""Fixtures: a tiny backbone, and material outside the repository; a test that needs the latter skips, with the reason, where it is absent."""
 import os
 from pathlib import Path
 
@@ -22,3 +22,10 @@ def mirror() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no mirror of the data: there is no folder {folder} (UNIDELTA_MIRROR, or ../shared/hub)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_t5(tmp_path_factory) -> str:
+    """Folder of a tiny T5 that has been taught to answer, badly, in the words of three sentiment tasks."""
+    import tiny
+    return tiny.teach(tiny.save(tmp_path_factory.mktemp("tiny-t5"), vocabulary=600))

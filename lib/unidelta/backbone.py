@@ -6,7 +6,8 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, T5ForConditionalGeneration
+from safetensors import SafetensorError
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, T5Config, T5ForConditionalGeneration
 from transformers.utils import logging
 
 EMBEDDED = Path(__file__).resolve().parents[2] / "data" / "backbone"
@@ -50,16 +51,22 @@ def load(name: str = "embedded", dtype: str = "float32", device: str = "auto") -
     if dtype not in DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}; allowed: {', '.join(DTYPES)}")
     place = EMBEDDED if name == "embedded" else Path(name).expanduser()
-    source = str(place) if place.is_dir() else name
+    source = str(place) if place.is_dir() or name == "embedded" else name
     quiet, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()  # T5 v1.1's head is untied, as it should be; the library warns of that at every load
     logging.disable_progress_bar()
     try:
-        model = T5ForConditionalGeneration.from_pretrained(source, dtype=DTYPES[dtype])
+        kind = T5Config.get_config_dict(source)[0].get("model_type")
+        if kind != "t5":
+            raise ValueError(f"a model of type {kind}")
+        config = T5Config.from_pretrained(source)
+        if config.dense_act_fn == "gelu_new":  # the same function, fused: a fifth less time on a CPU
+            config.dense_act_fn = "gelu_pytorch_tanh"
+        model = T5ForConditionalGeneration.from_pretrained(source, config=config, dtype=DTYPES[dtype])
         tokenizer = AutoTokenizer.from_pretrained(source)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         allowed = "allowed: embedded, a local folder with a T5 and its tokenizer, or a hub id that is cached or can be reached"
-        raise ValueError(f"no T5 backbone {name!r} ({type(error).__name__}); {allowed}") from None
+        raise ValueError(f"no T5 backbone {name!r} ({(str(error) or type(error).__name__).splitlines()[0]:.80}); {allowed}") from None
     finally:
         logging.set_verbosity(quiet)
         if bars:

@@ -29,6 +29,11 @@ class Encoded:
     def __len__(self) -> int:
         return len(self.inputs)
 
+    @property
+    def mean_length(self) -> float:
+        """Tokens of an input on average."""
+        return sum(map(len, self.inputs)) / len(self)
+
 
 @dataclass(frozen=True)
 class TaskData:

@@ -1,6 +1,6 @@
 """Losses and scores of whole stacks of solutions: each row group of a batch belongs to one solution."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from unidelta.backbone import Backbone
 from unidelta.data import Encoded, TaskData, pad
 from unidelta.deltas import applied
 
-ROWS_AT_ONCE = 4096  # rows decoded together; chunks keep whole solutions' rows aligned
+CELLS_AT_ONCE = 2**24  # rows * tokens * d_model decoded together: 64 tokens of 4,096 rows at d = 64, of 341 at d = 768
 
 
 def losses(backbone: Backbone, batch: dict[str, Tensor], groups: int) -> Tensor:
@@ -21,6 +21,18 @@ def losses(backbone: Backbone, batch: dict[str, Tensor], groups: int) -> Tensor:
     each = cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=-100, reduction="none")
     each, counted = each.view(groups, -1), (labels != -100).view(groups, -1)
     return each.sum(1) / counted.sum(1)
+
+
+def pieces(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
+    """Row numbers by ascending length, cut where a piece, padded to its longest row, would pass `tokens`; one row at least."""
+    piece: list[int] = []
+    for row in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if piece and (len(piece) + 1) * lengths[row] > tokens:
+            yield piece
+            piece = []
+        piece.append(row)
+    if piece:
+        yield piece
 
 
 @torch.inference_mode()
@@ -33,13 +45,10 @@ def predict(backbone: Backbone, entries: Sequence[tuple], splits: Sequence[Encod
     rows, groups = len(splits[0]), len(splits)
     if any(len(s) != rows for s in splits):
         raise ValueError("a stack is scored on splits of equal length: cap them alike")
-    # rows of similar length are decoded together; the order is that of the first split, which suits its companions well enough
-    order = sorted(range(rows), key=lambda r: len(splits[0].inputs[r]))
-    step = max(1, ROWS_AT_ONCE // groups)
+    lengths = [max(len(split.inputs[r]) for split in splits) for r in range(rows)]
     answers: list[list[str]] = [[""] * rows for _ in splits]
     with applied(backbone.model, entries):
-        for start in range(0, rows, step):
-            some = order[start:start + step]
+        for some in pieces(lengths, CELLS_AT_ONCE // (groups * backbone.config.d_model)):
             ids = pad([split.inputs[r] for split in splits for r in some], 0).to(backbone.device)
             out = backbone.model.generate(input_ids=ids, attention_mask=(ids != 0).long(), max_new_tokens=longest, do_sample=False, num_beams=1)
             texts = iter(backbone.tokenizer.batch_decode(out, skip_special_tokens=True))

@@ -1,4 +1,4 @@
-"""Pre-training of the embedded backbone: a small T5 v1.1 and its tokenizer, from nothing but `unidelta.corpus`.
+"""Pre-training of the embedded backbone: a small T5 v1.1 and its tokenizer, from nothing but generated text.
 
 `python -m unidelta.pretrain --out FOLDER` rebuilds what `data/backbone/` holds; a run that was killed goes on from its last
 checkpoint. The objective is T5's: plain text with masked spans, mixed with skills cast as text to text, both behind the sentinel
@@ -14,16 +14,16 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
-from unidelta import corpus
+from unidelta import corpus, skills
 from unidelta.embedded import CLASSES
 
 SENTINELS = [f"<extra_id_{i}>" for i in range(8)]
 RECIPE = dict(
     seed=0,
-    d_model=96, num_layers=2, num_heads=4, d_ff=256,   # T5 v1.1: gated GELU, untied head
+    d_model=64, num_layers=2, num_heads=4, d_ff=168,   # T5 v1.1: gated GELU, untied head
     vocabulary=2560,           # byte-level BPE: any text can be encoded
-    steps=30000, batch=64,     # one step = `batch` items of about 30 tokens
-    lr=2e-3, warmup=300,       # AdamW, flat until half of the steps, then linear to zero
+    steps=18000, batch=64,     # one step = `batch` items of about 30 tokens
+    lr=3e-3, warmup=300,       # AdamW, flat until half of the steps, then linear to zero
     text_share=0.25,           # plain text with masked spans; the rest are skills
 )
 
@@ -31,7 +31,7 @@ RECIPE = dict(
 def make_tokenizer(vocabulary: int, seed: int) -> PreTrainedTokenizerFast:
     """Byte-level BPE over generated text; `<pad>` 0, `</s>` 1, `<unk>` 2, then eight sentinels."""
     rng = random.Random(f"tokenizer/{seed}")
-    lines = [corpus.text(rng) for _ in range(8000)] + [" ".join(corpus.skill(rng)[1:]) for _ in range(16000)]
+    lines = [corpus.text(rng) for _ in range(8000)] + [" ".join(skills.skill(rng)[1:]) for _ in range(16000)]
     # the names of the tasks and the label words stand in every prompt: give them whole tokens
     lines += 60 * [" ".join(f"[{name}]" for name in CLASSES) + " " + " ".join(corpus.WORDS)]
     core = Tokenizer(models.BPE())
@@ -60,7 +60,7 @@ def item(rng: random.Random, text_share: float) -> tuple[str, str, str]:
     """(kind, input, target) of one pre-training example."""
     if rng.random() < text_share:
         return "text", *mask_spans(corpus.text(rng), rng)
-    name, question, answer = corpus.skill(rng)
+    name, question, answer = skills.skill(rng)
     return name, question, "<extra_id_0> " + answer
 
 
@@ -90,9 +90,9 @@ def probe(model, tokenizer, seed: int = 1, rows: int = 100) -> dict[str, float]:
     """Share of held-out skill items answered exactly (greedy), per skill."""
     model.eval()
     result = {}
-    for name in corpus.SKILLS:
+    for name in skills.SKILLS:
         rng = random.Random(f"probe/{seed}/{name}")
-        asked = [corpus.skill(rng, name)[1:] for _ in range(rows)]
+        asked = [skills.skill(rng, name)[1:] for _ in range(rows)]
         batch = collate(tokenizer, asked)
         out = model.generate(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], max_new_tokens=16, do_sample=False)
         said = [t.strip() for t in tokenizer.batch_decode(out, skip_special_tokens=True)]
@@ -137,7 +137,7 @@ def train(out: Path, recipe: dict, every: int = 1000) -> None:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         running.append(loss.item())
-        if (step + 1) % every == 0:
+        if (step + 1) % every == 0 or step + 1 == recipe["steps"]:
             seconds = time.monotonic() - began
             curve.append({"step": step + 1, "loss": sum(running) / len(running), "seconds": seconds, **probe(model, tokenizer)})
             running = []
@@ -151,6 +151,35 @@ def train(out: Path, recipe: dict, every: int = 1000) -> None:
                         "step": step + 1, "seconds": seconds}, checkpoint.with_suffix(".tmp"))
             checkpoint.with_suffix(".tmp").replace(checkpoint)
     checkpoint.unlink(missing_ok=True)
+    write_card(out)
+
+
+def write_card(out: Path) -> None:
+    """README.md of the folder, every number in it from training.json and config.json."""
+    state, config = (json.loads((out / name).read_text(encoding="utf-8")) for name in ("training.json", "config.json"))
+    recipe, last = state["recipe"], state["curve"][-1]
+    probes = "\n".join(f"| {name} | {last[name]:.2f} |" for name in skills.SKILLS)
+    size = (out / "model.safetensors").stat().st_size
+    (out / "README.md").write_text(f"""# The embedded backbone
+
+A T5 v1.1 small enough to travel with the project: d_model {config["d_model"]}, {config["num_layers"]} + {config["num_decoder_layers"]} layers,
+{config["num_heads"]} heads of {config["d_kv"]}, gated GELU of width {config["d_ff"]}, untied head, {config["vocab_size"]} byte-level BPE tokens;
+{size / 2**20:.1f} MB of float32 weights.
+
+Trained from nothing on text that the project generates (`unidelta.corpus`, `unidelta.skills`; about a small world, in English, with no row of
+any task): {recipe["text_share"]:.0%} paragraphs with masked spans, the rest skills cast as text to text. {recipe["steps"]} steps of
+{recipe["batch"]} items, AdamW, learning rate {recipe["lr"]} flat to the half and then linear to zero, seed {recipe["seed"]};
+{last["seconds"] / 60:.0f} minutes on one core. Loss at the end: {last["loss"]:.3f}.
+
+Share of held-out skill items answered exactly (greedy decoding, 100 items each; some questions have more than one fair answer form):
+
+| skill | exact |
+|---|---|
+{probes}
+
+It knows little beyond that world: it is a stand-in for T5-base, good for seeing the method at work, not for language.
+Rebuild: `python -m unidelta.pretrain --out FOLDER`. The learning curve is in training.json. Licence: MIT, like the project.
+""", encoding="utf-8")
 
 
 def main() -> None:

@@ -47,6 +47,7 @@ class Profile:
     optimize_every: int = 500
     optimize_batch: int = 8
     optimize_lrs: tuple = (1e-2, 5e-2)
+    optimize_init: str = "random"       # where I starts: N(0, 0.02), or "train": the training tasks' mean vector of that delta
 
     stack: int = 1                      # solutions trained in one forward pass at most
 
@@ -55,11 +56,15 @@ class Profile:
 
 
 _SMALL = dict(
-    adapter={"bottleneck": 6}, lora={"rank": 5, "scale": 1.6}, prefix={"length": 20, "hidden": 8, "reading": "released", "init_std": 1.0},
-    max_length=256, original_steps=300, original_every=50, original_batch=16, original_lr=1e-2, original_prefix_steps=600, original_prefix_lr=1e-2,
+    adapter={"bottleneck": 6}, lora={"rank": 5, "scale": 1.6}, prefix={"length": 20, "hidden": 8, "reading": "natural", "init_std": 1.0},
+    max_length=256, original_steps=600, original_every=50, original_batch=8, original_lr=2e-2, original_prefix_steps=1500, original_prefix_lr=3e-2,
     variant="released", approximate_steps=300, approximate_every=100, approximate_draws=2, approximate_lr=5e-3,
     optimize_steps=150, optimize_every=50, stack=12,
 )
+
+CHOICES = {"source": ("embedded", "mirror", "hub"), "variant": ("paper", "released"), "dtype": ("float32", "bfloat16"),
+           "optimize_init": ("random", "train")}
+MAY_BE_ZERO = ("init_seed", "patience", "ratio")
 
 PROFILES = {
     "embedded": Profile("embedded", backbone="embedded", source="embedded", caps={"train": None, "dev": 100, "test": None}, **_SMALL),
@@ -71,7 +76,8 @@ PROFILES = {
 def get(name: str = "embedded", steps: int | None = None, **overrides) -> Profile:
     """The profile of that name, with any of its fields replaced; a value of None leaves the profile's own.
 
-    steps: at most so many training steps in every stage, for a first look (its results are no one's results). Raises ValueError for an unknown profile or field, or a value of another type than the profile's own.
+    steps: at most so many training steps in every stage, and few rows to score, for a first look (its results are no one's results).
+    Raises ValueError for an unknown profile or field, or a value of another type than the profile's own.
     """
     if name not in PROFILES:
         raise ValueError(f"unknown profile {name!r}; allowed: {', '.join(PROFILES)}")
@@ -81,11 +87,23 @@ def get(name: str = "embedded", steps: int | None = None, **overrides) -> Profil
         if key not in known:
             raise ValueError(f"unknown setting {key!r}; allowed: {', '.join(sorted(known))}")
         own = getattr(profile, key)
-        if own is not None and not isinstance(value, (int, float) if isinstance(own, float) else type(own)):
-            raise ValueError(f"{key}={value!r} must be of type {type(own).__name__}, like {own!r}")
+        kind = {"mirror": str, "ratio": float}.get(key) or type(own)
+        if kind is tuple and isinstance(value, list):
+            value = given[key] = tuple(value)
+        if not isinstance(value, (int, float) if kind is float else kind) or isinstance(value, bool):
+            raise ValueError(f"{key}={value!r} must be of type {kind.__name__}{'' if own is None else f', like {own!r}'}")
+        numbers = value if kind is tuple else [value] if kind in (int, float) else [1]
+        if not numbers or any(isinstance(n, bool) or not isinstance(n, (int, float)) or not (n > 0 or n == 0 and key in MAY_BE_ZERO) for n in numbers):
+            raise ValueError(f"{key}={value!r} is not allowed: numbers must be above zero{' or zero' if key in MAY_BE_ZERO else ''}")
+        if key in CHOICES and value not in CHOICES[key]:
+            raise ValueError(f"{key}={value!r} is not allowed; allowed: {', '.join(CHOICES[key])}")
     profile = replace(profile, **given)
     if steps is None:
         return profile
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise ValueError(f"steps={steps!r} must be a whole number from 1")
-    return replace(profile, **{f.name: min(steps, getattr(profile, f.name)) for f in fields(Profile) if f.name.endswith(("_steps", "_every"))})
+    profile = replace(profile, **{f.name: min(steps, getattr(profile, f.name)) for f in fields(Profile) if f.name.endswith(("_steps", "_every"))})
+    if "caps" in given:
+        return profile
+    rows = max(8, 4 * steps)  # scoring must not outweigh so short a training: at full size it would take hours
+    return replace(profile, caps=profile.caps | {part: min(rows, profile.caps[part] or rows) for part in ("dev", "test")})

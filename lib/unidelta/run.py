@@ -6,6 +6,7 @@ do the same on their own; this exists so that several subspaces can be computed 
 
 import argparse
 import logging
+import re
 import sys
 
 from unidelta import suite, tasks
@@ -26,10 +27,14 @@ def main(argv: list[str] | None = None) -> None:
     logging.getLogger("unidelta").setLevel(logging.INFO)
     try:
         run = Run.open(args.profile, **{n: getattr(args, n) for n in ("backbone", "source", "mirror", "device", "dtype")})
+        if not re.fullmatch(r"\d+(,\d+)*", args.seeds):
+            raise ValueError(f"--seeds {args.seeds!r}: allowed are whole numbers, comma separated, such as 0,1,2")
         train, seeds = tasks.get(args.train).name, [int(s) for s in args.seeds.split(",")]
         unseen = [tasks.get(t).name for t in args.tasks.split(",") if t] or suite.single(run.profile.source).get(train)
         if not unseen:
             raise ValueError(f"{train!r} trains no single-task subspace; allowed: {', '.join(suite.single(run.profile.source))}")
+        for task in (train, *unseen):  # what is wrong with the data shows before anything is computed
+            run.data(task, seeds[0])
     except ValueError as error:
         sys.exit(f"unidelta.run: {error}")
     original(run, [train, *unseen], seeds=seeds)

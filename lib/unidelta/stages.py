@@ -23,6 +23,7 @@ from unidelta.optim import Adafactor
 from unidelta.profiles import Profile
 from unidelta.projections import KINDS, RATIO, Projection, draw_ratios, interpolate, random_like, reconstruction
 from unidelta.store import Artifact, Store
+from unidelta.store import key as key_of
 from unidelta.training import Fit, fit
 
 
@@ -61,11 +62,12 @@ class Run:
         p = self.profile
         return {"stage": stage, "backbone": self.backbone.fingerprint, "dtype": p.dtype, **{s: getattr(p, s) for s in settings}, **what}
 
-    def fit(self, optimizer: Adafactor, loss, score, stage: str, first: tuple, *, patience: int = 0, keep: bool = False, steps=None) -> Fit:
-        """`training.fit` with a stage's settings; checkpoints go to the partial folder of the stack's first artifact."""
-        p = self.profile
-        return fit(optimizer, loss, score, steps=steps or getattr(p, f"{stage}_steps"), every=getattr(p, f"{stage}_every"), keep=keep,
-                   patience=patience, folder=self.store.partial(stage, *first), label=f"{stage} {first[0]}")
+    def fit(self, optimizer: Adafactor, loss, score, stage: str, stack: Sequence[tuple], *, steps: int | None = None, **options) -> Fit:
+        """`training.fit` with a stage's settings and `options`. stack: (slug, config) of its artifacts; checkpoints go to the partial folder of the
+        first, under a name of the whole stack, for another stack may begin with the same artifact."""
+        p, whole = self.profile, {"stack": [self.store.path(stage, *named).name for named in stack]}
+        return fit(optimizer, loss, score, steps=steps or getattr(p, f"{stage}_steps"), every=getattr(p, f"{stage}_every"),
+                   folder=self.store.partial(stage, *stack[0]) / key_of(whole), label=f"{stage} {stack[0][0]}", **options)
 
 
 def compute(run: Run, stage: str, wanted: dict[tuple, tuple[str, dict]], work: Callable[[list[tuple]], None], lock: str) -> dict[tuple, Artifact]:
@@ -84,10 +86,19 @@ def compute(run: Run, stage: str, wanted: dict[tuple, tuple[str, dict]], work: C
     return found
 
 
-def stacks(keys: Sequence[tuple], size: int) -> list[list[tuple]]:
-    """Cut into groups of at most `size`, as equal as can be."""
-    n = -(-len(keys) // max(size, 1))
-    return [list(keys[len(keys) * i // n:len(keys) * (i + 1) // n]) for i in range(n)]
+def stacks(keys: Sequence, size: int, length: Callable = lambda key: 1) -> list[list]:
+    """Cut into groups of at most `size`, as equal as can be, none with a `length` more than 1.3 times another's (padding is work too)."""
+    runs: list[list] = []
+    for key in sorted(keys, key=length):
+        if runs and length(key) <= 1.3 * length(runs[-1][0]):
+            runs[-1].append(key)
+        else:
+            runs.append([key])
+    out = []
+    for run in runs:
+        n = -(-len(run) // max(size, 1))
+        out += [sorted(run[len(run) * i // n:len(run) * (i + 1) // n]) for i in range(n)]
+    return out
 
 
 def score_stack(run: Run, delta, theta: Tensor, datas: Sequence[TaskData], split: str) -> list[float]:
@@ -100,6 +111,17 @@ def score_stack(run: Run, delta, theta: Tensor, datas: Sequence[TaskData], split
         out += scores(run.backbone, [(delta, theta[start:stop])], datas[start:stop], split)
         start = stop
     return out
+
+
+@dataclass
+class Live:
+    """The solutions of a stack that are still in training: their numbers and their theta (len(rows), N)."""
+
+    rows: list[int]
+    theta: Tensor
+
+    def drop(self, rows: list[int], tensors: list[Tensor]) -> None:
+        self.rows, self.theta = rows, tensors[0]
 
 
 # --- original --------------------------------------------------------------------------------------------------------
@@ -117,30 +139,31 @@ def original(run: Run, tasks: Sequence[str], kinds: Sequence[str] = KINDS, seeds
 
         def work(keys, kind=kind, lr=lr, steps=steps, datas=datas, wanted=wanted, p=p):
             delta = run.delta(kind)
-            # solutions of tasks with rows of similar length share a stack, so little is spent on padding
-            size = {t: sum(map(len, datas[t, s].train.inputs)) / len(datas[t, s].train) for t, _, s in keys}
-            for stack in stacks(sorted(keys, key=lambda k: (size[k[0]], k)), run.profile.stack):
-                mine = [datas[t, s] for t, _, s in stack]
-                theta = run.start(kind).repeat(len(stack), 1).requires_grad_()
+            for stack in stacks(sorted(keys), p.stack, lambda key: datas[key[0], key[2]].train.mean_length):  # noqa: B023
+                mine, live = [datas[t, s] for t, _, s in stack], Live(list(range(len(stack))), run.start(kind).repeat(len(stack), 1).requires_grad_())
 
-                def loss(step, stack=stack, mine=mine, theta=theta):
-                    rows = run.rows(mine, [s for _, _, s in stack], step, p.original_batch)
-                    with deltas.applied(run.backbone.model, [(delta, theta)]):
-                        return losses(run.backbone, collate(rows, run.backbone.device), len(stack))
+                def loss(step, stack=stack, mine=mine, live=live):
+                    rows = run.rows([mine[i] for i in live.rows], [stack[i][2] for i in live.rows], step, p.original_batch)
+                    with deltas.applied(run.backbone.model, [(delta, live.theta)]):
+                        return losses(run.backbone, collate(rows, run.backbone.device), len(rows))
 
-                done = run.fit(Adafactor([theta], lr, delta.blocks), loss, lambda: score_stack(run, delta, theta, mine, "dev"), "original",  # noqa: B023
-                               wanted[stack[0]], patience=run.profile.patience, steps=steps)
-                test = score_stack(run, delta, done.best[0], mine, "test")
+                def score(mine=mine, live=live):
+                    return score_stack(run, delta, live.theta, [mine[i] for i in live.rows], "dev")
+
+                ran = run.fit(Adafactor([live.theta], lr, delta.blocks), loss, score, "original", [wanted[key] for key in stack],
+                              patience=p.patience, drop=live.drop, steps=steps)
+                test = score_stack(run, delta, ran.best[0], mine, "test")
                 for i, key in enumerate(stack):
-                    save(run, "original", wanted[key], {"dev": done.best_score[i], "test": test[i], "best_step": done.best_step[i]},
-                         {"theta": done.best[0][i]}, done, [i])
+                    save(run, "original", wanted[key], {"dev": ran.best_score[i], "test": test[i], "best_step": ran.best_step[i]},
+                         {"theta": ran.best[0][i]}, ran, [i])
         done |= compute(run, "original", wanted, work, f"{kind}-{'+'.join(map(str, seeds))}")
     return done
 
 
 def save(run: Run, stage: str, named: tuple[str, dict], metrics: dict, tensors: dict, done: Fit | None = None, columns: Sequence[int] = ()) -> Artifact:
     """Save one artifact of a stack; its log keeps the stack's columns that are its own."""
-    log = [{"step": r["step"], "loss": [r["loss"][i] for i in columns], "dev": [r["dev"][i] for i in columns]} for r in done.log] if done else None
+    rows = [r for r in done.log if r["dev"][columns[0]] is not None] if done else []
+    log = [{"step": r["step"], "loss": [r["loss"][i] for i in columns], "dev": [r["dev"][i] for i in columns]} for r in rows] if done else None
     return run.store.save(stage, *named, metrics, {k: t.detach().contiguous().cpu() for k, t in tensors.items()}, log)
 
 
@@ -187,7 +210,7 @@ def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> 
             return each.mean(0).view(len(mine), len(train)).mean(1).tolist()
 
         parameters = [t for k in KINDS for t in maps[k].tensors()]
-        done = run.fit(Adafactor(parameters, p.approximate_lr), loss, score, "approximate", wanted[keys[0]])
+        done = run.fit(Adafactor(parameters, p.approximate_lr), loss, score, "approximate", [wanted[key] for key in keys], latest=True)
         best = {k: Projection(*done.best[3 * i:3 * i + 3]) for i, k in enumerate(KINDS)}
         with torch.no_grad():
             vectors = {k: best[k].to_subspace(offset[k]) for k in KINDS}
@@ -208,6 +231,14 @@ def up_projection(run: Run, subspace: Artifact, kind: str, up: str) -> Tensor:
     return own if up == "trained" else random_like(own[None], subspace.config["seed"])[0]
 
 
+def start_vector(subspace: Artifact, task: str, kind: str, seed: int, how: str) -> Tensor:
+    """Where the optimisation of I starts, (y,): N(0, 0.02), or the mean of the training tasks' own vectors (`train`)."""
+    if how == "train":
+        return subspace.tensors()[f"I.{kind}"].mean(0)
+    generator = torch.Generator().manual_seed(zlib.crc32(f"{task}/{kind}/{seed}".encode()))
+    return torch.empty(subspace.config["y"]).normal_(0, 0.02, generator=generator)
+
+
 def optimize(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = KINDS, seeds: Sequence[int] = (0,),
              up: str = "trained") -> dict[tuple, Artifact]:
     """argmin over I of L_task(theta_init + Proj_up(I)) for unseen tasks: (task, kind, seed) -> artifact.
@@ -218,15 +249,15 @@ def optimize(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequen
     p, subspaces, done = run.profile, approximate(run, train, seeds), {}
     for kind in kinds:
         wanted = {(task, kind, seed): (f"{task}-{kind}-{up}-s{seed}", run.config(
-            "optimize", "optimize_steps", "optimize_every", "optimize_batch", "optimize_lrs", subspace=subspaces[seed].id, up=up, kind=kind, task=task,
-            data=run.data(task, seed).fingerprint, seed=seed)) for task in tasks for seed in seeds}
+            "optimize", "optimize_steps", "optimize_every", "optimize_batch", "optimize_lrs", "optimize_init", subspace=subspaces[seed].id, up=up, kind=kind,
+            task=task, data=run.data(task, seed).fingerprint, seed=seed)) for task in tasks for seed in seeds}
 
         def work(keys, kind=kind, wanted=wanted):
             delta, start, lrs = run.delta(kind), run.start(kind), p.optimize_lrs
             maps = {seed: up_projection(run, subspaces[seed], kind, up) for seed in {s for _, _, s in keys}}
-            for stack in stacks(sorted(keys), max(1, p.stack // len(lrs))):
+            for stack in stacks(sorted(keys), max(1, p.stack // len(lrs)), lambda key: run.data(key[0], key[2]).train.mean_length):
                 mine = [run.data(t, s) for t, _, s in stack]
-                first = [torch.empty(p.y).normal_(0, 0.02, generator=torch.Generator().manual_seed(zlib.crc32(f"{t}/{k}/{s}".encode()))) for t, k, s in stack]
+                first = [start_vector(subspaces[s], t, k, s, p.optimize_init) for t, k, s in stack]
                 intrinsic = torch.stack(first).repeat_interleave(len(lrs), 0).to(start).requires_grad_()
 
                 def theta(vectors, stack=stack):  # (len(stack) * L, y) -> (len(stack) * L, N)
@@ -240,7 +271,7 @@ def optimize(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequen
                 every = [d for d in mine for _ in lrs]
                 rates = torch.tensor(lrs, dtype=torch.float32).repeat(len(stack))
                 result = run.fit(Adafactor([intrinsic], rates), loss, lambda: score_stack(run, delta, theta(intrinsic), every, "dev"),  # noqa: B023
-                                 "optimize", wanted[stack[0]], keep=True)
+                                 "optimize", [wanted[key] for key in stack], keep=True)
                 kept = result.kept.unflatten(1, (len(stack), len(lrs)))
                 dev = result.kept_scores.unflatten(1, (len(stack), len(lrs)))
                 best = torch.stack([kept[:, i].flatten(0, 1)[dev[:, i].flatten().argmax()] for i in range(len(stack))])

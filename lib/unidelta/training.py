@@ -20,7 +20,7 @@ logger = logging.getLogger("unidelta")
 @dataclass
 class Fit:
     """What a run leaves: `best`, one (K, ...) tensor per optimised tensor, with `best_score` and `best_step` of each problem; `kept`,
-    the first tensor at every validation, (C, K, ...), with `kept_scores` (C, K); `log`, one dict per validation."""
+    the first tensor at every validation, (C, K, ...), with `kept_scores` (C, K); `log`, one dict per validation (None where settled)."""
 
     best: list[Tensor]
     best_score: list[float]
@@ -39,30 +39,50 @@ def fit(
     every: int,
     keep: bool = False,
     patience: int = 0,
+    latest: bool = False,
+    drop: Callable[[list[int], list[Tensor]], None] | None = None,
     folder: Path | None = None,
     label: str = "",
 ) -> Fit:
     """Minimise `loss(step)` -> (K,) over `optimizer.tensors`, validate with `score()` -> K numbers every `every` steps.
 
-    The losses are summed, so no problem sees another's gradient. A problem's best checkpoint is the first with its highest dev score.
-    patience: validations without gain after which a problem's best is final (0: never); the loop ends when all are, or when no dev
-    score can rise above 1. keep: also keep the first tensor at every validation (then nothing ends early). folder: where to leave a
-    checkpoint at every validation and to resume from.
+    The losses are summed, so no problem sees another's gradient. A problem's best checkpoint is the first with its highest dev score, or
+    with `latest` the last. It is settled once its score cannot rise (1.0), or after `patience` validations without gain (0: never); the
+    loop ends when all are. drop: told which problems (numbers into K) go on, and their new tensors, whenever some have settled; loss
+    and score then answer for these alone. keep: also keep the first tensor at every validation (then nothing settles). folder: where to
+    leave a checkpoint at every validation and to resume from.
     """
-    tensors, k = optimizer.tensors, len(optimizer.tensors[0])
-    best, best_score, best_step = [t.detach().clone() for t in tensors], [-1.0] * k, [0] * k
+    k, alive, device = len(optimizer.tensors[0]), list(range(len(optimizer.tensors[0]))), optimizer.tensors[0].device
+    best, best_score, best_step = [t.detach().clone() for t in optimizer.tensors], [-1.0] * k, [0] * k
     kept, kept_scores, log, start = [], [], [], 0
+
+    def go_on(optimizer, stay):  # with the problems whose places in the present stack are `stay`
+        tensors = [t.detach()[stay].clone().requires_grad_() for t in optimizer.tensors]
+        drop([alive[j] for j in stay], tensors)
+        return optimizer.select(torch.tensor(stay), tensors), [alive[j] for j in stay]
+
+    def settled(i, step):
+        return not keep and (best_score[i] >= 1.0 and not latest or bool(patience) and step - best_step[i] >= patience * every)
+
     if folder is not None and (found := load_checkpoint(folder)) is not None:
         saved, state = found
+        if len(state["alive"]) < k:
+            optimizer, alive = go_on(optimizer, state["alive"])
         optimizer.load_state_dict({n[4:]: t for n, t in saved.items() if n.startswith("opt.")})
         with torch.no_grad():
-            for i, tensor in enumerate(tensors):
+            for i, tensor in enumerate(optimizer.tensors):
                 tensor.copy_(saved[f"now.{i}"])
                 best[i].copy_(saved[f"best.{i}"])
         kept, kept_scores = list(saved["kept"]) if keep else [], state["kept_scores"]
         best_score, best_step, log, start = state["best_score"], state["best_step"], state["log"], state["step"]
-    began, ran, recent = time.monotonic(), start, torch.zeros(k, device=tensors[0].device)
+    began, ran, recent = time.monotonic(), start, torch.zeros(len(alive), device=device)
     for step in range(start, steps):
+        if stay := [j for j, i in enumerate(alive) if not settled(i, step)]:
+            if drop is not None and len(stay) < len(alive):
+                optimizer, alive = go_on(optimizer, stay)
+                recent = torch.zeros(len(alive), device=device)
+        else:
+            break
         each = loss(step)
         each.sum().backward()
         optimizer.step()
@@ -72,27 +92,25 @@ def fit(
             continue
         with torch.no_grad():
             dev = score()
-            for i, value in enumerate(dev):
-                stale = patience and step + 1 - best_step[i] > patience * every
-                if value > best_score[i] and not stale:
-                    best_score[i], best_step[i] = value, step + 1
-                    for b, t in zip(best, tensors, strict=True):
-                        b[i] = t[i]
-        count = (step % every) + 1
-        log.append({"step": step + 1, "loss": [x / count for x in recent.tolist()], "dev": list(dev)})
+            for j, i in enumerate(alive):
+                gain = dev[j] > best_score[i] or latest and dev[j] == best_score[i]
+                if gain and not (patience and step + 1 - best_step[i] > patience * every):
+                    best_score[i], best_step[i] = dev[j], step + 1
+                    for b, t in zip(best, optimizer.tensors, strict=True):
+                        b[i] = t[j]
+        mean = dict(zip(alive, (recent / (step % every + 1)).tolist(), strict=True))
+        now = dict(zip(alive, dev, strict=True))
+        log.append({"step": step + 1, "loss": [mean.get(i) for i in range(k)], "dev": [now.get(i) for i in range(k)]})
         recent.zero_()
         if keep:
-            kept.append(tensors[0].detach().clone())
+            kept.append(optimizer.tensors[0].detach().clone())
             kept_scores.append(list(dev))
         rate = (step + 1 - ran) / (time.monotonic() - began)
-        logger.info("%s step %d/%d loss %.3f dev %.3f | %.1f steps/s, %.1f min left", label, step + 1, steps, sum(log[-1]["loss"]) / k,
-                    sum(dev) / k, rate, (steps - step - 1) / rate / 60)
+        logger.info("%s step %d/%d, %d of %d to go, loss %.3f dev %.3f | %.1f steps/s, %.1f min left at most", label, step + 1, steps, len(alive), k,
+                    sum(mean.values()) / len(alive), sum(dev) / len(alive), rate, (steps - step - 1) / rate / 60)
         if folder is not None:
-            state = {"step": step + 1, "best_score": best_score, "best_step": best_step, "kept_scores": kept_scores, "log": log}
-            now = {f"now.{i}": t.detach() for i, t in enumerate(tensors)} | {f"best.{i}": b for i, b in enumerate(best)}
-            now |= {f"opt.{n}": t for n, t in optimizer.state_dict().items()} | ({"kept": torch.stack(kept)} if keep else {})
-            save_checkpoint(folder, {n: t.contiguous() for n, t in now.items()}, state)
-        final = [s >= 1.0 or bool(patience) and step + 1 - b >= patience * every for s, b in zip(best_score, best_step, strict=True)]
-        if all(final) and not keep:
-            break
+            state = {"step": step + 1, "alive": alive, "best_score": best_score, "best_step": best_step, "kept_scores": kept_scores, "log": log}
+            saved = {f"now.{i}": t.detach() for i, t in enumerate(optimizer.tensors)} | {f"best.{i}": b for i, b in enumerate(best)}
+            saved |= {f"opt.{n}": t for n, t in optimizer.state_dict().items()} | ({"kept": torch.stack(kept)} if keep else {})
+            save_checkpoint(folder, {n: t.contiguous() for n, t in saved.items()}, state)
     return Fit(best, best_score, best_step, torch.stack(kept) if keep else torch.empty(0), torch.tensor(kept_scores), log)

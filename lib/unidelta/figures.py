@@ -1,0 +1,160 @@
+"""The figures of the book, one function each, in one style; the same three colours for the deltas everywhere (safe for colour-blind readers).
+
+Every function returns a matplotlib figure; the notebook shows it and writes the caption below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from unidelta import paper
+from unidelta.projections import KINDS
+from unidelta.report import CONTROLS, LABEL, PAIRS, Results, over_seeds, relative, rows_of, weak
+from unidelta.stages import Run, approximate, optimize, original
+from unidelta.store import Artifact
+
+COLOUR = {"adapter": "#0072B2", "prefix": "#009E73", "lora": "#D55E00"}
+STYLE = {"figure.dpi": 150, "figure.constrained_layout.use": True, "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
+         "axes.grid": True, "grid.alpha": 0.25, "axes.axisbelow": True, "legend.frameon": False, "axes.titlesize": 9, "lines.linewidth": 1.4}
+
+
+def canvas(rows: int = 1, columns: int = 1, height: float = 2.6, width: float = 7.2, **options) -> tuple[Figure, list]:
+    """A figure of the book's width with rows * columns axes, in the shared style; not shown until the notebook returns it."""
+    plt.rcParams.update(STYLE)
+    figure, axes = plt.subplots(rows, columns, figsize=(width, height * rows), squeeze=False, **options)
+    plt.close(figure)  # the notebook displays what a cell returns; an open figure would be shown twice
+    return figure, list(axes.flat)
+
+
+def learning_curve(training: dict) -> Figure:
+    """Pre-training: loss, and the share of held-out items answered exactly, by skill. training: the contents of training.json."""
+    figure, (left, right) = canvas(columns=2, height=3.0)
+    curve = training["curve"]
+    steps = [r["step"] for r in curve]
+    left.plot(steps, [r["loss"] for r in curve], color="black")
+    left.set(xlabel="step", ylabel="training loss (nats per token)", yscale="log")
+    skills = [k for k in curve[-1] if k not in ("step", "loss", "seconds")]
+    for i, name in enumerate(sorted(skills, key=lambda k: -curve[-1][k])):
+        colour = plt.get_cmap("viridis")(0.9 * i / max(len(skills) - 1, 1))
+        right.plot(steps, [r[name] for r in curve], label=name, color=colour, linestyle=("-", "--", ":")[i % 3])
+    right.set(xlabel="step", ylabel="held-out items answered exactly", ylim=(0, 1.02))
+    right.legend(fontsize=7, ncols=2, loc="lower right")
+    return figure
+
+
+def _curve(axis, artifacts: Sequence[Artifact], field: str, colour: str, label: str) -> None:
+    for i, artifact in enumerate(artifacts):
+        log = artifact.log()
+        axis.plot([r["step"] for r in log], [r[field][0] for r in log], color=colour, alpha=0.8 if i == 0 else 0.35, label=label if i == 0 else None)
+
+
+def training_curves(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Figure:
+    """Loss and dev score of the training task: each delta in its own space, and the subspace (at the centroid); one line per seed."""
+    done, spaces = original(run, train, seeds=seeds), approximate(run, train, seeds)
+    figure, axes = canvas(2, 2, height=2.2)
+    for field, row in (("loss", axes[:2]), ("dev", axes[2:])):
+        for kind in KINDS:
+            _curve(row[0], [done[train[0], kind, s] for s in seeds], field, COLOUR[kind], LABEL[kind])
+        _curve(row[1], [spaces[s] for s in seeds], field, "black", "sum over deltas" if field == "loss" else "centroid, mean over deltas")
+        row[0].set(ylabel={"loss": "training loss", "dev": "dev score"}[field])
+    axes[1].set(yscale="log")
+    for axis, title in zip(axes, ("own space", "subspace (task loss + reconstruction)", "", ""), strict=True):
+        axis.set(title=title)
+        axis.legend(fontsize=7)
+    for axis in axes[2:]:
+        axis.set(xlabel="step", ylim=(-0.03, 1.03))
+    return figure
+
+
+def trajectories(results: Results) -> Figure:
+    """Stage 2: dev score of every validated vector, one panel per unseen task, one line style per learning rate; means over seeds."""
+    run, seeds = results.run, results.seeds
+    served = results.own[["train", "task"]].drop_duplicates().values.tolist()
+    figure, axes = canvas(1, len(served), height=2.8, sharey=True)
+    for axis, (train, task) in zip(axes, served, strict=True):
+        found = optimize(run, train.split("+"), [task], seeds=seeds)
+        for kind in results.kinds:
+            dev = sum(found[task, kind, s].tensors()["kept_scores"] for s in seeds) / len(seeds)
+            steps = [r["step"] for r in found[task, kind, seeds[0]].log()]
+            for i, rate in enumerate(run.profile.optimize_lrs):
+                axis.plot(steps, 100 * dev[:, i], color=COLOUR[kind], linestyle=("-", "--", ":")[i % 3], marker="o", markersize=3,
+                          label=f"{LABEL[kind]}, lr {rate:g}")
+        axis.set(title=task, xlabel="step", ylim=(-3, 103))
+    axes[0].set(ylabel="dev score, %")
+    axes[-1].legend(fontsize=7, loc="best")
+    return figure
+
+
+def dots(results: Results, n: int) -> Figure:
+    """Table 1 or 2 as a figure: relative performance of every delta or direction, ours filled, the paper's hollow; one line per task."""
+    frame = (results.own if n == 1 else results.moved).assign(weak=weak)
+    frame = frame.assign(rel=relative(frame))
+    rows = [r for r in paper.table(n).to_dict("records") if r["test"] != paper.AVERAGE and paper.task_name(r["test"]) in set(frame.task)]
+    pairs = [(k, k) for k in results.kinds] if n == 1 else PAIRS
+    figure, (axis,) = canvas(height=0.45 * len(rows) + 1.2)
+    for y, row in enumerate(rows):
+        for i, (s, t) in enumerate(pairs):
+            mine = frame[(frame.task == paper.task_name(row["test"])) & (frame.source == s) & (frame.target == t)]
+            at = y + (i - (len(pairs) - 1) / 2) * 0.6 / len(pairs)
+            theirs = row[LABEL[s] if n == 1 else f"{s[0].upper()}->{t[0].upper()}"]
+            axis.plot([theirs], [at], marker="D", markersize=4, markerfacecolor="white", markeredgecolor=COLOUR[t], linestyle="")
+            axis.plot(mine.rel, [at] * len(mine), marker="|", markersize=5, color=COLOUR[t], alpha=0.5, linestyle="")
+            axis.plot([mine.rel.mean()], [at], marker="x" if mine.weak.all() else "o", markersize=5, color=COLOUR[t], linestyle="")
+    axis.set_yticks(range(len(rows)), [r["test"] for r in rows])
+    axis.invert_yaxis()
+    axis.axvline(100, color="black", linewidth=0.8)
+    axis.set(xlabel="relative performance, % of E_ori")
+    for kind in results.kinds:
+        axis.plot([], [], "o", color=COLOUR[kind], label=LABEL[kind] if n == 1 else f"to {LABEL[kind]}")
+    axis.plot([], [], "x", color="black", label="ours, E_ori weak")
+    axis.plot([], [], "D", markerfacecolor="white", markeredgecolor="black", label="the paper")
+    figure.legend(*axis.get_legend_handles_labels(), fontsize=7, ncols=5, loc="outside upper center")
+    return figure
+
+
+def square(results: Results) -> Figure:
+    """Source -> target of one task as a map of relative performance, beside chance and the training solution on the same scale."""
+    frame, kinds = results.frame.assign(rel=relative(results.frame)), results.kinds
+    figure, (left, right) = canvas(columns=2, height=2.9, width_ratios=(1, 1.5))
+    values = [[frame[(frame.source == s) & (frame.target == t)].rel.mean() for t in kinds] for s in kinds]
+    left.imshow(values, vmin=0, vmax=110, cmap="cividis")
+    for i, row in enumerate(values):
+        for j, value in enumerate(row):
+            left.text(j, i, "–" if value != value else f"{value:.0f}", ha="center", va="center", color="white" if not value > 60 else "black")
+    left.set_xticks(range(len(kinds)), [LABEL[k] for k in kinds])
+    left.set_yticks(range(len(kinds)), [LABEL[k] for k in kinds])
+    left.set(xlabel="used for", ylabel="found with", title="% of E_ori")
+    left.grid(False)
+    bars = {"own": results.own, "transferred": results.moved} | {c: results.own for c in ("train_solution", "mean_vector", "random", "chance", "untuned")}
+    for i, (name, rows) in enumerate(bars.items()):
+        for k, kind in enumerate(kinds):
+            mine = rows[rows.target == kind]
+            mean, half = over_seeds(mine, relative(mine, name if name in mine else "sub"))
+            right.barh(i + (k - 1) * 0.26, mean, 0.24, color=COLOUR[kind], label=LABEL[kind] if i == 0 else None, xerr=half, error_kw={"linewidth": 0.7})
+    right.set_yticks(range(len(bars)), [CONTROLS.get(b, b) for b in bars])
+    right.invert_yaxis()
+    right.axvline(100, color="black", linewidth=0.8)
+    right.set(xlabel="% of E_ori", xlim=(0, None))
+    right.legend(fontsize=7)
+    return figure
+
+
+def controls(results: Results, n: int = 1) -> Figure:
+    """E_sub (or transfer) and every control for each group of tasks, in percent of E_ori, with intervals over seeds."""
+    frame = results.own if n == 1 else results.moved
+    groups = rows_of(frame, clear=False)
+    names = {"sub": "in the subspace" if n == 1 else "transferred", **{c: text for c, text in CONTROLS.items() if c != "own_vector" or n == 1}}
+    figure, axes = canvas(1, len(groups), height=2.8, sharey=True, sharex=True)
+    for axis, (name, mine) in zip(axes, groups.items(), strict=True):
+        for i, c in enumerate(names):
+            mean, half = over_seeds(mine, relative(mine, c))
+            colour = {"sub": "black", "random": "#CC79A7"}.get(c, "#999999")
+            axis.barh(i, mean, 0.7, color=colour, xerr=half, error_kw={"linewidth": 0.8, "ecolor": "#444444"})
+        axis.axvline(100, color="black", linewidth=0.8)
+        axis.set(title=f"{name} ({mine.task.nunique()})", xlabel="% of E_ori", xlim=(0, 119))
+    axes[0].set_yticks(range(len(names)), list(names.values()))
+    axes[0].invert_yaxis()
+    return figure

@@ -1,0 +1,127 @@
+"""The sentences of the book that state results: generated from the artifacts, never typed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+import pandas as pd
+import torch
+from IPython.display import Markdown
+
+from unidelta import suite, tasks
+from unidelta.projections import KINDS
+from unidelta.report import CONTROLS, FLAG, LABEL, MARGIN, Results, interval, number, over_seeds, relative, rows_of, weak
+from unidelta.stages import Run, approximate, original
+
+
+def note(results: Results) -> str:
+    """What a reader must know of the columns, and how many cells are flagged or undefined."""
+    frame = results.own
+    flagged, undefined = weak(frame).groupby([frame.task, frame.target]).all().sum(), int((results.frame.ori == 0).sum())
+    return (f"Mean over seeds ± half the 95 % t-interval over seeds. {FLAG}: E_ori less than {MARGIN:.0f} points above chance or above the untuned "
+            f"backbone ({flagged} of {frame.groupby(['task', 'target']).ngroups} pairs of task and delta). Recovered: "
+            "100 (E_sub − chance) / (E_ori − chance) of the averages."
+            + (f" {undefined} cells whose E_ori is zero are left out of the ratios." if undefined else ""))
+
+
+def explained(results: Results, n: int = 1) -> Markdown:
+    """In sentences: how much of what was recovered each control already explains."""
+    lines, frame = [], results.own if n == 1 else results.moved
+    what = "Optimising in the subspace" if n == 1 else "Transfer"
+    for name, mine in rows_of(frame).items():
+        mean, half = over_seeds(mine, relative(mine))
+        share = {c: relative(mine, c).mean() for c in CONTROLS if c != "own_vector" or n == 1}
+        if mean != mean:
+            lines.append(f"- **{name}** ({mine.task.nunique()} tasks): no ratio, for every E_ori is zero.")
+            continue
+        parts = [f"{CONTROLS[c]} {number(v)}" + (f" ({100 * v / mean:.0f} % of it)" if mean >= 1 else "")
+                 for c, v in sorted(share.items(), key=lambda item: -item[1])]
+        free = {c: v for c, v in share.items() if c != "random"}
+        best = max(free, key=free.get)
+        lines.append(f"- **{name}** ({mine.task.nunique()} tasks). {what} reaches {number(mean, half)} % of E_ori. There without it: {'; '.join(parts)}. "
+                     f"Over the best control that tunes nothing ({CONTROLS[best]}) it adds {mean - free[best]:+.1f} points; over a random subspace "
+                     f"of the same scale, {mean - share['random']:+.1f}.")
+    return Markdown("\n".join(lines))
+
+
+def approximation(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Markdown:
+    """How well the subspace serves its own training task, beside the deltas in their own space."""
+    spaces, done = approximate(run, train, seeds), original(run, train, seeds=seeds)
+    n = len(seeds)
+    own = ", ".join(f"{LABEL[k]} {100 * sum(done[t, k, s].metrics['dev'] for t in train for s in seeds) / (n * len(train)):.1f}" for k in KINDS)
+    dev, step = (sum(a.metrics[m] for a in spaces.values()) / n for m in ("dev", "best_step"))
+    return Markdown(f"At the centroid of its three vectors, the training task's dev score is {100 * dev:.1f} % in the mean over deltas and seeds, "
+                    f"reached after {step:.0f} steps. In their own space the deltas reach, on the same rows: {own}.")
+
+
+def anatomy(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Markdown:
+    """The four questions to a trained subspace, answered with the range over deltas and seeds."""
+    spaces, done = approximate(run, train, seeds), original(run, train, seeds=seeds)
+    ratio, cosine, before, after = [], [], [], []
+    for seed in seeds:
+        space = spaces[seed].tensors()
+        for kind in KINDS:
+            offset = torch.stack([done[t, kind, seed].tensors()["theta"] for t in train]) - run.start(kind).cpu()
+            left, values, _ = torch.linalg.svd(space[f"up.{kind}"].float(), full_matrices=False)
+            ratio.append(float(values[0] / values[1:2].clamp_min(1e-9).max()) if len(values) > 1 else float("inf"))
+            cosine.append(float(torch.cosine_similarity(left[:, :1].T, offset, dim=1).abs().max()))
+            before.append(0.02 * (2 / torch.pi) ** 0.5 * float(offset.norm(dim=1).mean()))  # of |x|, x ~ N(0, 0.02 |offset|)
+            after.append(float((offset @ space[f"down1.{kind}"].float().T).abs().mean()))
+    return Markdown(f"Over deltas and seeds, the largest singular value of Proj_up is {min(ratio):.1f} to {max(ratio):.1f} times the second, and the cosine "
+                    f"of its direction with the training solution is {min(cosine):.2f} to {max(cosine):.2f}. What enters the tanh is {min(before):.2f} to "
+                    f"{max(before):.2f} in mean size with an untrained projection, and {min(after):.1f} to {max(after):.1f} after training; tanh of the "
+                    f"smallest of these is {torch.tanh(torch.tensor(min(after))):.2f}.")
+
+
+def subspace(p: SimpleNamespace, run: Run) -> Markdown:
+    """Which subspace serves the task of a notebook, and what the paper used."""
+    task, train = tasks.get(p.task), p.train
+    kind = "the task itself" if train == [p.task] else "a single training task" if len(train) == 1 else f"{len(train)} training tasks"
+    told = (f"`{task.name}` ({task.category}) is served by the subspace approximated on {', '.join(f'`{t}`' for t in train)}: {kind}, y = {run.profile.y}.")
+    if train == [suite.BORROWED.get(p.task)]:
+        told += " Its category has no training task in the single-task setting; this subspace is borrowed from the nearest one."
+    if task.multi and not task.single:
+        told += (" In the paper this task belongs to the multi-task setting, with one subspace of 100 dimensions over 60 training tasks; "
+                 "the single-task subspace stands in for it here.")
+    if p.task not in train and train == [suite.BORROWED.get(p.task, suite.trainers().get(task.category))]:
+        told += f" Its label words are {'' if suite.shares_labels(p.task) else 'not '}shared with the training task."
+    return Markdown(told)
+
+
+def difference(frame: pd.DataFrame, other: pd.DataFrame) -> tuple[float, float]:
+    """Relative performance of `frame` minus that of `other`, paired by seed: mean and half interval, in points."""
+    means = (relative(f).groupby(f["seed"]).mean() for f in (frame, other))
+    return interval(next(means) - next(means))
+
+
+def moved(found: dict[str, Results]) -> Markdown:
+    """What every variant changes against the first, paired by seed; an effect is claimed only where its interval excludes zero."""
+    (_, base), *others = found.items()
+    lines = []
+    for name, results in others:
+        parts = []
+        for what, frame, other in (("own", results.own, base.own), ("transfer", results.moved, base.moved)):
+            mean, half = difference(frame, other)
+            known = "one seed, no interval" if half != half else "a change" if abs(mean) > half else "no change that could be told from the seeds"
+            parts.append(f"{what} {mean:+.1f}" + (f" ± {half:.1f}" if half == half else "") + f" points ({known})")
+        lines.append(f"- `{name}`: {'; '.join(parts)}.")
+    return Markdown("Against the first line, paired by seed, over all tasks shown:\n\n" + "\n".join(lines) if lines else "No variant was named.")
+
+
+def levels(run: Run, low: dict[str, float]) -> Markdown:
+    """The untuned backbone's scores in a sentence; low: task -> score in percent."""
+    above = [f"`{t}` {v:.0f}" for t, v in low.items() if v >= 5]
+    told = f"The untuned backbone scores below 5 % on {len(low) - len(above)} of {len(low)} tasks"
+    return Markdown(told + (f"; on the others: {', '.join(above)}." if above else "."))
+
+
+def pretraining(record: dict) -> Markdown:
+    """How a backbone was trained and where it ended, in a sentence made from its record."""
+    recipe, last = record["recipe"], record["curve"][-1]
+    probes = {k: v for k, v in last.items() if k not in ("step", "loss", "seconds")}
+    low = min(probes, key=probes.get)
+    return Markdown(f"Pre-trained for {last['step']:,} of {recipe['steps']:,} steps of {recipe['batch']} items in {last['seconds'] / 60:.0f} minutes on "
+                    f"one processor core; the training loss ended at {last['loss']:.3f} nats per token. Of items held out, it answers "
+                    f"{100 * sum(probes.values()) / len(probes):.0f} % exactly in the mean over the skills; the weakest is `{low}` with "
+                    f"{100 * probes[low]:.0f} %.")

@@ -1,0 +1,126 @@
+"""What the chapters on the backbone and on the tasks show: the model card, the corpus and the stand-ins by example."""
+
+from __future__ import annotations
+
+import json
+import random
+from html import escape
+from pathlib import Path
+
+import pandas as pd
+from IPython.display import HTML
+
+from unidelta import backbone as backbones
+from unidelta import corpus, deltas, pretrain, skills, suite, tasks
+from unidelta.backbone import Backbone
+from unidelta.controls import chance, majority
+from unidelta.evaluation import scores
+from unidelta.params import ParameterError
+from unidelta.profiles import PROFILES
+from unidelta.projections import KINDS
+from unidelta.report import LABEL, html, number
+from unidelta.stages import Run
+
+
+def training(t5: Backbone) -> dict:
+    """The record of a pre-training by `unidelta.pretrain`: `recipe` and `curve`. Raises ParameterError for a backbone that has none."""
+    folder = backbones.EMBEDDED if t5.name == "embedded" else Path(t5.name).expanduser()
+    if not (folder / "training.json").is_file():
+        raise ParameterError(f"backbone {t5.name!r} has no training.json: this chapter is about one made by unidelta.pretrain")
+    return json.loads((folder / "training.json").read_text(encoding="utf-8"))
+
+
+def card(t5: Backbone) -> HTML:
+    """Architecture and size of a backbone, and what the three deltas add to it."""
+    c, model = t5.config, t5.model
+    total = sum({p.data_ptr(): p.numel() for p in model.parameters()}.values())
+    lines = {
+        "architecture": f"T5 v1.1, {c.num_layers} + {c.num_decoder_layers} layers, d = {c.d_model}, {c.num_heads} heads of {c.d_kv}, "
+                        f"feed-forward {c.d_ff} ({c.feed_forward_proj})",
+        "parameters": f"{total:,} ({total * 4 / 2**20:.1f} MiB in 32-bit floats)",
+        "tokenizer": f"{len(t5.tokenizer):,} tokens, byte-level BPE: any text can be encoded",
+        "fingerprint": t5.fingerprint,
+        "deltas": "; ".join(f"{LABEL[k]} N = {deltas.make(k, c, **PROFILES['embedded'].sizes(k)).numel:,}" for k in KINDS),
+    }
+    return html([{"": name, "backbone": text} for name, text in lines.items()])
+
+
+def probes(record: dict) -> HTML:
+    """Share of held-out items of every skill answered exactly, at some steps of pre-training."""
+    curve = record["curve"]
+    some = [curve[len(curve) * i // 4 - 1] for i in (1, 2, 3, 4)] if len(curve) >= 4 else curve
+    names = [k for k in curve[-1] if k not in ("step", "loss", "seconds")]
+    return html([{"skill": n, **{f"step {r['step']:,}": f"{100 * r[n]:.0f}" for r in some}} for n in names])
+
+
+def pretraining_items(seed: int = 0) -> HTML:
+    """Items of pre-training: plain text with masked spans, then one of each skill, as input and target."""
+    rng = random.Random(seed)
+    shown = [("text", *pretrain.mask_spans(corpus.text(rng), rng)) for _ in range(2)]
+    for name in skills.SKILLS:
+        _, question, answer = skills.skill(rng, name)
+        shown.append((name, question, f"<extra_id_0> {answer}"))
+    return html([{"kind": k, "input": escape(a), "target": escape(b)} for k, a, b in shown])
+
+
+def round_trip(t5: Backbone, texts: list[str]) -> HTML:
+    """Every text through the tokenizer and back."""
+    lines = []
+    for text in texts:
+        ids = t5.tokenizer(text)["input_ids"]
+        back = t5.tokenizer.decode(ids, skip_special_tokens=True).strip()
+        lines.append({"text": escape(text), "tokens": len(ids), "comes back as": escape(back), "the same": "yes" if back == text else "no"})
+    return html(lines)
+
+
+def judged(names: list[str]) -> list[str]:
+    """Those of the tasks that a table of this edition can rest on: the single-task setting's, and unseen ones that one of its subspaces serves."""
+    served = suite.trainers()
+    return [n for n in names if tasks.get(n).single or tasks.get(n).multi == "unseen" and (n in suite.BORROWED or tasks.category(n) in served)]
+
+
+def untuned(run: Run, names: list[str], seed: int) -> dict[str, float]:
+    """Task -> test score of the untuned backbone, in percent."""
+    return {name: 100 * scores(run.backbone, [], [run.data(name, seed)], "test")[0] for name in names}
+
+
+def levels(run: Run, low: dict[str, float], seed: int) -> HTML:
+    """Every task with its metric and label words, and the scores that need no training: chance, majority, and `low`, the untuned."""
+    lines = []
+    for name, value in low.items():
+        task, mine, train = tasks.get(name), run.data(name, seed), suite.train_for(name)
+        words = ", ".join(task.labels or ["the row's own options" if task.options else "free text"])
+        shared = "training task" if name == train else f"{'shared' if suite.shares_labels(name) else 'not shared'} with {train}"
+        lines.append({"task": f"{name}<br><small>{task.category}, {task.metric}</small>", "answers": f"{escape(words)}<br><small>{shared}</small>",
+                      "chance": number(100 * chance(run, mine, seed)), "majority": number(100 * majority(mine)), "untuned": number(value)})
+    return html(lines)
+
+
+def budgets(run: Run) -> HTML:
+    """The arithmetic of N for the paper's sizes on T5-base's shape and for this run's."""
+    base, here, lines = PROFILES["paper"], run.profile, []
+    for name, p, layers, d in (("T5-base, the paper", base, 12, 768), ("this run", here, run.backbone.config.num_layers, run.backbone.config.d_model)):
+        a, r, (m, h) = p.adapter["bottleneck"], p.lora["rank"], (p.prefix["length"], p.prefix["hidden"])
+        lines.append({"": name, "Adapter": f"{5 * layers} × 2 × {d} × {a} = {10 * layers * d * a:,}",
+                      "LoRA": f"{6 * layers} × 2 × {d} × {r} = {12 * layers * d * r:,}",
+                      "Prefix": f"2 × ({m} × {d} + {h} × {d} + {h} × {layers} × 2 × {d}) = {2 * d * (m + h * (1 + 2 * layers)):,}"})
+    if any(run.delta(k).numel != int(lines[1][LABEL[k]].rsplit("= ")[1].replace(",", "")) for k in KINDS):
+        raise ValueError("the arithmetic of the budgets does not fit the deltas of this backbone")
+    return html(lines)
+
+
+def examples(run: Run, names: list[str], seed: int = 0) -> HTML:
+    """The first training row of every task as the backbone reads it, and the answer it should give."""
+    p, lines = run.profile, []
+    for name in names:
+        text, answers = tasks.rows(name, "train", p.source, p.mirror, seed)[0]
+        lines.append({"task": f"{name}<br><small>{tasks.category(name)}</small>", "input": escape(f"[{name}] {text.strip()}"), "answer": escape(answers[0])})
+    return html(lines)
+
+
+def registry_summary() -> HTML:
+    """The seventy-two tasks by category and by their part in the paper's two settings."""
+    frame = pd.DataFrame([{"category": t.category, "metric": t.metric, "single": t.single, "multi": t.multi} for t in tasks.TASKS.values()])
+    return html([{"category": c, "tasks": len(f), "multi-task: training": (f.multi == "train").sum(), "multi-task: unseen": (f.multi == "unseen").sum(),
+                  "single-task: training": (f.single == "train").sum(), "single-task: unseen": (f.single == "unseen").sum(),
+                  "metrics": ", ".join(sorted(set(f.metric)))} for c, f in frame.groupby("category", sort=False)])

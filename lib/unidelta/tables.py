@@ -1,0 +1,160 @@
+"""The tables of the book and the sentences beside them, from `report.Results`; the paper's figures stand below ours in every cell."""
+
+from __future__ import annotations
+
+import torch
+from IPython.display import HTML, Markdown
+
+from unidelta import paper
+from unidelta.projections import KINDS
+from unidelta.report import CONTROLS, FLAG, LABEL, PAIRS, Results, html, interval, number, over_seeds, recovered, relative, rows_of, weak
+from unidelta.stages import Run, approximate, original
+
+
+def _both(ours: str, published: float | None) -> str:
+    """Our figure above, the paper's below it in grey."""
+    return ours if published is None else f'{ours}<br><span style="color:#767676"><i>{published:.1f}</i></span>'
+
+
+def columns(transfer: bool) -> dict[str, tuple[str, str]]:
+    """Published column -> (source, target)."""
+    return {f"{s[0].upper()}->{t[0].upper()}": (s, t) for s, t in PAIRS} if transfer else {LABEL[k]: (k, k) for k in KINDS}
+
+
+def published(results: Results, n: int, whole: bool = True) -> HTML:
+    """The paper's Table 1 or 2 row by row, ours above its own; rows that were not run say so, or, if not `whole`, are left out."""
+    frame = results.frame.assign(rel=relative(results.frame), weak=weak(results.frame))
+    across, lines = columns(n == 2), []
+    for row in paper.table(n).to_dict("records"):
+        everything = row["test"] == paper.AVERAGE
+        mine = frame if everything else frame[frame.task == paper.task_name(row["test"])]
+        if not whole and (everything or not len(mine)):
+            continue
+        line = {"trained on": row["train"], "unseen task": row["test"]}
+        for name, (s, t) in across.items():
+            cell = mine[(mine.source == s) & (mine.target == t)]
+            flag = FLAG if len(cell) and not everything and cell.weak.all() else ""
+            line[name.replace("->", " → ")] = _both(number(cell.rel.mean()) + flag if len(cell) else "not run", row[name])
+        mine = mine[mine.source != mine.target] if n == 2 else mine[mine.source == mine.target]
+        line[paper.AVERAGE] = _both(number(*over_seeds(mine, mine.rel)) if len(mine) else "not run", row[paper.AVERAGE])
+        lines.append(line)
+    return html(lines)
+
+
+def published_average(n: int, names: list[str]) -> float:
+    """Mean of the published `Avg.` column over the rows of these tasks."""
+    frame = paper.table(n)
+    return frame[[t != paper.AVERAGE and paper.task_name(t) in names for t in frame["test"]]][paper.AVERAGE].mean()
+
+
+def absolute(results: Results) -> HTML:
+    """What stands behind the ratios: chance, majority, untuned, E_ori and E_sub per task, test scores in percent, mean over seeds."""
+    lines, flags, initials = [], weak(results.own), " / ".join(k[0].upper() for k in results.kinds)
+    for task, mine in results.own.groupby("task", sort=False):
+        cells = {kind: mine[mine.target == kind] for kind in results.kinds}
+        line = {"unseen task": task, **{c: number(mine[c].mean()) for c in ("chance", "majority", "untuned")}}
+        line[f"E_ori: {initials}"] = " / ".join(number(f["ori"].mean()) + (FLAG if flags[f.index].all() else "") for f in cells.values())
+        line[f"E_sub: {initials}"] = " / ".join(number(f["sub"].mean()) for f in cells.values())
+        lines.append(line | {"recovered": number(*recovered(mine))})
+    return html(lines)
+
+
+def averages(results: Results, n: int = 1) -> HTML:
+    """Averages over the groups of tasks, with every control below them, in percent of E_ori. n = 1: own; n = 2: the six directions."""
+    groups = rows_of(results.own if n == 1 else results.moved)
+    names = {name: list(dict.fromkeys(mine.task)) for name, mine in groups.items()}
+
+    def line(text, value):
+        return {"": text, **{f"{name} ({len(names[name])})": value(name, mine) for name, mine in groups.items()}}
+    lines = [line("<b>in the subspace</b>" if n == 1 else "<b>transferred</b>", lambda _, mine: f"<b>{number(*over_seeds(mine, relative(mine)))}</b>")]
+    lines += [line(text, lambda _, mine, c=c: number(relative(mine, c).mean())) for c, text in CONTROLS.items() if c != "own_vector" or n == 1]
+    lines.append(line("recovered above chance", lambda _, mine: number(*recovered(mine))))
+    if results.run.profile.y == 4:
+        lines.append(line("the paper, same rows", lambda name, _: number(published_average(n, names[name]))))
+    return html(lines)
+
+
+def by_delta(results: Results) -> HTML:
+    """E_sub and every control for each delta, in percent of its E_ori, over all tasks."""
+    names = {"sub": "E_sub", **CONTROLS}
+    rows = {kind: results.own[results.own.target == kind] for kind in results.kinds}
+    return html([{"": text, **{LABEL[k]: number(*over_seeds(f, relative(f, c))) for k, f in rows.items()}} for c, text in names.items()])
+
+
+def square(results: Results) -> HTML:
+    """Source (rows) -> target (columns) for one task: relative performance with its interval, and the test score behind it."""
+    frame = results.frame.assign(rel=relative(results.frame))
+    cell = {key: f for key, f in frame.groupby(["source", "target"])}
+    text = {key: f"{number(*over_seeds(f, f.rel))} <small>({number(f['sub'].mean())})</small>" for key, f in cell.items()}
+    return html([{"from": LABEL[s], **{"to " + LABEL[t]: text[s, t] for t in results.kinds}} for s in results.kinds])
+
+
+def published_rows(task: str) -> HTML | Markdown:
+    """The paper's own rows of transfer for a task: Table 2 (single-task, y = 4) and Table 4 (multi-task, y = 100)."""
+    lines = []
+    for n, setting in ((2, "Table 2, single-task"), (4, "Table 4, multi-task")):
+        for row in paper.table(n).to_dict("records"):
+            if row["test"] != paper.AVERAGE and paper.task_name(row["test"]) == task:
+                lines.append({"paper": setting, **{k.replace("->", " → "): number(v) for k, v in row.items() if k not in ("train", "test")}})
+    return html(lines) if lines else Markdown(f"The paper's Tables 2 and 4 have no row for `{task}`.")
+
+
+def beside(results: Results) -> HTML:
+    """E_ori, E_sub and every control for the tasks at hand, absolute test scores by delta."""
+    names = {"ori": "E_ori", "sub": "E_sub", **CONTROLS}
+    frames = {kind: results.own[results.own.target == kind] for kind in results.kinds}
+    return html([{"test score, %": text, **{LABEL[k]: number(*over_seeds(f, f[c])) for k, f in frames.items()}} for c, text in names.items()])
+
+
+def originals(run: Run, names: list[str], seeds: list[int]) -> tuple[HTML, list[str]]:
+    """E_ori per delta of some tasks, with its interval over seeds; and the artifacts' ids."""
+    done = original(run, names, seeds=seeds)
+    lines = [{"task": t, **{LABEL[k]: number(*interval([100 * done[t, k, s].metrics["test"] for s in seeds])) for k in KINDS},
+              "best step": ", ".join(f"{LABEL[k]} {sum(done[t, k, s].metrics['best_step'] for s in seeds) / len(seeds):.0f}" for k in KINDS)} for t in names]
+    return html(lines), sorted(a.id for a in done.values())
+
+
+def anatomy(run: Run, train: list[str], seed: int) -> HTML:
+    """What a trained subspace is: the spectrum of each Proj_up, how its leading direction lies to the training solutions' offset, and how far
+    the tanh of Proj_down is saturated at the start (random projection) and after training."""
+    space, done, lines = approximate(run, train, [seed])[seed].tensors(), original(run, train, seeds=[seed]), []
+    for kind in KINDS:
+        offset = torch.stack([done[t, kind, seed].tensors()["theta"] for t in train]) - run.start(kind).cpu()
+        left, values, _ = torch.linalg.svd(space[f"up.{kind}"].float(), full_matrices=False)
+        cosine = torch.cosine_similarity(left[:, :1].T, offset, dim=1).abs().max()
+        random = 0.02 * torch.randn(run.profile.y, offset.shape[1], generator=torch.Generator().manual_seed(seed))
+        before, after = (offset @ down.T for down in (random, space[f"down1.{kind}"].float()))
+        lines.append({"delta": LABEL[kind], "N": f"{offset.shape[1]:,}", "singular values of Proj_up": ", ".join(f"{v:.1f}" for v in values[:6]),
+                      "untrained": f"{0.02 * offset.shape[1] ** 0.5:.1f} each", "|cos| with θ_train": f"{cosine:.3f}",
+                      "‖θ_train − θ_init‖": f"{offset.norm(dim=1).mean():.1f}", "mean |W₁θ| untrained": f"{before.abs().mean():.2f}",
+                      "trained": f"{after.abs().mean():.2f}", "mean |tanh|": f"{after.tanh().abs().mean():.3f}"})
+    return html(lines)
+
+
+def distances(run: Run, train: list[str], seed: int) -> HTML:
+    """How near the three intrinsic vectors of a training task lie to each other in the subspace."""
+    space = approximate(run, train, [seed])[seed].tensors()
+    vector = {k: space[f"I.{k}"].mean(0) for k in KINDS}
+    return html([{"": LABEL[a], "length": f"{v.norm():.2f}", **{"to " + LABEL[b]: f"{(v - w).norm():.2f}" for b, w in vector.items()}}
+                 for a, v in vector.items()])
+
+
+def comparison(found: dict[str, Results]) -> HTML:
+    """Per variant and group of tasks: own and transfer, beside the training solution as it is, and the share recovered above chance."""
+    lines = []
+    for name, results in found.items():
+        for group, mine in rows_of(results.own, clear=False).items():
+            moved = results.moved[results.moved.task.isin(mine.task)]
+            lines.append({"variant": name, "tasks": f"{group} ({mine.task.nunique()})", "own": number(*over_seeds(mine, relative(mine))),
+                          "transfer": number(*over_seeds(moved, relative(moved))),
+                          "training solution as it is": number(relative(mine, "train_solution").mean()),
+                          "random, tuned": number(relative(mine, "random").mean()), "recovered above chance": number(*recovered(mine))})
+    return html(lines)
+
+
+def per_task(results: Results) -> HTML:
+    """One line per unseen task: E_sub and every control in percent of E_ori, mean over deltas and seeds, beside the paper's Table 1."""
+    names = {"sub": "E_sub", "random": "random, tuned", "train_solution": "training solution", "own_vector": "own vector", "mean_vector": "mean vector",
+             "untuned": "untuned", "majority": "majority", "chance": "chance"}
+    return html([{"unseen task": task, **{text: number(relative(mine, c).mean()) for c, text in names.items()}, "paper": number(published_average(1, [task]))}
+                 for task, mine in results.own.groupby("task", sort=False)])

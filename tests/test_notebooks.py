@@ -1,0 +1,101 @@
+"""The notebooks' front doors: every wrong parameter is one line that names what is allowed, and leaves nothing behind."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from papermill.translators import PythonTranslator
+
+from unidelta import tasks
+from unidelta.params import ParameterError
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def code_cells(path: Path) -> list[str]:
+    return [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+
+def defaults(path: Path) -> dict:
+    return {node.targets[0].id: ast.literal_eval(node.value) for node in ast.parse(code_cells(path)[0]).body}
+
+
+@pytest.fixture
+def opened(tmp_path, monkeypatch):
+    """Run a notebook's cell of parameters, papermill's own, and the one that checks them, in this process: the exception, or None."""
+    monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path / "runs"))
+    shell = InteractiveShell.instance()
+
+    def run(path, **given):
+        cells = code_cells(path)
+        for cell in (cells[0], PythonTranslator.codify(given, "Parameters"), cells[1]):
+            if error := shell.run_cell(cell, store_history=True).error_in_exec:
+                return error
+        return None
+    yield run
+    InteractiveShell.clear_instance()
+
+
+# what is given -> words of the one line that answers it
+WRONG = [({"taks": "qasc"}, ["unknown parameter 'taks'", "allowed are"]), ({"profile": "embeded"}, ["embeded", "embedded, mini, paper"]),
+         ({"source": "hubb"}, ["hubb", "hub, mirror, embedded"]), ({"task": "qsac"}, ["qsac", "did you mean 'qasc'"]), ({"task": 7}, ["task is '7'"]),
+         ({"train": "glue-sts2"}, ["glue-sts2", "did you mean 'glue-sst2'"]), ({"tasks": "scitial"}, ["scitial", "allowed are"]),
+         ({"deltas": "lroa"}, ["delta 'lroa'", "adapter, lora, prefix"]), ({"seeds": "one"}, ["seed 'one'", "0 to 99"]),
+         ({"steps": "many"}, ["steps", "a whole number from 1"]), ({"steps": -1}, ["steps", "a whole number from 1"]), ({"y": 2.5}, ["y is 2.5", "a whole number from 1"]),
+         ({"variant": "papr"}, ["papr", "did you mean 'paper'"]), ({"compare": "glue-sst3"}, ["glue-sst3", "did you mean 'glue-sst2'"]),
+         ({"backbone": "nowhere"}, ["nowhere", "allowed: embedded, a local folder"])]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_wrong_parameters_are_answered_in_one_line(path, opened, tmp_path):
+    known = defaults(path)
+    asked = [(given, words) for given, words in WRONG if "taks" in given or set(given) <= set(known)]
+    assert len(asked) >= 3
+    for given, words in asked:
+        error = opened(path, **given)
+        assert isinstance(error, ParameterError), f"{path.stem} {given}: {error!r}"
+        assert "\n" not in str(error) and all(word in str(error) for word in words), f"{path.stem} {given}: {error}"
+        assert error._render_traceback_() == [f"ParameterError: {error}"]
+    assert not (tmp_path / "runs").exists(), "nothing half-written"
+
+
+@pytest.mark.parametrize("path", [p for p in NOTEBOOKS if p.stem[:2] not in ("00", "04")], ids=lambda path: path.stem)
+def test_a_missing_source_is_named_before_anything_is_computed(path, opened, tiny_t5, tmp_path, monkeypatch):
+    monkeypatch.delenv("UNIDELTA_MIRROR", raising=False)
+    for given, words in (({"mirror": str(tmp_path / "none")}, "is not a folder"), ({}, "needs a folder")):
+        error = opened(path, backbone=tiny_t5, source="mirror", **given)
+        assert isinstance(error, ParameterError) and words in str(error), error
+    assert not (tmp_path / "runs").exists()
+
+
+def test_every_notebook_takes_the_common_parameters():
+    for path in NOTEBOOKS:
+        if not path.stem.startswith("00"):
+            assert {"profile": "embedded", "backbone": None, "source": None, "mirror": None}.items() <= defaults(path).items()
+    assert defaults(ROOT / "notebooks" / "03_transfer.ipynb")["task"] in tasks.names()
+
+
+def test_papermill_as_typed_exits_non_zero(tmp_path):
+    command = [sys.executable, "-m", "papermill", "notebooks/03_transfer.ipynb", "-p", "task", "qsac", "--no-progress-bar"]
+    environment = {"UNIDELTA_RUNS": str(tmp_path / "runs")}
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and done.stderr.strip().splitlines()[-1].startswith("ParameterError: task is 'qsac' (did you mean 'qasc'?): allowed are ")
+    assert "Traceback" not in "".join(o.get("ename", "") for c in json.loads(done.stdout)["cells"] for o in c.get("outputs", []))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_captions_name_their_data():
+    for path in NOTEBOOKS:
+        if path.stem[:2] in ("00", "04"):
+            continue
+        cells = nbformat.read(path, as_version=4).cells
+        said = [o.data.get("text/markdown", "") for c in cells if c.cell_type == "code" for o in c.outputs if "data" in o]
+        captions = [text for text in said if "Profile `" in text]
+        assert captions and all("stand-in data" in text and "seeds" in text and "artifacts" in text for text in captions), path.stem

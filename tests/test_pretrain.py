@@ -1,0 +1,196 @@
+"""Pre-training of the embedded backbone: its text and masks, its tokenizer, its batches, and a short run killed and resumed."""
+
+import functools
+import json
+import random
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from unidelta import backbone, corpus, pretrain, skills
+
+TINY = pretrain.RECIPE | dict(d_model=16, num_layers=1, num_heads=2, d_ff=24, steps=6, batch=8, warmup=2, vocabulary=2560)
+
+
+@pytest.fixture(scope="module")
+def words():
+    return pretrain.make_tokenizer(2560, 0)
+
+
+@pytest.fixture
+def quick(monkeypatch, words):
+    """Training without the two slow parts: the tokenizer is the one above, the probe asks few questions."""
+    monkeypatch.setattr(pretrain, "make_tokenizer", lambda vocabulary, seed: words)
+    monkeypatch.setattr(pretrain, "probe", functools.partial(pretrain.probe, rows=3))
+
+
+def test_input_and_target_of_a_masked_text_restore_it():
+    rng = random.Random(0)
+    counts = set()
+    for _ in range(300):
+        text = corpus.text(rng)
+        source, target = pretrain.mask_spans(text, rng)
+        parts = {}
+        for word in target.split():
+            if word in pretrain.SENTINELS:
+                parts[word] = []
+                current = parts[word]
+            else:
+                current.append(word)
+        assert list(parts) == pretrain.SENTINELS[:len(parts)] and all(parts.values())
+        assert [w for w in source.split() if w in pretrain.SENTINELS] == list(parts), "sentinels stand in order"
+        restored = [w for word in source.split() for w in parts.get(word, [word])]
+        assert " ".join(restored) == " ".join(text.split())
+        masked = sum(map(len, parts.values()))
+        assert 0 < masked <= 0.5 * len(restored)
+        counts.add(len(parts))
+    assert counts == {1, 2, 3} or counts == {2, 3}
+
+
+def test_items_are_text_or_skills_behind_the_first_sentinel():
+    rng = random.Random(1)
+    items = [pretrain.item(rng, 0.25) for _ in range(2000)]
+    assert all(target.startswith("<extra_id_0> ") for _, _, target in items), "as the tasks' answers do"
+    assert sum(kind == "text" for kind, _, _ in items) == pytest.approx(500, abs=80)
+    assert {kind for kind, _, _ in items} == {"text", *skills.SKILLS}
+
+
+@pytest.mark.parametrize("text", [
+    "plain words", "Zürich 日本語 costs 12.50€", "tabs\tand\nbreaks", "emoji 🙂🏽 and \u200b\u00a0 spaces", "  many   blanks  ", "[qasc] (A) _____?",
+    "".join(map(chr, range(1, 256))), "\U0010ffff"])
+def test_any_text_can_be_encoded_and_read_back(words, text):
+    ids = words(text)["input_ids"]
+    assert ids[-1] == words.eos_token_id and words.unk_token_id not in ids
+    assert words.decode(ids[:-1], clean_up_tokenization_spaces=False) in (text, " " + text)
+
+
+def test_special_tokens_have_their_places(words):
+    assert [words.pad_token_id, words.eos_token_id, words.unk_token_id] == [0, 1, 2]
+    assert words.convert_tokens_to_ids(pretrain.SENTINELS) == list(range(3, 11)) and len(words) <= 2560
+    assert words("<extra_id_0>positive")["input_ids"][0] == 3
+    assert words.decode(words("<extra_id_0>positive")["input_ids"], skip_special_tokens=True).strip() == "positive"
+
+
+def test_prompts_cost_few_tokens(words):
+    assert len(words.tokenize(" [glue-sst2] sentence:")) <= 10 and len(words.tokenize(" not_entailment")) <= 4
+
+
+def test_batches_resume_where_they_were(words):
+    whole = list(zip(range(20), pretrain.batches(words, TINY | {"steps": 20}, 0), strict=False))
+    assert len(whole) == 20
+    for start in (3, 8, 13):
+        for (step, expected), batch in zip(whole[start:], pretrain.batches(words, TINY | {"steps": 20}, start), strict=False):
+            assert all(torch.equal(expected[name], batch[name]) for name in expected), f"step {step} from {start}"
+    assert not torch.equal(whole[0][1]["labels"], whole[1][1]["labels"])
+    assert all(len(batch["input_ids"]) == 8 for _, batch in whole)
+
+
+def test_batches_are_padded_with_what_the_loss_ignores(words):
+    batch = pretrain.collate(words, [("a b c d e f", "<extra_id_0> x"), ("a", "<extra_id_0> x y z")])
+    assert batch["attention_mask"].tolist()[1][-1] == 0 and batch["input_ids"][1, -1] == 0
+    assert batch["labels"][0, -1] == -100 and (batch["labels"] == words.eos_token_id).sum() == 2
+
+
+def test_the_rate_warms_up_stays_flat_and_ends_at_zero():
+    recipe = {"lr": 1.0, "warmup": 10, "steps": 100}
+    rates = [pretrain.lr_at(step, recipe) for step in range(1, 101)]
+    assert rates[:10] == pytest.approx([i / 10 for i in range(1, 11)])
+    assert rates[9:50] == [1.0] * 41, "flat until half of the steps"
+    assert rates[50:] == pytest.approx([(100 - s) / 50 for s in range(51, 101)]) and rates[-1] == 0.0
+
+
+def weights(folder):
+    return load_file(folder / "model.safetensors")
+
+
+def test_a_short_run_leaves_a_backbone_that_loads(quick, tmp_path, capsys, words):
+    pretrain.train(tmp_path, TINY, every=4)
+    loaded = backbone.load(str(tmp_path), device="cpu")
+    assert not torch.equal(loaded.model.lm_head.weight, loaded.model.shared.weight), "T5 v1.1 has head and embedding apart"
+    assert loaded.model.lm_head.weight.data_ptr() != loaded.model.shared.weight.data_ptr()
+    assert torch.equal(loaded.model.lm_head.weight, weights(tmp_path)["lm_head.weight"])
+    assert loaded.config.is_gated_act and loaded.config.feed_forward_proj == "gated-gelu" and loaded.config.decoder_start_token_id == 0
+    assert not any(p.requires_grad for p in loaded.model.parameters()) and not loaded.model.training
+    text = "Zürich [glue-sst2] sentence: it is fine"
+    assert loaded.tokenizer(text)["input_ids"] == words(text)["input_ids"], "the tokenizer that is loaded is the one that was saved"
+    training = json.loads((tmp_path / "training.json").read_text())
+    assert training["recipe"] == TINY and [line["step"] for line in training["curve"]] == [4, 6], "the last step is saved, whatever the interval"
+    assert set(skills.SKILLS) < set(training["curve"][0]) and capsys.readouterr().out.count("steps/s") == 2
+    assert not list(tmp_path.glob("checkpoint*")), "a finished run leaves no checkpoint"
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "d_model 16, 1 + 1 layers" in card and "6 steps" in card and f"Loss at the end: {training['curve'][-1]['loss']:.3f}" in card
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(quick, tmp_path, monkeypatch):
+    pretrain.train(tmp_path / "whole", TINY, every=2)
+    rate = pretrain.lr_at
+
+    def die(step, recipe):
+        if step == 6:
+            raise KeyboardInterrupt
+        return rate(step, recipe)
+
+    monkeypatch.setattr(pretrain, "lr_at", die)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain.train(tmp_path / "killed", TINY, every=2)
+    steps = []
+    monkeypatch.setattr(pretrain, "lr_at", lambda step, recipe: (steps.append(step), rate(step, recipe))[1])
+    pretrain.train(tmp_path / "killed", TINY, every=2)
+    assert steps == [5, 6], "steps 1 to 4 are not done again"
+    whole, killed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
+    assert set(whole) == set(killed) and all(torch.equal(whole[n], killed[n]) for n in whole)
+    curves = [[{k: v for k, v in line.items() if k != "seconds"} for line in json.loads((tmp_path / run / "training.json").read_text())["curve"]]
+              for run in ("whole", "killed")]
+    assert curves[0] == curves[1] and len(curves[0]) == 3
+
+
+def test_another_recipe_does_not_take_up_the_checkpoint(quick, tmp_path, monkeypatch):
+    rate, steps = pretrain.lr_at, []
+
+    def die(step, recipe):
+        if step == 4:
+            raise KeyboardInterrupt
+        return rate(step, recipe)
+
+    monkeypatch.setattr(pretrain, "lr_at", die)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain.train(tmp_path, TINY, every=2)
+    monkeypatch.setattr(pretrain, "lr_at", lambda step, recipe: (steps.append(step), rate(step, recipe))[1])
+    pretrain.train(tmp_path, TINY | {"lr": 1e-3}, every=2)
+    assert steps[0] == 1
+
+
+@pytest.mark.parametrize("name", ["nowhere", "bert", "broken"])
+def test_what_is_no_t5_is_one_line(tmp_path, words, name):
+    folder = tmp_path / name
+    if name != "nowhere":
+        words.save_pretrained(folder)
+        kind = "bert" if name == "bert" else "t5"
+        (folder / "config.json").write_text(json.dumps({"model_type": kind, "architectures": ["T5ForConditionalGeneration"], "d_model": 16}))
+        (folder / "model.safetensors").write_bytes(b"not tensors at all")
+    with pytest.raises(ValueError, match="allowed: embedded, a local folder with a T5") as error:
+        backbone.load(str(folder))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("options, message", [({"dtype": "int8"}, "unknown dtype 'int8'; allowed: float32, bfloat16"),
+                                              ({"device": "tpu"}, "unknown device 'tpu'; allowed: auto, cpu, cuda, cuda:N")])
+def test_unknown_options_of_a_backbone_are_one_line(tiny_t5, options, message):
+    with pytest.raises(ValueError, match=message):
+        backbone.load(tiny_t5, **options)
+
+
+def test_a_missing_embedded_backbone_is_said_so_without_a_look_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setattr(backbone, "EMBEDDED", tmp_path / "backbone")
+    backbone.load.cache_clear()
+    with pytest.raises(ValueError, match="no T5 backbone 'embedded'"):
+        backbone.load("embedded")
+    backbone.load.cache_clear()
+
+
+def test_the_fingerprint_follows_weights_and_words(tmp_path):
+    import tiny
+    names = {"a": {}, "same": {}, "weights": {"seed": 1}, "words": {"vocabulary": 262}}
+    prints = {name: backbone.load(tiny.save(tmp_path / name, **options)).fingerprint for name, options in names.items()}
+    assert prints["a"] == prints["same"] and len(set(prints.values())) == 3

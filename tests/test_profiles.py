@@ -1,0 +1,135 @@
+"""Profiles, the suite, and the command line that fills a store: what is allowed, what it means, and one-line errors for the rest."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import tiny
+from transformers import T5Config
+
+from unidelta import backbone, deltas, profiles, run, suite, tasks
+from unidelta.projections import KINDS
+from unidelta.store import Store
+
+
+def test_the_paper_profile_is_the_papers():
+    p = profiles.get("paper")
+    assert (p.backbone, p.source, p.y, p.variant, p.stack) == ("google/t5-base-lm-adapt", "hub", 4, "paper", 1)
+    assert (p.original_lr, p.original_prefix_lr, p.original_batch, p.max_length) == (5e-4, 5e-4, 16, 512)
+    config = T5Config(d_model=768, d_kv=64, num_heads=12, num_layers=12, num_decoder_layers=12)
+    assert {deltas.make(kind, config, **p.sizes(kind)).numel for kind in KINDS} == {1_105_920}
+
+
+@pytest.mark.parametrize("name", ["embedded", "mini"])
+def test_the_embedded_backbones_deltas_have_equal_budgets(name):
+    config = T5Config.from_pretrained(backbone.EMBEDDED) if (backbone.EMBEDDED / "config.json").exists() else T5Config(
+        d_model=64, d_kv=16, num_heads=4, num_layers=2, num_decoder_layers=2)
+    sizes = {kind: deltas.make(kind, config, **profiles.get(name).sizes(kind)).numel for kind in KINDS}
+    assert len(set(sizes.values())) == 1, sizes
+
+
+@pytest.mark.parametrize("name", profiles.PROFILES)
+def test_every_profile_passes_its_own_checks(name):
+    p = profiles.get(name)
+    given = {f: getattr(p, f) for f in p.__dataclass_fields__ if f != "name"}
+    assert profiles.get(name, **given) == p == profiles.get(name, **dict.fromkeys(given))
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"name": "tiny"}, "unknown profile 'tiny'; allowed: embedded, mini, paper"),
+    ({"step": 3}, "unknown setting 'step'; allowed: adapter, "),
+    ({"y": "4"}, "y='4' must be of type int, like 4"), ({"y": 0}, "y=0 is not allowed: numbers must be above zero"),
+    ({"y": True}, "y=True must be of type int"), ({"y": 2.0}, "y=2.0 must be of type int"), ({"original_lr": -1e-3}, "original_lr=-0.001 is not allowed"),
+    ({"original_lr": float("nan")}, "original_lr=nan is not allowed"), ({"patience": -1}, "patience=-1 is not allowed: numbers must be above zero or zero"),
+    ({"ratio": "ten"}, "ratio='ten' must be of type float"), ({"mirror": 3}, "mirror=3 must be of type str"),
+    ({"optimize_lrs": ()}, "optimize_lrs=() is not allowed"), ({"optimize_lrs": ("fast",)}, "optimize_lrs=('fast',) is not allowed"),
+    ({"optimize_lrs": 0.1}, "optimize_lrs=0.1 must be of type tuple"), ({"adapter": 12}, "adapter=12 must be of type dict"),
+    ({"variant": "mine"}, "variant='mine' is not allowed; allowed: paper, released"),
+    ({"source": "web"}, "source='web' is not allowed; allowed: embedded, mirror, hub"),
+    ({"dtype": "int8"}, "dtype='int8' is not allowed; allowed: float32, bfloat16"), ({"steps": 0}, "steps=0 must be a whole number from 1"),
+    ({"steps": 1.5}, "steps=1.5 must be a whole number from 1"), ({"steps": True}, "steps=True must be a whole number from 1"),
+], ids=str)
+def test_what_is_not_allowed_is_one_line(options, message):
+    with pytest.raises(ValueError) as error:
+        profiles.get(**options)
+    assert str(error.value).startswith(message) and "\n" not in str(error.value)
+
+
+def test_fields_can_be_replaced():
+    p = profiles.get("embedded", y=7, optimize_lrs=[0.1, 1], original_lr=1, ratio=0, mirror="somewhere", patience=0)
+    assert (p.y, p.optimize_lrs, p.original_lr, p.ratio, p.mirror) == (7, (0.1, 1), 1, 0, "somewhere")
+
+
+def test_steps_cap_training_and_scoring_alike():
+    p, own = profiles.get("paper", steps=2), profiles.get("paper")
+    assert {getattr(p, f"{s}_{what}") for s in ("original", "original_prefix", "approximate", "optimize") for what in ("steps",)} == {2}
+    assert (p.original_every, p.approximate_every, p.optimize_every) == (2, 2, 2)
+    assert p.caps == {"train": None, "dev": 8, "test": 8} and own.caps == {"train": None, "dev": 1000, "test": None}
+    assert profiles.get("embedded", steps=10**6).original_steps == profiles.get("embedded").original_steps, "steps only ever lowers"
+    assert profiles.get("paper", steps=2, caps={"train": 3, "dev": 4, "test": 50}).caps == {"train": 3, "dev": 4, "test": 50}
+
+
+# ---- which subspace serves which task
+
+
+def test_every_category_has_one_training_task():
+    assert suite.trainers() == {"SA": "glue-sst2", "NLI": "glue-mnli", "PD": "glue-qqp", "TC": "superglue-wic", "MC-QA": "dream", "LF-QA": "eli5-eli5"}
+    assert suite.train_for("scitail") == "glue-mnli" and suite.train_for("glue-mnli") == "glue-mnli" and suite.train_for("qasc") == "dream"
+    assert suite.train_for("blimp-anaphor_number_agreement") == "superglue-wic"
+    with pytest.raises(ValueError, match="no single-task subspace serves 'wikisql'; allowed: ") as error:
+        suite.train_for("wikisql")
+    assert "\n" not in str(error.value) and "qasc" in str(error.value)
+
+
+def test_tasks_are_grouped_by_whether_they_share_label_words():
+    unseen = ["rotten_tomatoes", "scitail", "superglue-rte", "glue-mrpc", "superglue-wsc", "codah", "blimp-anaphor_number_agreement"]
+    assert suite.groups(unseen) == {"label words shared": ["rotten_tomatoes", "scitail", "superglue-wsc", "codah"],
+                                    "label words not shared": ["superglue-rte", "glue-mrpc", "blimp-anaphor_number_agreement"], "all": unseen}
+
+
+# ---- the command line
+
+
+@pytest.mark.parametrize("given, message", [
+    ("--train sst2", "sst2"), ("--train glue-sst2 --profile tiny", "unknown profile 'tiny'; allowed: embedded, mini, paper"),
+    ("--train glue-sst2 --seeds one", "--seeds 'one': allowed are whole numbers"), ("--train glue-sst2 --seeds 0,", "--seeds '0,'"),
+    ("--train glue-sst2 --tasks rotten", "rotten"), ("--train rotten_tomatoes", "'rotten_tomatoes' trains no single-task subspace; allowed: glue-sst2"),
+    ("--train glue-sst2 --source web", "source='web' is not allowed"), ("--train glue-sst2 --source mirror", "mirror"),
+    ("--train glue-sst2 --source mirror --mirror nowhere", "nowhere"), ("--train glue-sst2 --device tpu", "unknown device 'tpu'"),
+], ids=lambda value: value)
+def test_errors_of_the_command_line_are_one_line(given, message, tiny_t5, monkeypatch, tmp_path):
+    monkeypatch.delenv("UNIDELTA_MIRROR", raising=False)
+    monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path))
+    with pytest.raises(SystemExit) as ended:
+        run.main([*given.split(), "--backbone", tiny_t5])
+    assert isinstance(ended.value.code, str), "a message ends the process with status 1"
+    assert ended.value.code.startswith("unidelta.run: ") and "\n" not in ended.value.code and message in ended.value.code
+
+
+def test_the_command_line_exits_non_zero():
+    done = subprocess.run([sys.executable, "-m", "unidelta.run", "--train", "glue-sst2", "--profile", "tiny"], capture_output=True, text=True)
+    assert done.returncode == 1 and done.stdout == "" and done.stderr.strip().splitlines()[-1].startswith("unidelta.run: unknown profile 'tiny'")
+
+
+def test_a_missing_backbone_is_one_line(tmp_path):
+    with pytest.raises(SystemExit) as ended:
+        run.main(["--train", "glue-sst2", "--backbone", str(tmp_path / "nothing")])
+    assert "allowed: embedded, a local folder" in ended.value.code and "\n" not in ended.value.code
+
+
+def test_the_command_line_fills_the_store(tiny_t5, monkeypatch, tmp_path):
+    small = profiles.get("embedded", steps=2, caps={"train": 24, "dev": 8, "test": 8}, max_length=48)
+    monkeypatch.setitem(profiles.PROFILES, "embedded", replace(small, name="embedded"))
+    monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path))
+    run.main(["--train", "glue-sst2", "--tasks", tiny.TASKS[1], "--seeds", "0", "--backbone", tiny_t5, "--device", "cpu"])
+    store = Store(tmp_path, "embedded")
+    counts = {stage: len(store.all(stage)) for stage in ("original", "approximate", "optimize", "transfer", "controls")}
+    assert counts == {"original": 6, "approximate": 1, "optimize": 6, "transfer": 2, "controls": 1}
+    assert {a.config["up"] for a in store.all("transfer")} == {"trained", "random"}
+
+
+def test_suggestions_for_mistyped_tasks_name_the_allowed():
+    with pytest.raises(ValueError, match="glue-sst2") as error:
+        tasks.get("glue-sst")
+    assert "\n" not in str(error.value)

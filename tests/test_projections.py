@@ -1,0 +1,90 @@
+"""Projections, interpolation and reconstruction against the formulas of section 4, written out by hand."""
+
+import math
+
+import pytest
+import torch
+
+from unidelta.projections import KINDS, RATIO, VARIANTS, Projection, draw_ratios, interpolate, random_like, reconstruction
+
+N, Y = 11, 3
+
+
+@pytest.fixture
+def maps():
+    return Projection.start(N, Y, [5, 6], "lora")
+
+
+def test_shapes_scale_and_seeds(maps):
+    assert (maps.down1.shape, maps.down2.shape, maps.up.shape) == ((2, Y, N), (2, Y, Y), (2, N, Y))
+    large = torch.cat([t.flatten() for t in Projection.start(20_000, 4, [1], "adapter").tensors()])
+    assert large.std().item() == pytest.approx(0.02, rel=0.02) and abs(large.mean().item()) < 2e-4
+    assert not torch.equal(maps.up[0], maps.up[1])
+    starts = [Projection.start(N, Y, [5], kind).up for kind in KINDS]
+    assert not any(torch.equal(starts[i], starts[j]) for i in range(3) for j in range(i)), "every delta draws its own"
+
+
+def test_the_start_does_not_depend_on_the_stack(maps):
+    for i, seed in enumerate((5, 6)):
+        alone = Projection.start(N, Y, [seed], "lora")
+        assert all(torch.equal(a[0], b[i]) for a, b in zip(alone.tensors(), maps.tensors(), strict=True))
+
+
+def test_down_and_up_by_hand(maps):
+    offset = torch.randn(2, 4, N, generator=torch.Generator().manual_seed(0)) * 20  # large enough for tanh to bend
+    intrinsic = maps.to_subspace(offset)
+    assert intrinsic.shape == (2, 4, Y)
+    for s in range(2):
+        for t in range(4):
+            hidden = [math.tanh(sum(float(maps.down1[s, h, n]) * float(offset[s, t, n]) for n in range(N))) for h in range(Y)]
+            vector = torch.tensor([sum(float(maps.down2[s, i, h]) * hidden[h] for h in range(Y)) for i in range(Y)])
+            torch.testing.assert_close(intrinsic[s, t], vector, atol=1e-6, rtol=1e-4)
+            raised = torch.tensor([sum(float(maps.up[s, n, i]) * float(intrinsic[s, t, i]) for i in range(Y)) for n in range(N)])
+            torch.testing.assert_close(maps.to_delta(intrinsic)[s, t], raised, atol=1e-7, rtol=1e-4)
+    assert not maps.to_delta(torch.zeros(2, 1, Y)).any(), "no bias: the origin is the shared initialisation"
+
+
+def test_interpolation_takes_alpha_for_adapter_beta_for_prefix_the_rest_for_lora():
+    own = {"adapter": torch.tensor([[1.0, 0, 0]]), "prefix": torch.tensor([[0, 1.0, 0]]), "lora": torch.tensor([[0, 0, 1.0]])}
+    torch.testing.assert_close(interpolate(own, torch.tensor([[0.5, 0.3, 0.2]])), torch.tensor([[0.5, 0.3, 0.2]]))
+    stacked = {k: v.expand(2, 4, 3) * torch.arange(1.0, 5).view(1, 4, 1) for k, v in own.items()}
+    ratios = draw_ratios(1, 2, 8).view(2, 4, 3)
+    torch.testing.assert_close(interpolate(stacked, ratios), ratios * torch.arange(1.0, 5).view(1, 4, 1))
+
+
+def test_ratios_lie_in_the_simplex_with_their_means():
+    drawn = draw_ratios(3, 7, 20_000)
+    assert drawn.shape == (20_000, 3) and (drawn >= 0).all()
+    torch.testing.assert_close(drawn.sum(1), torch.ones(20_000))
+    # alpha ~ U[0, 1], beta ~ U[0, 1 - alpha]: the adapter gets half, the others a quarter each
+    torch.testing.assert_close(drawn.mean(0), torch.tensor([0.5, 0.25, 0.25]), atol=0.01, rtol=0)
+    assert (drawn[:, 0] < 0.1).float().mean().item() == pytest.approx(0.1, abs=0.01), "alpha is uniform"
+
+
+def test_ratios_depend_on_seed_and_step_alone():
+    assert torch.equal(draw_ratios(3, 7, 2), draw_ratios(3, 7, 2))
+    others = [draw_ratios(3, 8, 2), draw_ratios(4, 7, 2)]
+    assert not any(torch.equal(draw_ratios(3, 7, 2), other) for other in others)
+
+
+def test_reconstruction_by_hand():
+    mixed, own, offset = (torch.randn(2, 3, N, generator=torch.Generator().manual_seed(i)) for i in range(3))
+    paper = [sum(((mixed[s, t] - offset[s, t]) ** 2).sum() for t in range(3)) for s in range(2)]
+    released = [sum(((own[s, t] - offset[s, t]) ** 2).sum().sqrt() for t in range(3)) for s in range(2)]
+    torch.testing.assert_close(reconstruction("paper", mixed, own, offset), torch.stack(paper))
+    torch.testing.assert_close(reconstruction("released", mixed, own, offset), torch.stack(released))
+    assert RATIO == {"paper": 10.0, "released": 0.1} and set(RATIO) == set(VARIANTS)
+
+
+def test_an_unknown_variant_is_one_line_that_names_the_allowed():
+    with pytest.raises(ValueError, match="unknown variant 'mine'; allowed: paper, released") as error:
+        reconstruction("mine", *[torch.zeros(1, 1, N)] * 3)
+    assert "\n" not in str(error.value)
+
+
+def test_the_random_control_keeps_every_columns_length_and_no_direction():
+    up = Projection.start(5000, Y, [1, 2], "prefix").up * torch.tensor([1.0, 5.0, 0.1])
+    noise = random_like(up, 0)
+    torch.testing.assert_close(noise.norm(dim=1), up.norm(dim=1))
+    assert torch.cosine_similarity(noise, up, dim=1).abs().max() < 0.06
+    assert torch.equal(noise, random_like(up, 0)) and not torch.equal(noise, random_like(up, 1))

@@ -1,0 +1,143 @@
+"""Tables, sentences and figures from scores: the arithmetic by hand, and the whole way from a tiny run to a table."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from bs4 import BeautifulSoup
+
+from unidelta import figures, paper, prose, report, tables
+from unidelta.params import ParameterError
+from unidelta.profiles import PROFILES
+from unidelta.projections import KINDS
+from unidelta.report import Results
+
+FREE = {"random": 10.0, "train_solution": 60.0, "own_vector": 50.0, "mean_vector": 40.0, "untuned": 0.0, "majority": 30.0, "chance": 50.0}
+
+
+def results(scores: dict, kinds=KINDS) -> Results:
+    """scores: task -> (E_ori, [E_sub of each seed]), the same for every delta and direction."""
+    lines = [{"train": "glue-sst2", "task": task, "seed": seed, "source": s, "target": t, "ori": ori, "sub": value, **FREE}
+             for task, (ori, each) in scores.items() for seed, value in enumerate(each) for s in kinds for t in kinds]
+    run = SimpleNamespace(profile=PROFILES["embedded"], backbone=SimpleNamespace(fingerprint="f" * 16), store=SimpleNamespace(base=Path("runs/embedded")))
+    return Results(run, [0, 1, 2], pd.DataFrame(lines), ["original/a-1", "transfer/b-2"])
+
+
+@pytest.fixture
+def two():
+    return results({"rotten_tomatoes": (90.0, [80.0, 81.0, 82.0]), "glue-mrpc": (60.0, [30.0, 30.0, 30.0])})
+
+
+def grid(table) -> list[list[str]]:
+    return [[" ".join(c.get_text(" ").split()) for c in row.find_all(["td", "th"])] for row in BeautifulSoup(table.data, "html.parser").find_all("tr")]
+
+
+def test_interval_is_students():
+    mean, half = report.interval([1.0, 2.0, 3.0])
+    assert mean == 2 and half == pytest.approx(4.302653 / 3 ** 0.5, rel=1e-5)
+    assert report.number(*report.interval([5.0])) == "5.0", "one seed has no interval"
+    assert report.number(float("nan")) == "–"
+
+
+def test_averages_are_taken_within_a_seed_first(two):
+    mean, half = report.over_seeds(two.own, report.relative(two.own))
+    by_seed = [(80 / 90 + 0.5) / 2, (81 / 90 + 0.5) / 2, (82 / 90 + 0.5) / 2]
+    assert (mean, half) == pytest.approx(report.interval([100 * x for x in by_seed]))
+
+
+def test_no_ratio_without_a_denominator():
+    zero = results({"rotten_tomatoes": (0.0, [10.0, 10.0, 10.0])})
+    assert report.relative(zero.own).isna().all() and report.number(*report.recovered(zero.own)) == "–"
+    assert "no ratio" in prose.explained(zero).data and "27 cells whose E_ori is zero" in prose.note(zero)
+    assert not {"nan", "NaN", "inf"} & {cell for line in grid(tables.averages(zero)) for cell in line}
+
+
+def test_recovered_above_chance_and_flags(two):
+    tomatoes = two.own[two.own.task == "rotten_tomatoes"]
+    assert report.recovered(tomatoes)[0] == pytest.approx(100 * (81 - 50) / (90 - 50))
+    flags = report.weak(two.own)
+    assert not flags[tomatoes.index].any() and flags.drop(tomatoes.index).all(), "60 is only 10 points above chance"
+    assert set(report.rows_of(two.own)) == {"label words shared", "label words not shared", "all", "all but †"}
+
+
+def test_published_table_keeps_every_row_and_both_figures(two):
+    lines = grid(tables.published(two, 1))
+    assert len(lines) == len(paper.table(1)) + 1
+    row = {line[1]: line[2:] for line in lines}
+    assert row["Rotten Tomatoes"][0] == "90.0 101.8" and row["Rotten Tomatoes"][-1] == "90.0 ± 2.8 100.4"
+    assert row["MRPC"][0] == "50.0† 85.4" and row["SciTail"] == [f"not run {x:.1f}" for x in (82.9, 79.8, 84.4, 82.4)]
+    assert row["Avg."][-1].endswith("84.9") and row["Avg."][-1].startswith("70.0")
+    assert len(grid(tables.published(two, 2, whole=False))) == 3 and grid(tables.published(two, 2))[1][2] == "90.0 100.6"
+
+
+def test_averages_stand_beside_every_control(two):
+    lines = {line[0]: line[1:] for line in grid(tables.averages(two))}
+    assert {*report.CONTROLS.values(), "in the subspace", "recovered above chance", "the paper, same rows"} <= set(lines)
+    assert lines["training solution as it is"] == ["66.7", "100.0", "83.3", "66.7"]
+    assert lines["the paper, same rows"] == ["100.4", "84.3", f"{(100.4 + 84.3) / 2:.1f}", "100.4"]
+    said = prose.explained(two).data
+    assert "**label words shared** (1 tasks). Optimising in the subspace reaches 90.0 ± 2.8 % of E_ori" in said
+    assert "training solution as it is 66.7 (74 % of it)" in said and "it adds +23.3 points" in said
+
+
+def test_every_task_and_variant_has_its_line(two):
+    lines = grid(tables.per_task(two))
+    assert lines[1] == ["rotten_tomatoes", "90.0", "11.1", "66.7", "55.6", "44.4", "0.0", "33.3", "55.6", "100.4"] and len(lines) == 3
+    lines = grid(tables.comparison({"as it is": two, "y=16": two}))
+    assert [line[:2] for line in lines[1:4]] == [["as it is", "label words shared (1)"], ["as it is", "label words not shared (1)"], ["as it is", "all (2)"]]
+    assert lines[1] == ["as it is", "label words shared (1)", "90.0 ± 2.8", "90.0 ± 2.8", "66.7", "11.1", "77.5 ± 6.2"] and len(lines) == 7
+    lines = grid(tables.absolute(two))
+    assert lines[2] == ["glue-mrpc", "50.0", "30.0", "0.0", "60.0† / 60.0† / 60.0†", "30.0 / 30.0 / 30.0", "-200.0 ± 0.0"]
+
+
+def test_variants_are_compared_by_seed(two):
+    better = results({"rotten_tomatoes": (90.0, [85.5, 86.5, 87.5]), "glue-mrpc": (60.0, [36.0, 36.0, 36.0])})
+    said = prose.moved({"as it is": two, "y=16": better}).data
+    assert "`y=16`: own +8.1 ± 0.0 points (a change)" in said
+    assert report.variants("y=16; y=16, optimize_init=train") == [("y=16", {"y": 16}), ("y=16, optimize_init=train", {"y": 16, "optimize_init": "train"})]
+    with pytest.raises(ParameterError, match="setting=value"):
+        report.variants("y")
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_figures_draw(two, n):
+    for figure in (figures.dots(two, n), figures.controls(two, n), figures.square(results({"rotten_tomatoes": (90.0, [80.0, 81.0])}))):
+        assert figure.axes and all(axis.has_data() for axis in figure.axes)
+
+
+def test_deltas_may_be_left_out():
+    one = results({"rotten_tomatoes": (90.0, [80.0])}, kinds=["lora"])
+    assert one.kinds == ["lora"] and one.moved.empty
+    assert grid(tables.by_delta(one))[0] == ["", "LoRA"] and grid(tables.square(one)) == [["from", "to LoRA"], ["LoRA", "88.9 (80.0)"]]
+
+
+@pytest.mark.parametrize(("given", "line"), [
+    ({"profile": "embeded"}, "did you mean 'embedded'"), ({"source": "hubb"}, "did you mean 'hub'"), ({"steps": 0}, "a whole number from 1"),
+    ({"seeds": "0,x"}, "seed 'x' is unknown"), ({"deltas": "lroa"}, "did you mean 'lora'"), ({"task": "qsac"}, "did you mean 'qasc'"),
+    ({"task": "acronym_identification"}, "no single-task subspace serves"), ({"train": "glue-sts2"}, "did you mean 'glue-sst2'"),
+    ({"backbone": "nowhere"}, "no T5 backbone 'nowhere'"), ({"source": "mirror", "mirror": "nowhere"}, "the mirror 'nowhere' is not a folder")])
+def test_wrong_parameters_are_one_line(given, line, tiny_t5, tmp_path, monkeypatch):
+    monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path))
+    space = {"task": "rotten_tomatoes", "train": None, "profile": "embedded", "deltas": "all", "seeds": "0", "backbone": tiny_t5, "source": None,
+             "mirror": None, "steps": None} | given
+    with pytest.raises(ParameterError, match=line) as error:
+        report.open_run(report.check(space, train=str))
+    assert "\n" not in str(error.value) and not list(tmp_path.iterdir())
+
+
+def test_from_nothing_to_a_table(tiny_t5, tmp_path, monkeypatch):
+    monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path))
+    space = {"train": "glue-sst2", "tasks": "rotten_tomatoes", "profile": "embedded", "seeds": "0,1", "backbone": tiny_t5, "source": None, "steps": 1}
+    p = report.check(space)
+    run = report.open_run(p, caps={"train": 32, "dev": 8, "test": 12}, max_length=48)
+    found = report.collect(run, p.unseen, p.seeds)
+    assert len(found.frame) == 2 * 9 and found.frame.notna().all().all() and found.frame.ori.between(0, 100).all()
+    stages = {i.split("/")[0] for i in found.ids}
+    assert stages == {"original", "approximate", "optimize", "transfer", "controls"}
+    for identity in found.ids:
+        assert (tmp_path / "embedded" / identity / "metrics.json").is_file(), "every id leads to a folder"
+    assert "stand-in data" in found.caption("x").data and "original_steps=1" in found.caption("x").data
+    assert len(grid(tables.anatomy(run, p.train, 0))) == 4 and "Proj_up" in prose.anatomy(run, p.train, p.seeds).data
+    assert figures.training_curves(run, p.train, p.seeds).axes and figures.trajectories(found).axes
+    assert (tmp_path / "embedded" / "progress.log").read_text(), "progress goes to a file, not into cells"

@@ -1,0 +1,547 @@
+"""The stages on a tiny backbone: what each leaves, that it is what section 4 says, and that work is neither repeated nor mixed up."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import tiny
+import torch
+
+from unidelta import controls, data, deltas, evaluation, landscape, profiles, stages, tasks
+from unidelta.projections import KINDS, Projection, draw_ratios
+from unidelta.stages import Run
+
+TRAIN, UNSEEN = ["glue-sst2"], ["rotten_tomatoes", "amazon_polarity"]
+# strong learning rates in the subspace, so that a few steps change the answers
+SMALL = dict(steps=4, y=3, caps={"train": 48, "dev": 20, "test": 24}, original_every=2, approximate_every=2, optimize_every=2,
+             optimize_lrs=(1.0, 5.0), device="cpu", max_length=64)
+
+
+@pytest.fixture
+def open_run(tiny_t5, tmp_path):
+    def open_(root="runs", profile="embedded", backbone=tiny_t5, **changes):
+        return Run.open(profile, str(tmp_path / root), backbone=backbone, **SMALL | changes)
+    return open_
+
+
+@pytest.fixture(scope="module")
+def done(tiny_t5, tmp_path_factory):
+    """Every stage of one subspace, two seeds: (run, artifacts by stage)."""
+    run, both = Run.open("embedded", str(tmp_path_factory.mktemp("runs")), backbone=tiny_t5, **SMALL), (0, 1)
+    return run, {
+        "original": stages.original(run, TRAIN + UNSEEN, seeds=both), "approximate": stages.approximate(run, TRAIN, both),
+        "optimize": stages.optimize(run, TRAIN, UNSEEN, seeds=both), "transfer": stages.transfer(run, TRAIN, UNSEEN, both),
+        "controls": stages.controls(run, TRAIN, UNSEEN[:1], both), "landscape": stages.landscape(run, TRAIN, UNSEEN[0], extent=1.0, step=0.5, rows=6)}
+
+
+def shapes(artifact) -> dict:
+    return {name: tuple(t.shape) for name, t in artifact.tensors().items()}
+
+
+def numel(run) -> dict:
+    return {kind: run.delta(kind).numel for kind in KINDS}
+
+
+# ---- what the stages leave
+
+
+def test_every_stage_leaves_the_documented_tensors_and_metrics(done):
+    run, found = done
+    n = numel(run)
+    assert set(found["original"]) == {(t, k, s) for t in TRAIN + UNSEEN for k in KINDS for s in (0, 1)}
+    for (_, kind, _), artifact in found["original"].items():
+        assert shapes(artifact) == {"theta": (n[kind],)} and set(artifact.metrics) == {"dev", "test", "best_step"}
+        assert [set(line) for line in artifact.log()] == [{"step", "loss", "dev"}] * 2
+        assert all(len(line["loss"]) == len(line["dev"]) == 1 for line in artifact.log()), "each artifact logs its own column"
+    for artifact in found["approximate"].values():
+        assert shapes(artifact) == {name: shape for k in KINDS for name, shape in {
+            f"up.{k}": (n[k], 3), f"down1.{k}": (3, n[k]), f"down2.{k}": (3, 3), f"I.{k}": (1, 3)}.items()}
+    for artifact in found["optimize"].values():
+        assert shapes(artifact) == {"I": (3,), "kept": (2, 2, 3), "kept_scores": (2, 2)}
+        assert all(len(line["dev"]) == 2 for line in artifact.log()), "one column per learning rate"
+    assert set(found["optimize"]) == {(t, k, s) for t in UNSEEN for k in KINDS for s in (0, 1)}
+    assert set(found["transfer"]) == {(t, s) for t in UNSEEN for s in (0, 1)} and set(found["controls"]) == {(UNSEEN[0], 0), (UNSEEN[0], 1)}
+    for artifact in found["controls"].values():
+        assert set(artifact.metrics) == {"untuned", "chance", "majority", "train_solution", "own_vector", "mean_vector"}
+        assert all(set(artifact.metrics[name]) == set(KINDS) for name in ("train_solution", "own_vector", "mean_vector"))
+    assert shapes(found["landscape"][0]) == {"scores": (3, 5, 5), "axis": (5,), "points": (3, 2)}
+    values = [a.metrics[m] for stage in ("original", "optimize") for a in found[stage].values() for m in ("dev", "test")]
+    assert all(0 <= v <= 1 for v in values) and len(set(values)) > 3, "the tiny backbone must answer well enough to tell solutions apart"
+
+
+def test_a_second_call_computes_nothing(done, monkeypatch):
+    run, found = done
+
+    def never(*args, **options):
+        raise AssertionError("computed again")
+
+    for module, name in ((stages, "fit"), (stages, "score_stack"), (controls, "score_stack"), (landscape, "score_stack"),
+                         (stages, "scores"), (controls, "scores")):
+        monkeypatch.setattr(module, name, never)
+    both = (0, 1)
+    again = {"original": stages.original(run, TRAIN + UNSEEN, seeds=both), "approximate": stages.approximate(run, TRAIN, both),
+             "optimize": stages.optimize(run, TRAIN, UNSEEN, seeds=both), "transfer": stages.transfer(run, TRAIN, UNSEEN, both),
+             "controls": stages.controls(run, TRAIN, UNSEEN[:1], both), "landscape": stages.landscape(run, TRAIN, UNSEEN[0], extent=1.0, step=0.5, rows=6)}
+    assert {s: {k: a.id for k, a in part.items()} for s, part in again.items()} == {s: {k: a.id for k, a in part.items()} for s, part in found.items()}
+    with pytest.raises(AssertionError, match="computed again"):
+        stages.transfer(run, TRAIN, UNSEEN, (2,))
+
+
+def test_original_scores_are_those_of_the_saved_solution(done):
+    run, found = done
+    for (task, kind, seed), artifact in list(found["original"].items())[::5]:
+        theta = artifact.tensors()["theta"]
+        assert not torch.equal(theta, run.start(kind))
+        for split, key in (("dev", "dev"), ("test", "test")):
+            assert evaluation.scores(run.backbone, [(run.delta(kind), theta)], [run.data(task, seed)], split) == [pytest.approx(artifact.metrics[key])]
+
+
+def test_training_vectors_are_the_down_projections_of_the_solutions(done):
+    run, found = done
+    for seed, artifact in found["approximate"].items():
+        saved = artifact.tensors()
+        for kind in KINDS:
+            offset = found["original"][TRAIN[0], kind, seed].tensors()["theta"] - run.start(kind)
+            by_hand = saved[f"down2.{kind}"] @ torch.tanh(saved[f"down1.{kind}"] @ offset)
+            torch.testing.assert_close(saved[f"I.{kind}"][0], by_hand, atol=1e-5, rtol=1e-4)
+
+
+def test_the_vector_kept_is_the_first_best_on_dev_and_scores_as_said(done):
+    run, found = done
+    some = False
+    for (task, kind, seed), artifact in found["optimize"].items():
+        saved = artifact.tensors()
+        flat = saved["kept_scores"].flatten()
+        best = min(i for i in range(4) if flat[i] == flat.max())
+        assert torch.equal(saved["I"], saved["kept"].view(4, 3)[best]) and artifact.metrics["dev"] == flat.max().item()
+        some |= best > 0
+        theta = run.start(kind) + found["approximate"][seed].tensors()[f"up.{kind}"] @ saved["I"]
+        assert evaluation.scores(run.backbone, [(run.delta(kind), theta)], [run.data(task, seed)], "test") == [pytest.approx(artifact.metrics["test"])]
+    assert some, "somewhere another candidate than the first must have won, else nothing was selected"
+
+
+def test_transfer_maps_the_source_vector_up_by_the_targets_projection(done):
+    run, found = done
+    chosen = set()
+    for (task, seed), artifact in list(found["transfer"].items())[:2]:
+        mine = run.data(task, seed)
+        for source in KINDS:
+            kept = found["optimize"][task, source, seed].tensors()["kept"].view(4, 3)
+            for target in KINDS:
+                up = found["approximate"][seed].tensors()[f"up.{target}"]
+                at = [(run.delta(target), run.start(target) + up @ v) for v in kept]
+                dev = [evaluation.scores(run.backbone, [one], [mine], "dev")[0] for one in at]
+                best = dev.index(max(dev))
+                assert artifact.metrics["dev"][source][target] == pytest.approx(max(dev))
+                assert artifact.metrics["chosen"][source][target] == list(divmod(best, 2)), "checkpoint and learning rate, the first best on dev"
+                assert artifact.metrics["test"][source][target] == pytest.approx(evaluation.scores(run.backbone, [at[best]], [mine], "test")[0])
+                chosen.add(best)
+    assert len(chosen) > 1
+
+
+def test_transfer_to_itself_is_the_optimisation_again(done):
+    _, found = done
+    for (task, seed), artifact in found["transfer"].items():
+        for kind in KINDS:
+            own = found["optimize"][task, kind, seed].metrics
+            assert artifact.metrics["dev"][kind][kind] == pytest.approx(own["dev"]) and artifact.metrics["test"][kind][kind] == pytest.approx(own["test"])
+
+
+def test_controls_by_hand(done):
+    run, found = done
+    artifact, saved, mine = found["controls"]["rotten_tomatoes", 1], found["approximate"][1].tensors(), run.data("rotten_tomatoes", 1)
+    centre = sum(saved[f"I.{k}"][0] for k in KINDS) / 3
+    for kind in KINDS:
+        candidates = {"train_solution": found["original"][TRAIN[0], kind, 1].tensors()["theta"],
+                      "own_vector": run.start(kind) + saved[f"up.{kind}"] @ saved[f"I.{kind}"][0],
+                      "mean_vector": run.start(kind) + saved[f"up.{kind}"] @ centre}
+        for name, theta in candidates.items():
+            assert evaluation.scores(run.backbone, [(run.delta(kind), theta)], [mine], "test") == [pytest.approx(artifact.metrics[name][kind])]
+    answers = [t[0] for t in mine.train.targets]
+    word = max(set(answers), key=answers.count)
+    assert artifact.metrics["majority"] == pytest.approx(tasks.score("rotten_tomatoes", [word] * 24, mine.test.targets))
+    assert artifact.metrics["untuned"] == pytest.approx(evaluation.scores(run.backbone, [], [mine], "test")[0])
+    assert 0.3 < artifact.metrics["chance"] < 0.7
+
+
+@pytest.mark.parametrize("task, options", [("qasc", 8), ("superglue-copa", 2), ("glue-mnli", 3), ("blimp-anaphor_number_agreement", 2)])
+def test_chance_knows_what_can_be_answered(open_run, task, options):
+    run = open_run(caps={"train": 20, "dev": 10, "test": 200})
+    opened = controls.answers_open(run, task, 0)
+    assert {len(o) for o in opened} == {options}
+    assert all(t[0] in o for o, t in zip(opened, run.data(task, 0).test.targets, strict=True)), "the right answer is among them"
+    assert controls.chance(run, run.data(task, 0), 0) == pytest.approx(1 / options, abs=0.02)
+
+
+def test_landscape_by_hand(done):
+    run, found = done
+    saved, first = found["landscape"][0].tensors(), {k: found["optimize"]["rotten_tomatoes", k, 0].tensors()["I"] for k in KINDS}
+    u, v = landscape.plane(first["adapter"], first["prefix"], first["lora"])
+    torch.testing.assert_close(torch.stack([u @ u, v @ v, u @ v]), torch.tensor([1.0, 1.0, 0.0]), atol=1e-5, rtol=0)
+    for i, kind in enumerate(KINDS):
+        torch.testing.assert_close(first["adapter"] + saved["points"][i, 0] * u + saved["points"][i, 1] * v, first[kind], atol=1e-4, rtol=1e-4)
+    assert saved["axis"].tolist() == [-1.0, -0.5, 0.0, 0.5, 1.0]
+    some = run.data("rotten_tomatoes", 0).head(6)
+    for n, kind in enumerate(KINDS):
+        up = found["approximate"][0].tensors()[f"up.{kind}"]
+        for i, j in ((0, 4), (2, 2), (4, 1)):
+            theta = run.start(kind) + up @ (first["adapter"] + saved["axis"][i] * u + saved["axis"][j] * v)
+            assert evaluation.scores(run.backbone, [(run.delta(kind), theta)], [some], "test") == [pytest.approx(saved["scores"][n, i, j].item())]
+    with pytest.raises(ValueError, match="lie on one line"):
+        landscape.plane(torch.zeros(3), torch.ones(3), 2 * torch.ones(3))
+
+
+# ---- the objectives, by hand, one solution and one forward pass at a time
+
+
+class Captured(Exception):
+    pass
+
+
+@pytest.fixture
+def first_loss(monkeypatch):
+    """The losses of step `at` of a stage: its loop is stopped before it begins."""
+    def capture(stage, call, at=0):
+        original = stages.fit
+
+        def fit(optimizer, loss, score, **options):
+            if not options["label"].startswith(stage):
+                return original(optimizer, loss, score, **options)
+            raise Captured(loss(at).detach(), [round(x, 9) for x in score()])
+
+        monkeypatch.setattr(stages, "fit", fit)
+        with pytest.raises(Captured) as found:
+            call()
+        monkeypatch.setattr(stages, "fit", original)
+        return found.value.args
+    return capture
+
+
+def task_loss(run, kind, theta, split, rows):
+    with torch.no_grad(), deltas.applied(run.backbone.model, [(run.delta(kind), theta)]):
+        return run.backbone.model(**data.collate([(split, rows)], torch.device("cpu"))).loss
+
+
+@pytest.mark.parametrize("variant, at", [("paper", 0), ("released", 3)])
+def test_the_objective_of_approximate_by_hand(open_run, first_loss, variant, at):
+    both, seeds, draws = ["glue-sst2", "amazon_polarity"], (0, 1), 3
+    run = open_run(variant=variant, approximate_draws=draws, approximate_batch=4)
+    solutions = stages.original(run, both, seeds=seeds)
+    ours, dev = first_loss("approximate", lambda: stages.approximate(run, both, seeds), at)
+    for i, seed in enumerate(seeds):
+        maps = {k: [t[0] for t in Projection.start(numel(run)[k], 3, [seed], k).tensors()] for k in KINDS}
+        total = 0.0
+        for r, ratio in enumerate(draw_ratios(seed, at, draws)):
+            task = both[(at * draws + r) % 2]
+            rows = data.rows_of_step(48, task, seed, (at * draws + r) // 2, 4)
+            offset = {k: solutions[task, k, seed].tensors()["theta"] - run.start(k) for k in KINDS}
+            own = {k: maps[k][1] @ torch.tanh(maps[k][0] @ offset[k]) for k in KINDS}
+            mixed = ratio[0] * own["adapter"] + ratio[1] * own["prefix"] + ratio[2] * own["lora"]
+            for k in KINDS:
+                up = maps[k][2]
+                total += task_loss(run, k, run.start(k) + up @ mixed, run.data(task, seed).train, rows) / draws
+                if variant == "paper":
+                    total += 10.0 * (up @ mixed - offset[k]).square().sum()
+                else:
+                    total += 0.1 * (up @ own[k] - offset[k]).square().sum().sqrt()
+        assert ours[i].item() == pytest.approx(float(total), rel=1e-4)
+        by_hand = []
+        for task in both:  # dev: each delta at the centroid of the three vectors
+            offset = {k: solutions[task, k, seed].tensors()["theta"] - run.start(k) for k in KINDS}
+            centre = sum(maps[k][1] @ torch.tanh(maps[k][0] @ offset[k]) for k in KINDS) / 3
+            by_hand += [evaluation.scores(run.backbone, [(run.delta(k), run.start(k) + maps[k][2] @ centre)], [run.data(task, seed)], "dev")[0] for k in KINDS]
+        assert dev[i] == pytest.approx(sum(by_hand) / 6)
+
+
+@pytest.mark.parametrize("start", ["random", "train"])
+def test_the_objective_of_optimize_by_hand(open_run, first_loss, start):
+    run = open_run(optimize_init=start, optimize_batch=5)
+    subspaces = stages.approximate(run, TRAIN, (0, 1))
+    ours, _ = first_loss("optimize", lambda: stages.optimize(run, TRAIN, UNSEEN[:1], ["lora"], (0, 1)), at=2)
+    expected = []
+    for seed in (0, 1):
+        mine, saved = run.data(UNSEEN[0], seed), subspaces[seed].tensors()
+        vector = stages.start_vector(subspaces[seed], UNSEEN[0], "lora", seed, start)
+        assert torch.equal(vector, saved["I.lora"].mean(0)) == (start == "train") and vector.shape == (3,)
+        loss = task_loss(run, "lora", run.start("lora") + saved["up.lora"] @ vector, mine.train, data.rows_of_step(48, UNSEEN[0], seed, 2, 5))
+        expected += [loss, loss]  # one for each learning rate, all from the same start and on the same rows
+    torch.testing.assert_close(ours, torch.stack(expected), rtol=1e-4, atol=1e-5)
+
+
+def test_the_random_up_projection_is_a_control_of_its_own(done):
+    run, found = done
+    for kind in KINDS:
+        own, noise = (stages.up_projection(run, found["approximate"][0], kind, up) for up in ("trained", "random"))
+        torch.testing.assert_close(noise.norm(dim=0), own.norm(dim=0))
+        assert torch.cosine_similarity(noise, own, dim=0).abs().max() < 0.5
+    control = stages.transfer(run, TRAIN, UNSEEN[:1], (0,), up="random")[UNSEEN[0], 0]
+    assert control.id != found["transfer"][UNSEEN[0], 0].id and control.config["up"] == "random"
+    with pytest.raises(ValueError, match="unknown up-projection 'mine'; allowed: trained, random"):
+        stages.up_projection(run, found["approximate"][0], "lora", "mine")
+
+
+def test_several_training_tasks(open_run):
+    run, both = open_run(), ["glue-sst2", "amazon_polarity"]
+    subspace = stages.approximate(run, both)[0]
+    assert all(shapes(subspace)[f"I.{k}"] == (2, 3) for k in KINDS) and subspace.config["train"] == both
+    found = stages.transfer(run, both, UNSEEN[:1])[UNSEEN[0], 0]
+    assert set(found.metrics["test"]) == set(KINDS)
+    assert set(stages.controls(run, both, UNSEEN[:1])[UNSEEN[0], 0].metrics["train_solution"]) == set(KINDS)
+
+
+# ---- what determines an artifact
+
+
+def identities(run, monkeypatch) -> dict[str, list[str]]:
+    """The ids of all stages' artifacts, without computing any."""
+    ids = {}
+
+    def compute(run, stage, wanted, work, lock):
+        ids.setdefault(stage, set()).update(f"{stage}/{run.store.path(stage, *named).name}" for named in wanted.values())
+        return {key: SimpleNamespace(id=f"{stage}/{run.store.path(stage, *named).name}", config=named[1]) for key, named in wanted.items()}
+
+    for module in (stages, controls, landscape):
+        monkeypatch.setattr(module, "compute", compute)
+    stages.transfer(run, TRAIN, UNSEEN[:1])
+    stages.controls(run, TRAIN, UNSEEN[:1])
+    stages.landscape(run, TRAIN, UNSEEN[0])
+    monkeypatch.undo()
+    return {stage: sorted(found) for stage, found in ids.items()}
+
+
+ALL = ["original", "approximate", "optimize", "transfer", "controls", "landscape"]
+FROM = {"original": ALL, "approximate": ALL[1:], "optimize": ["optimize", "transfer", "landscape"]}
+
+
+@pytest.mark.parametrize("stage, change", [
+    ("original", {"original_lr": 0.02}), ("original", {"original_prefix_lr": 0.02}), ("original", {"original_batch": 8}), ("original", {"original_every": 4}),
+    ("original", {"steps": 3}), ("original", {"patience": 2}), ("original", {"init_seed": 1}), ("original", {"max_length": 48}),
+    ("original", {"adapter": {"bottleneck": 5}}), ("original", {"lora": {"rank": 5, "scale": 2.0}}),
+    ("original", {"prefix": {"length": 20, "hidden": 8, "reading": "natural"}}), ("original", {"caps": {"train": 40, "dev": 20, "test": 24}}),
+    ("approximate", {"y": 4}), ("approximate", {"variant": "paper"}), ("approximate", {"ratio": 1.0}), ("approximate", {"approximate_lr": 0.1}),
+    ("approximate", {"approximate_every": 4}), ("approximate", {"approximate_batch": 4}), ("approximate", {"approximate_draws": 3}),
+    ("optimize", {"optimize_lrs": (1.0,)}), ("optimize", {"optimize_every": 4}), ("optimize", {"optimize_batch": 4}), ("optimize", {"optimize_init": "train"}),
+], ids=lambda value: value if isinstance(value, str) else "+".join(value))
+def test_every_setting_names_its_artifacts_and_those_after_them(open_run, monkeypatch, stage, change):
+    before, after = (identities(open_run(**c), monkeypatch) for c in ({}, change))
+    changed = [s for s in ALL if before[s] != after[s]]
+    assert changed == FROM[stage], f"{change} must change {FROM[stage]} and nothing before"
+
+
+def test_backbone_source_and_precision_name_every_artifact(open_run, monkeypatch, tmp_path):
+    before = identities(open_run(), monkeypatch)
+    other = tiny.save(tmp_path / "other", vocabulary=600, seed=1)
+    for change in ({"backbone": other}, {"dtype": "bfloat16"}):
+        after = identities(open_run(**change), monkeypatch)
+        assert not any(set(before[s]) & set(after[s]) for s in ALL)
+
+
+def test_how_solutions_are_stacked_and_where_they_run_names_nothing(open_run, monkeypatch):
+    assert identities(open_run(), monkeypatch) == identities(open_run(stack=3, device="auto"), monkeypatch)
+
+
+# ---- stacking
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_solution_does_not_depend_on_its_company(open_run, kind):
+    alone = stages.original(open_run("alone", stack=1), ["glue-sst2"], [kind])["glue-sst2", kind, 0]
+    stacked = stages.original(open_run("stacked"), TRAIN + UNSEEN, [kind], (0, 1))["glue-sst2", kind, 0]
+    assert alone.id == stacked.id and alone.metrics == pytest.approx(stacked.metrics)
+    theta, other = alone.tensors()["theta"], stacked.tensors()["theta"]
+    moved = (theta - open_run().start(kind)).norm()
+    assert (theta - other).norm() < 0.01 * moved, "equal up to rounding, which padding to other lengths brings in"
+
+
+def test_subspaces_do_not_depend_on_their_company(open_run):
+    alone = stages.optimize(open_run("alone", stack=1), TRAIN, UNSEEN[:1], ["adapter"])
+    run = open_run("stacked")
+    stacked = stages.optimize(run, TRAIN, UNSEEN, ["adapter"], (0, 1))
+    a, b = (found[UNSEEN[0], "adapter", 0].tensors()["kept"] for found in (alone, stacked))
+    torch.testing.assert_close(a, b, rtol=0.05, atol=0.05)
+
+
+def test_stacks_are_as_equal_as_can_be():
+    assert stages.stacks(list(range(7)), 3) == [[0, 1], [2, 3], [4, 5, 6]]
+    assert stages.stacks([1, 2], 0) == [[1], [2]] and stages.stacks([], 3) == []
+
+
+def test_answers_of_a_stack_are_those_of_its_members(done, monkeypatch):
+    run, found = done
+    keys = [("rotten_tomatoes", "lora", 0), ("rotten_tomatoes", "lora", 1), ("amazon_polarity", "lora", 0)]
+    theta, mine = torch.stack([found["original"][k].tensors()["theta"] for k in keys]), [run.data(t, s) for t, _, s in keys]
+    theta += 0.3 * torch.randn(theta.shape, generator=torch.Generator().manual_seed(0))  # three that differ for certain
+    alone = [evaluation.predict(run.backbone, [(run.delta("lora"), theta[i])], [d.test], 8)[0] for i, d in enumerate(mine)]
+    assert len({tuple(a) for a in alone}) == 3 and len(set(sum(alone, []))) > 5
+    for cells in (2**24, 32 * 40 * 3, 1):  # in one piece, in several, row by row
+        monkeypatch.setattr(evaluation, "CELLS_AT_ONCE", cells)
+        assert evaluation.predict(run.backbone, [(run.delta("lora"), theta)], [d.test for d in mine], 8) == alone
+    with pytest.raises(ValueError, match="splits of equal length"):
+        evaluation.predict(run.backbone, [(run.delta("lora"), theta[:2])], [mine[0].test, mine[0].dev], 8)
+
+
+def test_pieces_hold_no_more_than_they_may():
+    lengths = [5, 1, 9, 3, 3, 40, 2]
+    cut = list(evaluation.pieces(lengths, 12))
+    assert sorted(r for piece in cut for r in piece) == list(range(7)), "every row once"
+    assert all(len(p) == 1 or len(p) * max(lengths[r] for r in p) <= 12 for p in cut) and len(cut) < 7
+    assert list(evaluation.pieces([], 12)) == []
+
+
+def test_losses_of_groups_are_the_models_own(done):
+    run, _ = done
+    splits = [run.data(t, 0).train for t in UNSEEN]
+    rows = [(splits[0], [0, 1, 2]), (splits[1], [5, 6, 7])]
+    together = evaluation.losses(run.backbone, data.collate(rows, torch.device("cpu")), 2)
+    alone = [run.backbone.model(**data.collate([one], torch.device("cpu"))).loss for one in rows]
+    torch.testing.assert_close(together, torch.stack(alone), rtol=1e-4, atol=1e-5)
+
+
+def test_rows_are_dealt_by_task_seed_and_step_alone():
+    epoch = [data.rows_of_step(12, "qasc", 0, s, 4) for s in range(3)]
+    assert sorted(r for rows in epoch for r in rows) == list(range(12)), "an epoch sees every row once"
+    assert data.rows_of_step(12, "qasc", 0, 3, 4) != epoch[0], "the next one in another order"
+    assert data.rows_of_step(12, "qasc", 1, 0, 4) != epoch[0] != data.rows_of_step(12, "dream", 0, 0, 4)
+    assert len(data.rows_of_step(3, "qasc", 0, 0, 8)) == 8, "a batch may be larger than the data"
+
+
+# ---- killed and resumed
+
+
+CALLS = {
+    "original": lambda run: stages.original(run, TRAIN + UNSEEN, ["prefix"], (0, 1)),
+    "approximate": lambda run: stages.approximate(run, TRAIN, (0, 1)),
+    "optimize": lambda run: stages.optimize(run, TRAIN, UNSEEN, ["lora"], (0, 1)),
+    "landscape": lambda run: stages.landscape(run, TRAIN, UNSEEN[0], extent=1.0, step=0.5, rows=6),
+}
+
+
+def same(found, other):
+    assert {k: a.id for k, a in found.items()} == {k: a.id for k, a in other.items()}
+    for key, artifact in found.items():
+        assert artifact.metrics == other[key].metrics and artifact.log() == other[key].log()
+        mine, theirs = artifact.tensors(), other[key].tensors()
+        assert set(mine) == set(theirs) and all(torch.equal(mine[n], theirs[n]) for n in mine)
+
+
+def die(monkeypatch, stage, after):
+    """Make the `after`-th scoring within `stage` raise, as a kill would end it."""
+    module, count = (landscape if stage == "landscape" else stages), [0]
+    real, fit = module.score_stack, stages.fit
+    inside = [stage == "landscape"]
+
+    def score_stack(*args):
+        count[0] += inside[0]
+        if count[0] > after:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    def marked(*args, **options):
+        inside[0] = options["label"].startswith(stage)
+        return fit(*args, **options)
+
+    monkeypatch.setattr(module, "score_stack", score_stack)
+    if stage != "landscape":
+        monkeypatch.setattr(stages, "fit", marked)
+
+
+@pytest.mark.parametrize("stage, after", [("original", 1), ("approximate", 3), ("optimize", 1), ("landscape", 7)])
+def test_a_killed_stage_goes_on_where_it_was(open_run, monkeypatch, stage, after):
+    steps, loss = [], stages.losses
+    count = lambda *args: (steps.append(1), loss(*args))[1]  # noqa: E731
+    monkeypatch.setattr(stages, "losses", count)
+    whole = CALLS[stage](open_run("whole"))
+    monkeypatch.undo()
+    needed = len(steps)
+    run = open_run("killed")
+    die(monkeypatch, stage, after)
+    with pytest.raises(KeyboardInterrupt):
+        CALLS[stage](run)
+    monkeypatch.undo()
+    checkpoints = list((run.store.base / ".partial" / stage).rglob("checkpoint.safetensors"))
+    assert len(checkpoints) == 1 and not list((run.store.base).glob(f"{stage}/*/metrics.json"))
+    steps.clear()
+    monkeypatch.setattr(stages, "losses", count)
+    same(CALLS[stage](run), whole)
+    upstream = {"original": 0, "approximate": 12, "optimize": 16, "landscape": needed}[stage]
+    assert len(steps) == needed - upstream - 2 * (stage != "landscape"), "neither the stages before nor the first two of four steps are done again"
+    assert not list((run.store.base / ".partial" / stage).rglob("*.safetensors")), "checkpoints go once the work is done"
+
+
+@pytest.mark.parametrize("stage, first, then", [
+    ("original", (TRAIN + UNSEEN, (0, 1)), (TRAIN, (0, 1))),
+    ("original", (TRAIN, (0, 1)), (TRAIN, (0, 2))),
+    ("approximate", (TRAIN, (0, 1)), (TRAIN, (0,))), ("approximate", (TRAIN, (0, 1)), (TRAIN, (0, 2)))])
+def test_the_checkpoint_of_another_stack_is_not_taken_for_ones_own(open_run, monkeypatch, stage, first, then):
+    def call(run, tasks, seeds):
+        return stages.original(run, tasks, ["adapter"], seeds) if stage == "original" else stages.approximate(run, tasks, seeds)
+
+    whole = call(open_run("whole"), *then)
+    run = open_run("killed")
+    die(monkeypatch, stage, 1 if stage == "original" else 3)  # in the second validation
+    with pytest.raises(KeyboardInterrupt):
+        call(run, *first)
+    monkeypatch.undo()
+    for key, artifact in call(run, *then).items():
+        assert artifact.id == whole[key].id and artifact.metrics == pytest.approx(whole[key].metrics)
+        for name, tensor in artifact.tensors().items():
+            torch.testing.assert_close(tensor, whole[key].tensors()[name], rtol=0.05, atol=1e-3)
+
+
+KILLED = """
+import json, os, signal, sys
+import torch
+from unidelta import stages
+torch.set_num_threads(int(sys.argv[4]))
+options = json.loads(sys.argv[3])
+run = stages.Run.open("embedded", sys.argv[2], backbone=sys.argv[1], **options)
+from unidelta import training
+save, count = training.save_checkpoint, [0]
+def save_and_die(folder, *rest):
+    save(folder, *rest)
+    count[0] += "approximate" in str(folder)
+    if count[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+training.save_checkpoint = save_and_die
+stages.transfer(run, ["glue-sst2"], ["rotten_tomatoes"])
+"""
+
+
+def test_a_process_that_is_killed_outright_loses_nothing(open_run, tiny_t5, tmp_path):
+    options = {k: list(v) if isinstance(v, tuple) else v for k, v in SMALL.items()}
+    lib = os.pathsep.join(p for p in (str(Path(stages.__file__).parents[1]), os.environ.get("PYTHONPATH")) if p)
+    command = [sys.executable, "-c", KILLED, tiny_t5, str(tmp_path / "killed"), json.dumps(options), str(torch.get_num_threads())]
+    ended = subprocess.run(command, env=os.environ | {"PYTHONPATH": lib}, capture_output=True, text=True)
+    assert ended.returncode == -9, ended.stderr[-2000:]
+    run, whole = open_run("killed"), open_run("whole")
+    assert len(run.store.all("original")) == 3 and not run.store.all("approximate")
+    same(stages.transfer(run, TRAIN, UNSEEN[:1]), stages.transfer(whole, TRAIN, UNSEEN[:1]))
+    same(stages.approximate(run, TRAIN), stages.approximate(whole, TRAIN))
+
+
+# ---- real rows
+
+
+def test_the_same_stages_on_real_rows(tiny_t5, mirror, tmp_path):
+    train, unseen = "glue-sst2", "rotten_tomatoes"
+    run = Run.open("mini", str(tmp_path), backbone=tiny_t5, mirror=str(mirror), steps=3, caps={"train": 24, "dev": 6, "test": 8}, max_length=48, device="cpu")
+    assert run.profile.source == "mirror" and run.store.base.name == "mini"
+    mine = run.data(unseen, 0)
+    assert (len(mine.train), len(mine.dev), len(mine.test)) == (24, 6, 8) and max(map(len, mine.train.inputs)) == 48
+    real = {text for text, _ in tasks.rows(unseen, "validation", "mirror", mirror)}
+    dev = tasks.load(unseen, source="mirror", mirror=mirror, seed=0, caps=run.profile.caps)["dev"]
+    assert set(dev["input"][:]) <= {text.lstrip() for text in real} and dev["targets"][:] == mine.dev.targets
+    found = stages.transfer(run, [train], [unseen])[unseen, 0]
+    assert set(found.metrics["test"]["lora"]) == set(KINDS) and found.config["data"] == mine.fingerprint
+    assert set(stages.controls(run, [train], [unseen])[unseen, 0].metrics["own_vector"]) == set(KINDS)
+    embedded = Run.open("embedded", str(tmp_path), backbone=tiny_t5, **SMALL).data(unseen, 0)
+    assert embedded.fingerprint != mine.fingerprint
+
+
+def test_a_profile_names_its_folder(open_run):
+    for name in profiles.PROFILES:
+        assert open_run(profile=name, source="embedded").store.base.name == name

@@ -1,0 +1,127 @@
+"""The training loop on problems small enough to be followed by hand: selection, patience, what is kept, and resuming after a kill."""
+
+import logging
+
+import pytest
+import torch
+
+from unidelta.optim import Adafactor
+from unidelta.training import fit
+
+
+class Problem:
+    """K least-squares problems with a target that moves with the step, and dev scores from a script or from the parameters."""
+
+    def __init__(self, k=2, scripted=None, die_at=None, lr=0.05):
+        self.tensor = torch.zeros(k, 4, 3).requires_grad_()
+        self.second = torch.ones(k, 5).requires_grad_()
+        self.optimizer = Adafactor([self.tensor, self.second], lr)
+        self.scripted, self.die_at, self.validations, self.steps = scripted, die_at, 0, []
+
+    def loss(self, step):
+        self.steps.append(step)
+        target = torch.randn(4, 3, generator=torch.Generator().manual_seed(step))
+        rows = torch.arange(1.0, len(self.tensor) + 1)
+        return (self.tensor - target).square().sum((1, 2)) * rows + (self.second - rows[:, None]).square().sum(1)
+
+    def score(self):
+        if self.validations == self.die_at:
+            raise KeyboardInterrupt
+        self.validations += 1
+        if self.scripted:
+            return [row[self.validations - 1] for row in self.scripted]
+        return (self.tensor.sum((1, 2)) / 100 + 0.5).clamp(0, 0.99).tolist()
+
+    def fit(self, **options):
+        return fit(self.optimizer, self.loss, self.score, **{"steps": 12, "every": 3} | options)
+
+
+def test_the_first_best_validation_is_taken():
+    problem = Problem(scripted=[[0.2, 0.7, 0.7, 0.1], [0.3, 0.3, 0.3, 0.4]])
+    seen = []
+    score = problem.score
+    problem.score = lambda: (seen.append([t.detach().clone() for t in (problem.tensor, problem.second)]), score())[1]
+    done = problem.fit()
+    assert done.best_score == [0.7, 0.4] and done.best_step == [6, 12]
+    for i in (0, 1):
+        assert torch.equal(done.best[i][0], seen[1][i][0]) and torch.equal(done.best[i][1], seen[3][i][1])
+    assert done.kept.numel() == 0 and not torch.equal(seen[1][0][0], seen[2][0][0])
+
+
+def test_a_score_of_zero_still_selects():
+    done = Problem(scripted=[[0.0] * 4, [0.0] * 4]).fit()
+    assert done.best_step == [3, 3] and done.best_score == [0.0, 0.0]
+
+
+def test_log_has_a_line_per_validation_with_mean_losses():
+    problem = Problem(k=3)
+    each, loss = [], problem.loss
+    problem.loss = lambda step: (each.append(loss(step)), each[-1])[1]
+    done = problem.fit(steps=8)
+    assert [set(line) for line in done.log] == [{"step", "loss", "dev"}] * 3
+    assert [line["step"] for line in done.log] == [3, 6, 8], "the last step is validated, whatever the interval"
+    assert all(len(line["loss"]) == len(line["dev"]) == 3 for line in done.log)
+    for line, part in zip(done.log, (slice(0, 3), slice(3, 6), slice(6, 8)), strict=True):
+        torch.testing.assert_close(torch.tensor(line["loss"]), torch.stack(each[part]).mean(0).detach())
+
+
+def test_keep_holds_every_validation_of_the_first_tensor():
+    problem = Problem(k=2)
+    done = problem.fit(keep=True)
+    assert done.kept.shape == (4, 2, 4, 3) and done.kept_scores.shape == (4, 2)
+    assert torch.equal(done.kept[-1], problem.tensor.detach()) and not torch.equal(done.kept[0], done.kept[1])
+    torch.testing.assert_close(done.kept_scores, torch.tensor([line["dev"] for line in done.log]))
+
+
+def test_patience_makes_a_problem_final_and_ends_when_all_are():
+    scripted = [[0.5, 0.4, 0.4, 0.9, 0.9, 0.9], [0.1, 0.2, 0.3, 0.3, 0.3, 0.9]]
+    problem = Problem(scripted=scripted)
+    done = problem.fit(steps=18, patience=2)
+    assert done.best_score == [0.5, 0.3] and done.best_step == [3, 9], "a late gain does not count once patience has run out"
+    assert [line["step"] for line in done.log][-1] == 15 and problem.steps == list(range(15))
+    assert Problem(scripted=scripted).fit(steps=18).best_score == [0.9, 0.9], "0 is patience without end"
+
+
+def test_a_perfect_score_ends_the_run_unless_all_validations_are_kept():
+    scripted = [[0.5, 1.0, 1.0, 1.0], [1.0, 0.2, 0.2, 0.2]]
+    done = Problem(scripted=scripted).fit()
+    assert done.best_step == [6, 3] and [line["step"] for line in done.log] == [3, 6]
+    assert len(Problem(scripted=scripted).fit(keep=True).kept) == 4
+
+
+@pytest.mark.parametrize("patience", [0, 1])
+def test_a_problem_is_the_same_alone_and_in_company(patience):
+    scripted = [[0.5, 0.4, 0.6, 0.7], [0.1, 0.2, 0.3, 0.4]]
+    both, alone = Problem(scripted=scripted).fit(patience=patience), Problem(k=1, scripted=scripted[:1]).fit(patience=patience)
+    assert both.best_step[0] == alone.best_step[0] == (3 if patience else 12)
+    for a, b in zip(alone.best, both.best, strict=True):
+        assert torch.equal(a[0], b[0])
+
+
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("die_at", [0, 1, 3])
+def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, keep, die_at):
+    whole = Problem().fit(keep=keep)
+    with pytest.raises(KeyboardInterrupt):
+        Problem(die_at=die_at).fit(keep=keep, folder=tmp_path)
+    again = Problem()
+    resumed = again.fit(keep=keep, folder=tmp_path)
+    assert again.steps == list(range(3 * die_at, 12)), "what was done before the last checkpoint is not done again"
+    assert resumed.best_score == whole.best_score and resumed.best_step == whole.best_step and resumed.log == whole.log
+    assert all(torch.equal(a, b) for a, b in zip(resumed.best, whole.best, strict=True))
+    assert torch.equal(resumed.kept, whole.kept) and torch.equal(resumed.kept_scores, whole.kept_scores)
+
+
+def test_a_run_that_had_ended_is_not_trained_further(tmp_path):
+    scripted = [[0.5, 1.0, 1.0, 1.0], [1.0, 0.2, 0.2, 0.2]]
+    first = Problem(scripted=scripted).fit(folder=tmp_path)
+    again = Problem(scripted=scripted)
+    second = again.fit(folder=tmp_path)
+    assert again.steps == [] and second.log == first.log and second.best_step == first.best_step
+
+
+def test_progress_names_the_stage_the_rate_and_the_time_left(caplog):
+    with caplog.at_level(logging.INFO, "unidelta"):
+        Problem().fit(label="original qasc")
+    assert len(caplog.messages) == 4
+    assert caplog.messages[0].startswith("original qasc step 3/12, ") and "steps/s" in caplog.messages[0] and "min left" in caplog.messages[0]
