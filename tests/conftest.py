@@ -4,6 +4,11 @@ from pathlib import Path
 
 import pytest
 
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "fullsize: needs about 4 GB of memory, 2 GB of disk and some minutes; leave out with -m 'not fullsize'")
+
+
 BESIDE = Path(__file__).resolve().parents[2] / "shared"
 
 

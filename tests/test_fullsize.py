@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import tiny
 
+pytestmark = pytest.mark.fullsize
+
 ROOT = Path(__file__).resolve().parents[1]
 SHAPE = {"vocab_size": 32128, "d_model": 768, "d_kv": 64, "d_ff": 2048, "num_layers": 12, "num_decoder_layers": 12, "num_heads": 12}
 N, Y, LIMIT = 1_105_920, 4, 24 * 2**30
@@ -19,7 +21,7 @@ STAGES = """
 import json, resource, sys, time
 from unidelta import stages
 folder, root = sys.argv[1:]
-run = stages.Run.open("paper", root, backbone=folder, source="embedded", steps=1, caps={"train": 16, "dev": 2, "test": 2}, device="cpu")
+run = stages.Run.open("paper", root, backbone=folder, source="embedded", steps=1)
 task, peak, spent = ["rotten_tomatoes"], {}, {}
 def timed(name, call):
     began = time.monotonic()
@@ -45,6 +47,12 @@ def environment() -> dict:
 
 
 @pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """The store of this module: what the first test computed, the notebook loads."""
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
 def base(tmp_path_factory):
     """A random T5-base (v1.1) of about 1 GB, removed afterwards."""
     folder = tmp_path_factory.mktemp("t5-base")
@@ -52,9 +60,9 @@ def base(tmp_path_factory):
     shutil.rmtree(folder)
 
 
-def test_every_stage_at_the_papers_size(base, tmp_path):
+def test_every_stage_at_the_papers_size(base, runs):
     from safetensors import safe_open
-    done = subprocess.run([sys.executable, "-c", STAGES, base, str(tmp_path)], env=environment(), capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", STAGES, base, str(runs)], env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     result = json.loads(done.stdout.splitlines()[-1])
     print("peak of each stage, GiB:", {k: round(v / 2**30, 2) for k, v in result["peak"].items()}, "seconds:",
@@ -81,12 +89,12 @@ def test_every_stage_at_the_papers_size(base, tmp_path):
 
 
 @pytest.mark.skipif(not (ROOT / "notebooks" / "03_transfer.ipynb").exists(), reason="notebook 03_transfer is not there yet")
-def test_the_transfer_notebook_at_the_papers_size(base, tmp_path):
+def test_the_transfer_notebook_at_the_papers_size(base, runs, tmp_path):
     pytest.importorskip("papermill")
     given = {"profile": "paper", "backbone": base, "source": "embedded", "steps": "1", "seeds": "0"}
     options = [word for name, value in given.items() for word in ("-p", name, value)]
     command = [sys.executable, "-m", "papermill", "notebooks/03_transfer.ipynb", str(tmp_path / "out.ipynb"), *options]
-    done = subprocess.run(command, cwd=ROOT, env=environment() | {"UNIDELTA_RUNS": str(tmp_path / "runs")}, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, env=environment() | {"UNIDELTA_RUNS": str(runs)}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert [p.name for p in (tmp_path / "runs").iterdir() if not p.name.startswith(".")] == ["paper"]
-    assert list((tmp_path / "runs" / "paper" / "transfer").glob("*/metrics.json"))
+    assert [p.name for p in runs.iterdir() if not p.name.startswith(".")] == ["paper"]
+    assert list((runs / "paper" / "transfer").glob("rotten_tomatoes-random-s0-*/metrics.json")), "the control is computed too"

@@ -48,7 +48,8 @@ WRONG = [({"taks": "qasc"}, ["unknown parameter 'taks'", "allowed are"]), ({"pro
          ({"source": "hubb"}, ["hubb", "hub, mirror, embedded"]), ({"task": "qsac"}, ["qsac", "did you mean 'qasc'"]), ({"task": 7}, ["task is '7'"]),
          ({"train": "glue-sts2"}, ["glue-sts2", "did you mean 'glue-sst2'"]), ({"tasks": "scitial"}, ["scitial", "allowed are"]),
          ({"deltas": "lroa"}, ["delta 'lroa'", "adapter, lora, prefix"]), ({"seeds": "one"}, ["seed 'one'", "0 to 99"]),
-         ({"steps": "many"}, ["steps", "a whole number from 1"]), ({"steps": -1}, ["steps", "a whole number from 1"]), ({"y": 2.5}, ["y is 2.5", "a whole number from 1"]),
+         ({"steps": "many"}, ["steps", "a whole number from 1"]), ({"steps": -1}, ["steps", "a whole number from 1"]),
+         ({"y": 2.5}, ["y is 2.5", "a whole number from 1"]),
          ({"variant": "papr"}, ["papr", "did you mean 'paper'"]), ({"compare": "glue-sst3"}, ["glue-sst3", "did you mean 'glue-sst2'"]),
          ({"backbone": "nowhere"}, ["nowhere", "allowed: embedded, a local folder"])]
 
@@ -73,6 +74,16 @@ def test_a_missing_source_is_named_before_anything_is_computed(path, opened, tin
         error = opened(path, backbone=tiny_t5, source="mirror", **given)
         assert isinstance(error, ParameterError) and words in str(error), error
     assert not (tmp_path / "runs").exists()
+
+
+def test_checks_also_where_no_history_is_kept(monkeypatch, tmp_path, tiny_t5):
+    """As under nbval."""
+    monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path / "runs"))
+    shell, cells = InteractiveShell.instance(), code_cells(ROOT / "notebooks" / "03_transfer.ipynb")
+    for given, wrong in ((f"backbone = {tiny_t5!r}", None), ("task = 'qsac'", ParameterError)):
+        results = [shell.run_cell(cell, store_history=False).error_in_exec for cell in (cells[0], given, cells[1])]
+        assert results[:2] == [None, None] and type(results[2]) is (wrong or type(None)), results
+    InteractiveShell.clear_instance()
 
 
 def test_every_notebook_takes_the_common_parameters():

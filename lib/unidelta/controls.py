@@ -69,4 +69,4 @@ def controls(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequen
                     metrics[name][kind] = score_stack(run, delta, theta[best:best + 1], [mine], "test")[0]
             save(run, "controls", wanted[task, seed], metrics, {})
 
-    return compute(run, "controls", wanted, work, "+".join(train)[:80])
+    return compute(run, "controls", wanted, work)

@@ -55,5 +55,5 @@ def landscape(run: Run, train: Sequence[str], task: str, seeds: Sequence[int] = 
             where = torch.stack([torch.stack([(solution[k] - solution["adapter"]) @ w for w in (u, v)]) for k in KINDS])
             save(run, "landscape", wanted[seed,], {"mean": grid.mean(), "max": grid.amax()}, {"scores": grid, "axis": axis, "points": where})
 
-    found = compute(run, "landscape", wanted, work, f"{'+'.join(train)[:60]}-{task}")
+    found = compute(run, "landscape", wanted, work)
     return {seed: found[seed,] for seed in seeds}

@@ -82,10 +82,10 @@ def names(value: Any, allowed: Collection, what: str = "name") -> list:
 def _declared(namespace: dict) -> tuple[dict, list[str]]:
     """Defaults in the last cell that begins with `# parameters`, and the names injected after it."""
     shell = getattr(builtins, "get_ipython", lambda: None)()
-    if shell is None or namespace is not shell.user_ns:
+    cells = [cell.strip() for cell in shell.history_manager.input_hist_raw] if shell is not None and namespace is shell.user_ns else []
+    if not any(cells):  # a script; or nbval, which runs the cells of a notebook without keeping any history
         plain = (bool, int, float, str, list, type(None))
-        return {k: v for k, v in namespace.items() if not k.startswith("_") and isinstance(v, plain)}, []
-    cells = [cell.strip() for cell in shell.history_manager.input_hist_raw]
+        return {k: v for k, v in namespace.items() if not k.startswith("_") and k != "In" and isinstance(v, plain)}, []
     marks = [cell.split("\n")[0].strip() for cell in cells]
     if "# parameters" not in marks:
         raise ParameterError("run the cell that begins with '# parameters' first")

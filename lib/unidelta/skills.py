@@ -1,8 +1,8 @@
 """The skills behind the tasks, asked in other words: the supervised part of the embedded backbone's pre-training.
 
 A skill is an (input, target) pair in which the target follows from the input. Skills are asked with questions and answer words of
-their own; no prompt, no label word and no sentence template of a task in `unidelta.embedded` occurs here as a question or as an
-answer, and multiple-choice answers are always wrapped in a sentence, so that no answer format leaks from pre-training.
+their own; no prompt, no label word (but for boolq's yes and no) and no sentence template of a stand-in occurs here as a question
+or as an answer, and multiple-choice answers are always wrapped in a sentence, so that no answer format leaks from pre-training.
 """
 
 import random

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
@@ -70,20 +71,19 @@ class Run:
                    folder=self.store.partial(stage, *stack[0]) / key_of(whole), label=f"{stage} {stack[0][0]}", **options)
 
 
-def compute(run: Run, stage: str, wanted: dict[tuple, tuple[str, dict]], work: Callable[[list[tuple]], None], lock: str) -> dict[tuple, Artifact]:
+def compute(run: Run, stage: str, wanted: dict[tuple, tuple[str, dict]], work: Callable[[list[tuple]], None]) -> dict[tuple, Artifact]:
     """Compute-or-load: artifacts by key. wanted: key -> (slug, config); `work(keys)` must save the missing ones.
 
-    The lock keeps a second process from computing the same things; it finds them done when its turn comes.
+    A lock per missing artifact keeps other processes from computing it too; they find it done when their turn comes.
     """
     found = {key: run.store.find(stage, *named) for key, named in wanted.items()}
-    if any(a is None for a in found.values()):
-        with run.store.lock(stage, lock):
-            found = {key: a or run.store.find(stage, *wanted[key]) for key, a in found.items()}
-            missing = [key for key, a in found.items() if a is None]
-            if missing:
-                work(missing)
-            found = {key: a or run.store.find(stage, *wanted[key]) for key, a in found.items()}
-    return found
+    with ExitStack() as held:
+        for name in sorted(run.store.path(stage, *wanted[key]).name for key, a in found.items() if a is None):  # one order: no deadlock
+            held.enter_context(run.store.lock(stage, name))
+        found = {key: a or run.store.find(stage, *wanted[key]) for key, a in found.items()}
+        if missing := [key for key, a in found.items() if a is None]:
+            work(missing)
+    return {key: a or run.store.find(stage, *wanted[key]) for key, a in found.items()}
 
 
 def stacks(keys: Sequence, size: int, length: Callable = lambda key: 1) -> list[list]:
@@ -156,7 +156,7 @@ def original(run: Run, tasks: Sequence[str], kinds: Sequence[str] = KINDS, seeds
                 for i, key in enumerate(stack):
                     save(run, "original", wanted[key], {"dev": ran.best_score[i], "test": test[i], "best_step": ran.best_step[i]},
                          {"theta": ran.best[0][i]}, ran, [i])
-        done |= compute(run, "original", wanted, work, f"{kind}-{'+'.join(map(str, seeds))}")
+        done |= compute(run, "original", wanted, work)
     return done
 
 
@@ -218,7 +218,7 @@ def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> 
             tensors = {f"{n}.{k}": getattr(best[k], n)[i] for k in KINDS for n in ("up", "down1", "down2")} | {f"I.{k}": vectors[k][i] for k in KINDS}
             save(run, "approximate", wanted[key], {"dev": done.best_score[i], "best_step": done.best_step[i]}, tensors, done, [i])
 
-    found = compute(run, "approximate", wanted, work, "+".join(train)[:80])
+    found = compute(run, "approximate", wanted, work)
     return {seed: found[seed,] for seed in seeds}
 
 
@@ -279,7 +279,7 @@ def optimize(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequen
                 for i, key in enumerate(stack):
                     save(run, "optimize", wanted[key], {"dev": dev[:, i].max(), "test": test[i]}, {"I": best[i], "kept": kept[:, i], "kept_scores": dev[:, i]},
                          result, range(i * len(lrs), (i + 1) * len(lrs)))
-        done |= compute(run, "optimize", wanted, work, f"{'+'.join(train)[:60]}-{kind}-{up}")
+        done |= compute(run, "optimize", wanted, work)
     return done
 
 
@@ -313,7 +313,7 @@ def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequen
                     metrics["chosen"][source][target] = list(divmod(int(best[i]), rates))
             save(run, "transfer", wanted[key], metrics, {})
 
-    return compute(run, "transfer", wanted, work, f"{'+'.join(train)[:60]}-{up}")
+    return compute(run, "transfer", wanted, work)
 
 
 def __getattr__(name: str):

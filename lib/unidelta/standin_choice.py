@@ -5,15 +5,13 @@ from unidelta.world import PEOPLE, W, a, cap, draw, gender
 
 def dream(rng, at):
     places, vehicles, days = (draw(rng, pool, 3) for pool in (W["scene"]["place"], W["kinds"]["vehicle"], W["scene"]["day"]))
-    lines = [f"M: I want to go to the {places[0]} by {vehicles[0]} on {days[0]}.",
-             f"W: I would rather see the {places[1]}. I will take the {vehicles[1]} on {days[1]}."]
-    woman = rng.random() < .5
-    who, i = ("woman", 1) if woman else ("man", 0)
-    question, answers = rng.choice([(f"Where does the {who} want to go?", [f"To the {x}." for x in places]),
-                                    (f"How will the {who} travel?", [f"By {x}." for x in vehicles]),
-                                    (f"When will the {who} leave?", [f"On {x}." for x in days])])
-    return {"dialogue": lines, "question": question, "choice": options(rng, answers[i], answers[:i] + answers[i + 1:], at),
-            "answer": answers[i]}
+    lines = [f"M: I want to go to the {places[0]} by {vehicles[0]}.", f"W: I would rather see the {places[1]}. Let us leave on {days[0]}."]
+    who, i = rng.choice([("man", 0), ("woman", 1)])
+    question, right, answers = rng.choice([(f"Where does the {who} want to go?", i, [f"To the {x}." for x in places]),
+                                           ("How will they travel?", 0, [f"By {x}." for x in vehicles]),
+                                           ("When will they leave?", 0, [f"On {x}." for x in days])])
+    return {"dialogue": lines, "question": question, "choice": options(rng, answers[right], answers[:right] + answers[right + 1:], at),
+            "answer": answers[right]}
 
 
 def codah(rng, at):

@@ -23,31 +23,29 @@ def mnli(rng, label):
 
 
 def scitail(rng, label):
-    (c1, food1, home1, gives1), (c2, food2, home2, gives2) = draw(rng, W["nature"]["creature"], 2)
+    c, food, home, _ = rng.choice(W["nature"]["creature"])
+    _, no_food, no_home, _ = draw(rng, W["nature"]["creature"], 1, [next(r for r in W["nature"]["creature"] if r[0] == c)])[0]
+    job, city, day = rng.choice(W["people"]["job"]), rng.choice(W["scene"]["city"]), rng.choice(W["scene"]["day"])
     premise = rng.choice([
-        f"{cap(c1)} live in {home1} and eat {food1}, while {c2} live in {home2} and eat {food2}.",
-        f"Unlike {c2}, which feed on {food2} in {home2}, {c1} feed on {food1} in {home1}.",
-        f"Most {c1} look for {food1} near their {home1}; most {c2} look for {food2} near their {home2}.",
+        f"{cap(c)} live in {home} and eat {food}, says a {job} in {city}.", f"A {job} of {city} finds that {c} feed on {food} in {home}.",
+        f"On {day} a {job} showed that most {c} look for {food} near their {home}.",
     ])
-    true = [f"{cap(c1)} eat {food1}.", f"{cap(c2)} eat {food2}.", f"{cap(home1)} are home to {c1}.",
-            f"{cap(home2)} are home to {c2}."]
-    open_ = [f"{cap(c1)} eat {food2}.", f"{cap(c2)} eat {food1}.", f"{cap(home1)} are home to {c2}.",
-             f"{cap(home2)} are home to {c1}."]
-    return {"sentence1": premise, "sentence2": rng.choice(open_ if label else true),
-            "gold_label": ["entailment", "neutral"][label]}
+    eaten, place = (no_food, no_home) if label else (food, home)
+    return {"sentence1": premise, "gold_label": ["entailment", "neutral"][label], "sentence2": rng.choice([
+        f"{cap(c)} eat {eaten}.", f"{cap(c)} need {eaten}.", f"{cap(c)} live on {eaten}.", f"{cap(c)} stay in {place}."])}
 
 
 def rte(rng, label):
     one, two, third = draw(rng, W["scene"]["company"], 3)
     city, wrong_city = draw(rng, W["scene"]["city"], 2)
     day, wrong_day = draw(rng, W["scene"]["day"], 2)
-    n, m = draw(rng, W["scene"]["number"], 2)
+    n = rng.choice(W["scene"]["number"])
     premise = rng.choice([f"On {day}, {one} of {city} bought its rival {two} for {n} million dollars.",
                           f"{one}, based in {city}, paid {n} million dollars for {two} on {day}."])
-    true = [f"{two} was sold to {one}.", f"{one} comes from {city}.", f"{one} acted on {day}.", f"{two} cost {n} million."]
-    false = [f"{one} was sold to {two}.", f"{one} comes from {wrong_city}.", f"{one} acted on {wrong_day}.",
-             f"{two} cost {m} million.", f"{third} was sold to {one}."]
-    return {"premise": premise, "hypothesis": rng.choice(false if label else true), "idx": 0, "label": label}
+    when, where = (wrong_day, wrong_city) if label else (day, city)
+    return {"premise": premise, "idx": 0, "label": label, "hypothesis": rng.choice([
+        f"{one} acted on {when}.", f"{two} was sold on {when}.", f"{one} comes from {where}.",
+        f"{third if label else one} has {two} now."])}
 
 
 def qnli(rng, label):
@@ -78,7 +76,7 @@ def wnli(rng, label):
 def qqp(rng, label):
     verbs, cities = W["scene"]["synonym"], W["scene"]["city"]
     frame = {"v": rng.choice(verbs), "x": rng.choice(THINGS), "c": rng.choice(cities)}
-    other = frame if label else one_changed(rng, frame, {"v": verbs, "x": THINGS, "c": cities})
+    other = frame if label else one_changed(rng, frame, {"x": THINGS, "c": cities})
     first, second = draw(rng, ["How can I {} {} in {}?", "What is the best way to {} {} in {}?",
                                "Is there an easy way to {} {} in {}?", "Where should I {} {} in {}?"], 2)
     (p, q), (f, g) = rng.sample([0, 2], 2), (frame, other)
@@ -89,7 +87,7 @@ def qqp(rng, label):
 def mrpc(rng, label):
     verbs, scene = W["scene"]["synonym"], W["scene"]
     frame = {"v": rng.choice(verbs), "x": rng.choice(THINGS), "c": rng.choice(scene["city"]), "d": rng.choice(scene["day"])}
-    other = frame if label else one_changed(rng, frame, {"v": verbs, "x": THINGS, "c": scene["city"], "d": scene["day"]})
+    other = frame if label else one_changed(rng, frame, {"x": THINGS, "c": scene["city"], "d": scene["day"]})
     who = rng.choice(W["people"]["job"])
     first, second = draw(rng, ["The {w} {v} {x} in {c} on {d} .", "On {d} , the {w} {v} {x} in {c} .",
                                "In {c} , the {w} said he {v} {x} on {d} .", "It was in {c} that the {w} {v} {x} on {d} ."], 2)
@@ -114,10 +112,11 @@ def paws(rng, label):
 
 # --- word sense and coreference --------------------------------------------------------------------------------------
 def wic(rng, label):
+    """The clauses are those whose sense pre-training names: which sense a phrase brings out is knowledge, not something to guess."""
     word = rng.choice(list(SENSES))
     one, two = draw(rng, SENSES[word], 2)
     two = one if label else two
-    first, second = rng.sample(SENSES[word][one][:3], 2) if label else (rng.choice(SENSES[word][s][:3]) for s in (one, two))
+    first, second = rng.sample(SENSES[word][one][3:], 2) if label else (rng.choice(SENSES[word][s][3:]) for s in (one, two))
     say = lambda c: cap(rng.choice(["", f"on {rng.choice(W['scene']['day'])} "]) + c.format(p=rng.choice(PEOPLE))) + "."  # noqa: E731
     return {"word": word, "sentence1": say(first), "sentence2": say(second), "start1": 0, "start2": 0, "end1": 0, "end2": 0,
             "idx": 0, "label": label}
