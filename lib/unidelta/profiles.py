@@ -68,7 +68,7 @@ MAY_BE_ZERO = ("init_seed", "patience", "ratio")
 
 PROFILES = {
     "embedded": Profile("embedded", backbone="embedded", source="embedded", caps={"train": None, "dev": 100, "test": None}, **_SMALL),
-    "mini": Profile("mini", backbone="embedded", source="mirror", caps={"train": 2000, "dev": 200, "test": 500}, **_SMALL),
+    "mini": Profile("mini", backbone="embedded", source="mirror", caps={"train": 2000, "dev": 100, "test": 300}, **_SMALL | {"max_length": 512}),
     "paper": Profile("paper", backbone="google/t5-base-lm-adapt", source="hub"),
 }
 

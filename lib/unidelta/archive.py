@@ -1,0 +1,69 @@
+"""Results that a book build is too short to compute again, kept as data: data/results/<name>/<variant>/.
+
+An archived result is what `report.collect` gave, as a frame, with the line that says what it was obtained with, and config.json, metrics.json
+and log.jsonl of every artifact behind it (versions, seeds and hashes included). Tensors stay in the store they were computed in.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+from IPython.display import HTML, Markdown
+
+from unidelta import report
+from unidelta.report import Results
+
+FOLDER = Path(__file__).resolve().parents[2] / "data" / "results"
+KEPT = ("config.json", "metrics.json", "log.jsonl")
+
+
+@dataclass(frozen=True)
+class Archived(Results):
+    """A `Results` read from data/results: `line` says what it was obtained with, `folder` where its artifacts are."""
+
+    line: str
+    folder: str
+
+    def caption(self, text: str) -> Markdown:
+        return Markdown(f"*{text} {self.line}; {len(self.ids)} artifacts, archived.*")
+
+    def provenance(self) -> HTML:
+        listing = "\n".join(f"data/results/{self.folder}/{i}" for i in self.ids)
+        return HTML(f"<details><summary>{len(self.ids)} archived artifacts behind this page</summary><pre>{listing}</pre></details>")
+
+
+def save(found: dict[str, Results], name: str) -> Path:
+    """Archive some variants of a study under data/results/`name`, replacing what was there."""
+    root = FOLDER / name
+    shutil.rmtree(root, ignore_errors=True)
+    for variant, results in found.items():
+        folder = root / re.sub(r"[^A-Za-z0-9.=_-]+", "_", variant)
+        for i in results.ids:
+            (folder / i).mkdir(parents=True)
+            for part in KEPT:
+                if (source := results.run.store.base / i / part).exists():
+                    shutil.copyfile(source, folder / i / part)
+        results.frame.to_csv(folder / "frame.csv", index=False, float_format="%.6g")
+        about = {"variant": variant, "seeds": results.seeds, "y": results.run.profile.y, "line": report.setting(results.run, results.seeds), "ids": results.ids}
+        (folder / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+    return root
+
+
+def load(name: str) -> dict[str, Archived]:
+    """The archived variants of a study, the unchanged settings first. Raises ValueError for a name that is not there."""
+    if not (FOLDER / name).is_dir():
+        there = ", ".join(sorted(p.name for p in FOLDER.iterdir() if p.is_dir())) if FOLDER.is_dir() else "none"
+        raise ValueError(f"no archived study {name!r}; allowed: {there}")
+    found = []
+    for file in sorted((FOLDER / name).glob("*/about.json")):
+        about = json.loads(file.read_text(encoding="utf-8"))
+        frame = pd.read_csv(file.parent / "frame.csv")
+        run = SimpleNamespace(profile=SimpleNamespace(y=about["y"]))  # all that tables ask of it
+        found.append((about["variant"], Archived(run, about["seeds"], frame, about["ids"], about["line"], f"{name}/{file.parent.name}")))
+    return dict(sorted(found, key=lambda item: (item[0] != "as it is", item[0])))
