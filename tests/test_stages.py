@@ -300,7 +300,7 @@ def identities(run, monkeypatch) -> dict[str, list[str]]:
     """The ids of all stages' artifacts, without computing any."""
     ids = {}
 
-    def compute(run, stage, wanted, work, lock):
+    def compute(run, stage, wanted, *rest):
         ids.setdefault(stage, set()).update(f"{stage}/{run.store.path(stage, *named).name}" for named in wanted.values())
         return {key: SimpleNamespace(id=f"{stage}/{run.store.path(stage, *named).name}", config=named[1]) for key, named in wanted.items()}
 

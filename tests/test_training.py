@@ -16,12 +16,12 @@ class Problem:
         self.tensor = torch.zeros(k, 4, 3).requires_grad_()
         self.second = torch.ones(k, 5).requires_grad_()
         self.optimizer = Adafactor([self.tensor, self.second], lr)
-        self.scripted, self.die_at, self.validations, self.steps = scripted, die_at, 0, []
+        self.scripted, self.die_at, self.validations, self.steps, self.rows = scripted, die_at, 0, [], list(range(k))
 
     def loss(self, step):
         self.steps.append(step)
         target = torch.randn(4, 3, generator=torch.Generator().manual_seed(step))
-        rows = torch.arange(1.0, len(self.tensor) + 1)
+        rows = torch.tensor(self.rows) + 1.0
         return (self.tensor - target).square().sum((1, 2)) * rows + (self.second - rows[:, None]).square().sum(1)
 
     def score(self):
@@ -29,8 +29,11 @@ class Problem:
             raise KeyboardInterrupt
         self.validations += 1
         if self.scripted:
-            return [row[self.validations - 1] for row in self.scripted]
+            return [self.scripted[i][self.validations - 1] for i in self.rows]
         return (self.tensor.sum((1, 2)) / 100 + 0.5).clamp(0, 0.99).tolist()
+
+    def drop(self, rows, tensors):
+        self.rows, (self.tensor, self.second) = rows, tensors
 
     def fit(self, **options):
         return fit(self.optimizer, self.loss, self.score, **{"steps": 12, "every": 3} | options)
@@ -87,6 +90,37 @@ def test_a_perfect_score_ends_the_run_unless_all_validations_are_kept():
     done = Problem(scripted=scripted).fit()
     assert done.best_step == [6, 3] and [line["step"] for line in done.log] == [3, 6]
     assert len(Problem(scripted=scripted).fit(keep=True).kept) == 4
+
+
+def test_with_latest_the_last_best_validation_is_taken():
+    done = Problem(scripted=[[0.2, 0.7, 0.7, 0.1], [1.0, 1.0, 0.9, 1.0]]).fit(latest=True)
+    assert done.best_step == [9, 12] and done.best_score == [0.7, 1.0], "a perfect score does not end what may still improve its loss"
+
+
+SETTLING = [[0.5, 1.0, 0.1, 0.1], [0.1, 0.2, 0.3, 0.4], [1.0, 0.1, 0.1, 0.1]]
+
+
+def test_settled_problems_leave_the_stack_and_change_nothing_for_the_rest():
+    whole, problem = Problem(k=3, scripted=SETTLING).fit(), Problem(k=3, scripted=SETTLING)
+    done = problem.fit(drop=problem.drop)
+    assert problem.rows == [1] and problem.tensor.shape == (1, 4, 3)
+    assert done.best_score == whole.best_score == [1.0, 0.4, 1.0] and done.best_step == whole.best_step == [6, 12, 3]
+    for a, b in zip(done.best, whole.best, strict=True):
+        assert torch.equal(a, b)
+    assert [line["dev"] for line in done.log] == [[0.5, 0.1, 1.0], [1.0, 0.2, None], [None, 0.3, None], [None, 0.4, None]]
+    assert [line["loss"][1] for line in done.log] == [line["loss"][1] for line in whole.log]
+
+
+@pytest.mark.parametrize("die_at", [1, 2, 3])
+def test_a_run_killed_after_problems_have_left_goes_on_to_the_same_bits(tmp_path, die_at):
+    problems = [Problem(k=3, scripted=SETTLING), Problem(k=3, scripted=SETTLING, die_at=die_at), Problem(k=3, scripted=SETTLING)]
+    whole = problems[0].fit(drop=problems[0].drop)
+    with pytest.raises(KeyboardInterrupt):
+        problems[1].fit(drop=problems[1].drop, folder=tmp_path)
+    problems[2].validations = die_at
+    resumed = problems[2].fit(drop=problems[2].drop, folder=tmp_path)
+    assert problems[2].steps == list(range(3 * die_at, 12)) and resumed.log == whole.log
+    assert resumed.best_step == whole.best_step and all(torch.equal(a, b) for a, b in zip(resumed.best, whole.best, strict=True))
 
 
 @pytest.mark.parametrize("patience", [0, 1])

@@ -1,8 +1,8 @@
 """Stand-ins for the paper's tasks, generated from a small grammar in the columns of the real data sets on the hub.
 
 A stand-in shares a task's name, columns, label words and therefore its CrossFit prompt (the same formatter serves hub,
-mirror and stand-in), never its rows. Every table and caption that rests on one says so. The suite was fixed before any
-subspace result was looked at. The grammars stand in `standin_sentence`, `standin_pair`, `standin_choice`, `standin_text`:
+mirror and stand-in), never its rows. Every table and caption that rests on one says so; how the suite was fixed is told
+in book/limits.md. The grammars stand in `standin_sentence`, `standin_pair`, `standin_choice`, `standin_text`:
 each a table of task -> (generator (rng, class index) -> row, number of classes or options to keep in balance).
 """
 import random
