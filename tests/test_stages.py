@@ -318,13 +318,13 @@ FROM = {"original": ALL, "approximate": ALL[1:], "optimize": ["optimize", "trans
 
 
 @pytest.mark.parametrize("stage, change", [
-    ("original", {"original_lr": 0.02}), ("original", {"original_prefix_lr": 0.02}), ("original", {"original_batch": 8}), ("original", {"original_every": 4}),
+    ("original", {"original_lr": 0.031}), ("original", {"original_prefix_lr": 0.031}), ("original", {"original_batch": 7}), ("original", {"original_every": 4}),
     ("original", {"steps": 3}), ("original", {"patience": 2}), ("original", {"init_seed": 1}), ("original", {"max_length": 48}),
     ("original", {"adapter": {"bottleneck": 5}}), ("original", {"lora": {"rank": 5, "scale": 2.0}}),
     ("original", {"prefix": {"length": 20, "hidden": 8, "reading": "natural"}}), ("original", {"caps": {"train": 40, "dev": 20, "test": 24}}),
-    ("approximate", {"y": 4}), ("approximate", {"variant": "paper"}), ("approximate", {"ratio": 1.0}), ("approximate", {"approximate_lr": 0.1}),
-    ("approximate", {"approximate_every": 4}), ("approximate", {"approximate_batch": 4}), ("approximate", {"approximate_draws": 3}),
-    ("optimize", {"optimize_lrs": (1.0,)}), ("optimize", {"optimize_every": 4}), ("optimize", {"optimize_batch": 4}), ("optimize", {"optimize_init": "train"}),
+    ("approximate", {"y": 4}), ("approximate", {"variant": "paper"}), ("approximate", {"ratio": 0.37}), ("approximate", {"approximate_lr": 0.037}),
+    ("approximate", {"approximate_every": 4}), ("approximate", {"approximate_batch": 5}), ("approximate", {"approximate_draws": 5}),
+    ("optimize", {"optimize_lrs": (1.0,)}), ("optimize", {"optimize_every": 4}), ("optimize", {"optimize_batch": 5}), ("optimize", {"optimize_init": "train"}),
 ], ids=lambda value: value if isinstance(value, str) else "+".join(value))
 def test_every_setting_names_its_artifacts_and_those_after_them(open_run, monkeypatch, stage, change):
     before, after = (identities(open_run(**c), monkeypatch) for c in ({}, change))

@@ -55,11 +55,15 @@ def save(found: dict[str, Results], name: str) -> Path:
     return root
 
 
+def names() -> list[str]:
+    """The archived studies."""
+    return sorted(p.name for p in FOLDER.iterdir() if p.is_dir()) if FOLDER.is_dir() else []
+
+
 def load(name: str) -> dict[str, Archived]:
     """The archived variants of a study, the unchanged settings first. Raises ValueError for a name that is not there."""
-    if not (FOLDER / name).is_dir():
-        there = ", ".join(sorted(p.name for p in FOLDER.iterdir() if p.is_dir())) if FOLDER.is_dir() else "none"
-        raise ValueError(f"no archived study {name!r}; allowed: {there}")
+    if name not in names():
+        raise ValueError(f"no archived study {name!r}; allowed: {', '.join(names())}")
     found = []
     for file in sorted((FOLDER / name).glob("*/about.json")):
         about = json.loads(file.read_text(encoding="utf-8"))
