@@ -201,7 +201,7 @@ def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> 
             with deltas.applied(run.backbone.model, thetas({k: mixed for k in KINDS})):
                 task = losses(run.backbone, batch, len(KINDS) * len(rows)).view(len(KINDS), len(mine), draws).mean(2).sum(0)
             dist = sum(reconstruction(p.variant, maps[k].to_delta(mixed), maps[k].to_delta(own[k][:, turn]), offset[k][:, turn]) for k in KINDS)
-            return task + ratio * dist
+            return task + ratio * dist / draws
 
         def score():  # mean over deltas and training tasks at the centroid of the three vectors
             centre = sum(maps[k].to_subspace(offset[k]) for k in KINDS) / len(KINDS)
