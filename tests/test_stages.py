@@ -245,9 +245,9 @@ def test_the_objective_of_approximate_by_hand(open_run, first_loss, variant, at)
                 up = maps[k][2]
                 total += task_loss(run, k, run.start(k) + up @ mixed, run.data(task, seed).train, rows) / draws
                 if variant == "paper":
-                    total += 10.0 * (up @ mixed - offset[k]).square().sum()
+                    total += 10.0 * (up @ mixed - offset[k]).square().sum() / draws
                 else:
-                    total += 0.1 * (up @ own[k] - offset[k]).square().sum().sqrt()
+                    total += 0.1 * (up @ own[k] - offset[k]).square().sum().sqrt() / draws
         assert ours[i].item() == pytest.approx(float(total), rel=1e-4)
         by_hand = []
         for task in both:  # dev: each delta at the centroid of the three vectors

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from html import escape
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
@@ -83,10 +84,14 @@ def open_run(p: SimpleNamespace, **overrides) -> Run:
         run = Run.open(p.profile, **{k: v for k, v in vars(p).items() if k in names} | overrides)
         for task in dict.fromkeys([*getattr(p, "train", []), *getattr(p, "unseen", [])]):
             run.data(task, p.seeds[0])
-    logger = logging.getLogger("unidelta")
-    if not logger.handlers:
+    logger, file = logging.getLogger("unidelta"), run.store.base / "progress.log"
+    mine = [h for h in logger.handlers if isinstance(h, logging.FileHandler)]
+    if not any(Path(h.baseFilename) == file.absolute() for h in mine):
+        for handler in mine:  # of another store
+            logger.removeHandler(handler)
+            handler.close()
         run.store.base.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(run.store.base / "progress.log", encoding="utf-8", delay=True)
+        handler = logging.FileHandler(file, encoding="utf-8", delay=True)
         handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(message)s", datefmt="%H:%M:%S"))
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
