@@ -34,6 +34,7 @@ def profile_of(wildcards):
 
 wildcard_constraints:
     name="[^/]+",
+    run="[^/]+",
 
 
 rule book:
@@ -41,23 +42,18 @@ rule book:
         "_build/html/index.html",
 
 
-for order, (run, arguments) in enumerate(RUNS.items()):
-
-    rule:
-        name:
-            f"run_{run}"
-        input:
-            LIBRARY,
-            DATA,
-        output:
-            touch(f"_build/runs/{PROFILE}/{run}.done"),
-        params:
-            arguments=arguments,
-        priority: 100 - order
-        log:
-            f"_build/logs/{PROFILE}/{run}.log",
-        shell:
-            JOB.format(what=f"run {run}", do="python -m unidelta.run --profile {PROFILE} {params.arguments} > {log} 2>&1")
+rule runs:
+    input:
+        LIBRARY,
+        DATA,
+    output:
+        touch(f"_build/runs/{PROFILE}/{{run}}.done"),
+    params:
+        arguments=lambda wildcards: RUNS[wildcards.run],
+    log:
+        f"_build/logs/{PROFILE}/{{run}}.log",
+    shell:
+        JOB.format(what="run {wildcards.run}", do="python -m unidelta.run --profile {PROFILE} {params.arguments} > {log} 2>&1")
 
 
 rule execute:
