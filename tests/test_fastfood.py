@@ -81,7 +81,7 @@ def test_the_fast_path_is_the_dense_matrix(variant, y):
 
 
 def test_gradients_reach_the_vector_and_g_and_are_exact():
-    made, vectors = double(seeds=(0, 1)), random(2, 2, 3).requires_grad_()
+    made, vectors = double(2, (0, 1), numels=(5, 7, 1)), random(2, 2, 2).requires_grad_()
     g = made.G.clone().requires_grad_()
 
     def offset(vectors, g):

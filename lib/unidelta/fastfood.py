@@ -142,11 +142,11 @@ class Fastfood:
         released = self.variant == "released"
         for (p, which), g in zip(self._groups(self.numels, self.y).items(), self.blocks(self.G), strict=True):
             scale, sign, residue = p**-0.5 if released else 1.0, self.sign[p].to(intrinsic)[:, None], self.residue[p].long()[:, None]
-            short = torch.nn.functional.pad(intrinsic, (0, sign.shape[-1] - self.y))[:, :, None] * sign
+            square = self.frozen[p].to(g) if released else g.square().sum(-1, keepdim=True)
+            length = (square * torch.tensor([[self.numels[i]] for i in which]).to(g)).sqrt()[:, None]  # sqrt(P) sqrt(D / P) = sqrt(D)
+            short = torch.nn.functional.pad(intrinsic, (0, sign.shape[-1] - self.y))[:, :, None] * sign / length  # here it is r numbers, not P
             first = hadamard(short, scale).gather(3, residue.expand(-1, intrinsic.shape[1], -1, -1))
             second = hadamard(first * g[:, None], scale)  # (S, T, n, P)
-            square = self.frozen[p].to(g) if released else g.square().sum(-1, keepdim=True)
-            second = second / square.sqrt()[:, None]
-            for j, i in enumerate(which):  # sqrt(P) sqrt(D / P) = sqrt(D)
-                pieces[i] = second[:, :, j, :self.numels[i]] * self.numels[i] ** -0.5
+            for i, piece in zip(which, second.unbind(2), strict=True):
+                pieces[i] = piece[..., :self.numels[i]]
         return torch.cat(pieces, dim=2)
