@@ -23,7 +23,7 @@ def _whole(tensor: Tensor) -> list[Tensor]:
 class Adafactor:
     """Adafactor (Shazeer and Stern, 2018) for `tensors`, each (K, *shape): K problems of one parameter of that shape.
 
-    lr: a float, or a (K,) tensor with one rate per problem. views: None, or a function from a (K, N) tensor to a list
+    lr: a float, or a (K,) tensor with one rate per problem, or a list of these, one per tensor. views: None, or a function from a (K, N) tensor to a list
     of (K, S, *shape) views of it, S parameters of one shape each (`delta.blocks`), or a list of these, one per tensor;
     every parameter is then treated as if it were a tensor of its own. A parameter with two or more dimensions keeps
     factored second moments over its last two, a vector keeps all of them. clip: bound of an update's root mean square
@@ -34,7 +34,7 @@ class Adafactor:
     def __init__(
         self,
         tensors: Sequence[Tensor],
-        lr: float | Tensor,
+        lr: float | Tensor | Sequence[float | Tensor],
         views: Views | Sequence[Views | None] | None = None,
         clip: float = 1.0,
         beta2_decay: float = -0.8,
@@ -45,12 +45,16 @@ class Adafactor:
         self.tensors = list(tensors)
         views = views if isinstance(views, list | tuple) else [views] * len(self.tensors)
         self.views = [view or _whole for view in views]
-        self.lr, self.clip, self.beta2_decay, self.eps = lr, clip, beta2_decay, eps
+        self.lrs = list(lr) if isinstance(lr, list | tuple) else [lr] * len(self.tensors)
+        self.clip, self.beta2_decay, self.eps = clip, beta2_decay, eps
+        if len(self.lrs) != len(self.tensors):
+            raise ValueError(f"{len(self.lrs)} learning rates for {len(self.tensors)} tensors: give one for all, or one for each")
         counts = {len(tensor) for tensor in self.tensors}
-        if isinstance(lr, Tensor) and (lr.ndim != 1 or counts != {len(lr)}):
-            raise ValueError(f"lr must be a number or a ({max(counts)},) tensor, one rate per problem of every tensor")
-        if not (torch.as_tensor(lr) > 0).all():
-            raise ValueError(f"lr must be above zero, got {lr}")
+        for rate in self.lrs:
+            if isinstance(rate, Tensor) and (rate.ndim != 1 or counts != {len(rate)}):
+                raise ValueError(f"lr must be a number or a ({max(counts)},) tensor, one rate per problem of every tensor")
+            if not (torch.as_tensor(rate) > 0).all():
+                raise ValueError(f"lr must be above zero, got {rate}")
         self.steps = 0
         self.moments = [
             [self._zeros(view) for view in views(tensor.detach())]
@@ -75,11 +79,11 @@ class Adafactor:
             raise ValueError("Adafactor needs a gradient for every tensor: call backward() first")
         self.steps += 1
         keep = 1.0 - self.steps**self.beta2_decay
-        for tensor, grad, views, moments in zip(self.tensors, grads, self.views, self.moments, strict=True):
+        for tensor, lr, grad, views, moments in zip(self.tensors, self.lrs, grads, self.views, self.moments, strict=True):
             for target, g, moment in zip(views(tensor.detach()), views(grad), moments, strict=True):
-                self._update(target, g, moment, keep)
+                self._update(target, lr, g, moment, keep)
 
-    def _update(self, target: Tensor, grad: Tensor, moment: list[Tensor], keep: float) -> None:
+    def _update(self, target: Tensor, lr: float | Tensor, grad: Tensor, moment: list[Tensor], keep: float) -> None:
         grad = grad.float()
         square = grad.square().add_(self.eps)
         if len(moment) == 2:
@@ -93,7 +97,6 @@ class Adafactor:
         inside = tuple(range(2, update.ndim))  # the dimensions of one parameter of one problem
         norm = torch.linalg.vector_norm(update, dim=inside, keepdim=True) if inside else update.abs()
         size = update[0, 0].numel() ** 0.5
-        lr = self.lr
         if isinstance(lr, Tensor):
             lr = lr.to(norm).view(-1, *[1] * (norm.ndim - 1))
         scale = lr / (norm / (size * self.clip)).clamp_(min=1.0)
@@ -106,8 +109,8 @@ class Adafactor:
 
     def select(self, problems: Tensor, tensors: Sequence[Tensor]) -> Adafactor:
         """A new optimiser that goes on with `problems` (indices into K) only, whose tensors are `tensors`."""
-        lr = self.lr[problems.to(self.lr.device)] if isinstance(self.lr, Tensor) else self.lr
-        new = Adafactor(tensors, lr, self.views, self.clip, self.beta2_decay, self.eps)
+        lrs = [lr[problems.to(lr.device)] if isinstance(lr, Tensor) else lr for lr in self.lrs]
+        new = Adafactor(tensors, lrs, self.views, self.clip, self.beta2_decay, self.eps)
         new.steps = self.steps
         new.moments = [[[m[problems] for m in moment] for moment in moments] for moments in self.moments]
         return new
