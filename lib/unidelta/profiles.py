@@ -30,6 +30,8 @@ class Profile:
     original_lr: float = 5e-4
     original_prefix_steps: int = 20000  # the prefix is the slowest to train
     original_prefix_lr: float = 5e-4
+    finetune_steps: int = 20000         # full fine-tuning (section 5.3): theta is the backbone itself
+    finetune_lr: float = 1e-4           # the paper does not give it
     patience: int = 0                   # validations without gain after which a solution is final; 0: never
 
     # stage `approximate` (appendix A.2)
@@ -49,21 +51,44 @@ class Profile:
     optimize_lrs: tuple = (1e-2, 5e-2)
     optimize_init: str = "random"       # where I starts: N(0, 0.02), or "train": the training tasks' mean vector of that delta
 
+    # the simplified pipeline (appendices A.3 to A.5); where A.5, with fine-tuning in it, differs from A.4, the `fastfood_` fields hold
+    shared_steps: int = 100000
+    shared_every: int = 1000
+    shared_batch: int = 16
+    shared_lr_I: float = 5e-5           # the shared intrinsic vector
+    shared_lr_up: float = 1e-4          # the deltas' up-projections
+    shared_optimize_every: int = 500
+    shared_optimize_batch: int = 16
+    shared_optimize_lrs: tuple = (5e-2, 1e-2, 5e-3, 1e-3)
+    fastfood: str = "exact"             # or "released": the authors' gradient and normaliser
+    fastfood_lr_G: float = 1e-4
+    fastfood_batch: int = 8
+    fastfood_optimize_every: int = 100
+    fastfood_optimize_batch: int = 8
+    fastfood_optimize_lrs: tuple = (1e-1, 5e-2, 1e-2, 5e-3, 1e-3, 5e-4, 1e-4)
+
     stack: int = 1                      # solutions trained in one forward pass at most
 
     def sizes(self, kind: str) -> dict:
-        return getattr(self, kind)
+        return {} if kind == "finetune" else getattr(self, kind)
+
+    def original(self, kind: str) -> tuple[float, int]:
+        """Learning rate and steps of one method in its own space."""
+        of = {"prefix": (self.original_prefix_lr, self.original_prefix_steps), "finetune": (self.finetune_lr, self.finetune_steps)}
+        return of.get(kind, (self.original_lr, self.original_steps))
 
 
 _SMALL = dict(
     adapter={"bottleneck": 6}, lora={"rank": 5, "scale": 1.6}, prefix={"length": 20, "hidden": 8, "reading": "natural", "init_std": 1.0},
     max_length=256, original_steps=500, original_every=50, original_batch=8, original_lr=2e-2, original_prefix_steps=1200, original_prefix_lr=3e-2,
     variant="released", approximate_steps=300, approximate_every=100, approximate_draws=1, approximate_lr=5e-3,
-    optimize_steps=100, optimize_every=50, stack=12,
+    optimize_steps=100, optimize_every=50, stack=12, finetune_steps=200, finetune_lr=1e-3,
+    shared_steps=900, shared_every=100, shared_lr_I=5e-3, shared_lr_up=5e-3, shared_optimize_every=50, shared_optimize_batch=8,
+    fastfood_lr_G=5e-2, fastfood_batch=16, fastfood_optimize_every=50, fastfood_optimize_lrs=(5e-2, 1e-2, 5e-3, 1e-3),
 )
 
 CHOICES = {"source": ("embedded", "mirror", "hub"), "variant": ("paper", "released"), "dtype": ("float32", "bfloat16"),
-           "optimize_init": ("random", "train")}
+           "optimize_init": ("random", "train"), "fastfood": ("exact", "released")}
 MAY_BE_ZERO = ("init_seed", "patience", "ratio")
 
 PROFILES = {

@@ -20,6 +20,8 @@ from unidelta import data, deltas, profiles
 from unidelta.backbone import Backbone
 from unidelta.data import TaskData, collate, rows_of_step
 from unidelta.evaluation import losses, scores
+from unidelta.fastfood import Fastfood
+from unidelta.finetune import Finetune
 from unidelta.optim import Adafactor
 from unidelta.profiles import Profile
 from unidelta.projections import KINDS, RATIO, Projection, draw_ratios, interpolate, random_like, reconstruction
@@ -43,10 +45,13 @@ class Run:
         return cls(p, backbones.load(p.backbone, p.dtype, p.device), Store(root, p.name))
 
     def delta(self, kind: str) -> deltas.Delta:
+        """One of the three deltas, or `finetune`."""
+        if kind == "finetune":
+            return Finetune.of(self.backbone.model)
         return deltas.make(kind, self.backbone.config, **self.profile.sizes(kind))
 
     def start(self, kind: str) -> Tensor:
-        """theta_init of one delta, (N,): the same for every task and seed."""
+        """theta_init of one method, (N,): the same for every task and seed; theta_0 for `finetune`."""
         return self.delta(kind).init(self.profile.init_seed).to(self.backbone.device)
 
     def data(self, task: str, seed: int) -> TaskData:
@@ -101,8 +106,18 @@ def stacks(keys: Sequence, size: int, length: Callable = lambda key: 1) -> list[
     return out
 
 
+def loss_stack(run: Run, delta, theta: Tensor, rows: Sequence[tuple]) -> Tensor:
+    """L_task of each solution in theta (K, N) on its own piece of `rows`, (K,); all in one pass, fine-tuned backbones in one each."""
+    if delta.kind == "finetune":
+        return torch.cat([losses(delta.tuned(run.backbone, one), collate([piece], run.backbone.device), 1) for one, piece in zip(theta, rows, strict=True)])
+    with deltas.applied(run.backbone.model, [(delta, theta)]):
+        return losses(run.backbone, collate(rows, run.backbone.device), len(rows))
+
+
 def score_stack(run: Run, delta, theta: Tensor, datas: Sequence[TaskData], split: str) -> list[float]:
     """Score of each solution in theta (K, N) on its own task; neighbours with the same task are decoded together."""
+    if delta.kind == "finetune":
+        return [scores(delta.tuned(run.backbone, one), [], [mine], split)[0] for one, mine in zip(theta, datas, strict=True)]
     out, start = [], 0
     while start < len(datas):
         stop = start + 1
@@ -127,11 +142,10 @@ class Live:
 # --- original --------------------------------------------------------------------------------------------------------
 def original(run: Run, tasks: Sequence[str], kinds: Sequence[str] = KINDS, seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
     """theta_t of every task, delta and seed, trained in its own space: (task, kind, seed) -> artifact with tensor `theta` (N,) and
-    metrics `dev` and `test` (E_ori)."""
+    metrics `dev` and `test` (E_ori). Of kind `finetune` the scores alone are kept: its theta is a whole backbone, and nothing builds on it."""
     done = {}
     for kind in kinds:
-        p, slow = run.profile, kind == "prefix"
-        lr, steps = (p.original_prefix_lr, p.original_prefix_steps) if slow else (p.original_lr, p.original_steps)
+        p, (lr, steps) = run.profile, run.profile.original(kind)
         datas = {(task, seed): run.data(task, seed) for task in tasks for seed in seeds}
         wanted = {(task, kind, seed): (f"{task}-{kind}-s{seed}", run.config(
             "original", "original_every", "original_batch", "patience", "init_seed", "max_length", kind=kind, sizes=p.sizes(kind), task=task,
@@ -144,8 +158,7 @@ def original(run: Run, tasks: Sequence[str], kinds: Sequence[str] = KINDS, seeds
 
                 def loss(step, stack=stack, mine=mine, live=live):
                     rows = run.rows([mine[i] for i in live.rows], [stack[i][2] for i in live.rows], step, p.original_batch)
-                    with deltas.applied(run.backbone.model, [(delta, live.theta)]):
-                        return losses(run.backbone, collate(rows, run.backbone.device), len(rows))
+                    return loss_stack(run, delta, live.theta, rows)
 
                 def score(mine=mine, live=live):
                     return score_stack(run, delta, live.theta, [mine[i] for i in live.rows], "dev")
@@ -155,7 +168,7 @@ def original(run: Run, tasks: Sequence[str], kinds: Sequence[str] = KINDS, seeds
                 test = score_stack(run, delta, ran.best[0], mine, "test")
                 for i, key in enumerate(stack):
                     save(run, "original", wanted[key], {"dev": ran.best_score[i], "test": test[i], "best_step": ran.best_step[i]},
-                         {"theta": ran.best[0][i]}, ran, [i])
+                         {} if kind == "finetune" else {"theta": ran.best[0][i]}, ran, [i])
         done |= compute(run, "original", wanted, work)
     return done
 
@@ -231,22 +244,37 @@ def up_projection(run: Run, subspace: Artifact, kind: str, up: str) -> Tensor:
     return own if up == "trained" else random_like(own[None], subspace.config["seed"])[0]
 
 
+def up_map(run: Run, subspace: Artifact, kind: str, up: str) -> Callable[[Tensor], Tensor]:
+    """Proj_up of one method, from vectors (K, y) to offsets (K, N): a matrix for the deltas, Fastfood for `finetune`."""
+    if kind != "finetune":
+        own = up_projection(run, subspace, kind, up)
+        return lambda vectors: vectors @ own.T
+    c, trained = subspace.config, up == "trained"
+    fast = Fastfood.start(run.delta(kind).numels, c["y"], [c["seed"] if trained else c["seed"] + 77], c["fastfood"], run.backbone.device)
+    if trained:
+        fast.G = subspace.tensors()["G"][None].to(fast.G)
+    return lambda vectors: fast.to_delta(vectors[None])[0]
+
+
 def start_vector(subspace: Artifact, task: str, kind: str, seed: int, how: str) -> Tensor:
     """Where the optimisation of I starts, (y,): N(0, 0.02), or the mean of the training tasks' own vectors (`train`)."""
     if how == "train":
-        return subspace.tensors()[f"I.{kind}"].mean(0)
+        saved = subspace.tensors()
+        return saved["I" if "I" in saved else f"I.{kind}"].mean(0)
     generator = torch.Generator().manual_seed(zlib.crc32(f"{task}/{kind}/{seed}".encode()))
     return torch.empty(subspace.config["y"]).normal_(0, 0.02, generator=generator)
 
 
 def optimize(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = KINDS, seeds: Sequence[int] = (0,),
-             up: str = "trained") -> dict[tuple, Artifact]:
+             up: str = "trained", subspaces: dict[int, Artifact] | None = None) -> dict[tuple, Artifact]:
     """argmin over I of L_task(theta_init + Proj_up(I)) for unseen tasks: (task, kind, seed) -> artifact.
+
+    subspaces: by seed; those of `approximate` unless given.
 
     Tensors: `I` (y,), the one best on dev, and all validated ones, `kept` (C, L, y) over C checkpoints and L learning rates, with
     `kept_scores` (C, L). Metrics: `dev`, `test` (E_sub).
     """
-    p, subspaces, done = run.profile, approximate(run, train, seeds), {}
+    p, subspaces, done = run.profile, subspaces or approximate(run, train, seeds), {}
     for kind in kinds:
         wanted = {(task, kind, seed): (f"{task}-{kind}-{up}-s{seed}", run.config(
             "optimize", "optimize_steps", "optimize_every", "optimize_batch", "optimize_lrs", "optimize_init", subspace=subspaces[seed].id, up=up, kind=kind,
@@ -254,19 +282,18 @@ def optimize(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequen
 
         def work(keys, kind=kind, wanted=wanted):
             delta, start, lrs = run.delta(kind), run.start(kind), p.optimize_lrs
-            maps = {seed: up_projection(run, subspaces[seed], kind, up) for seed in {s for _, _, s in keys}}
+            maps = {seed: up_map(run, subspaces[seed], kind, up) for seed in {s for _, _, s in keys}}
             for stack in stacks(sorted(keys), max(1, p.stack // len(lrs)), lambda key: run.data(key[0], key[2]).train.mean_length):
                 mine = [run.data(t, s) for t, _, s in stack]
                 first = [start_vector(subspaces[s], t, k, s, p.optimize_init) for t, k, s in stack]
                 intrinsic = torch.stack(first).repeat_interleave(len(lrs), 0).to(start).requires_grad_()
 
                 def theta(vectors, stack=stack):  # (len(stack) * L, y) -> (len(stack) * L, N)
-                    return start + torch.cat([v @ maps[s].T for v, (_, _, s) in zip(vectors.split(len(vectors) // len(stack)), stack, strict=True)])
+                    return start + torch.cat([maps[s](v) for v, (_, _, s) in zip(vectors.split(len(vectors) // len(stack)), stack, strict=True)])
 
                 def loss(step, stack=stack, mine=mine, intrinsic=intrinsic, theta=theta):
                     rows = [piece for piece in run.rows(mine, [s for _, _, s in stack], step, p.optimize_batch) for _ in lrs]
-                    with deltas.applied(run.backbone.model, [(delta, theta(intrinsic))]):
-                        return losses(run.backbone, collate(rows, run.backbone.device), len(rows))
+                    return loss_stack(run, delta, theta(intrinsic), rows)
 
                 every = [d for d in mine for _ in lrs]
                 rates = torch.tensor(lrs, dtype=torch.float32).repeat(len(stack))
@@ -284,31 +311,35 @@ def optimize(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequen
 
 
 # --- transfer --------------------------------------------------------------------------------------------------------
-def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequence[int] = (0,),
-             up: str = "trained") -> dict[tuple, Artifact]:
+def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequence[int] = (0,), up: str = "trained",
+             kinds: Sequence[str] = KINDS, subspaces: dict[int, Artifact] | None = None) -> dict[tuple, Artifact]:
     """theta_{i, s->t} = theta_init + Proj_up_t(I*_{i,s}): (task, seed) -> artifact, metrics `test`, `dev` and `chosen` as source -> target -> value.
 
     For every pair the source vector kept is the one, over checkpoints and learning rates, that does best on dev after transfer
-    (section 5.1); a delta to itself is E_sub again.
+    (section 5.1); a delta to itself is E_sub again. subspaces: by seed; those of `approximate` unless given.
     """
-    vectors, subspaces, rates = optimize(run, train, tasks, seeds=seeds, up=up), approximate(run, train, seeds), len(run.profile.optimize_lrs)
+    subspaces = subspaces or approximate(run, train, seeds)
+    vectors, rates = optimize(run, train, tasks, kinds, seeds, up, subspaces), len(run.profile.optimize_lrs)
     wanted = {(task, seed): (f"{task}-{up}-s{seed}", run.config("transfer", up=up, task=task, seed=seed, data=run.data(task, seed).fingerprint,
-                                                              sources=[vectors[task, k, seed].id for k in KINDS])) for task in tasks for seed in seeds}
+                                                              sources=[vectors[task, k, seed].id for k in kinds])) for task in tasks for seed in seeds}
 
     def work(keys):
         for key in keys:
             task, seed = key
-            mine, kept = run.data(task, seed), {k: vectors[task, k, seed].tensors()["kept"].to(run.backbone.device) for k in KINDS}
-            candidates = torch.cat([kept[k].flatten(0, 1) for k in KINDS])
-            metrics = {name: {k: {} for k in KINDS} for name in ("test", "dev", "chosen")}
-            for target in KINDS:
-                delta, proj = run.delta(target), up_projection(run, subspaces[seed], target, up)
-                theta = run.start(target) + candidates @ proj.T
-                dev = torch.tensor(score_stack(run, delta, theta, [mine] * len(theta), "dev")).view(len(KINDS), -1)
+            mine, kept = run.data(task, seed), {k: vectors[task, k, seed].tensors()["kept"].to(run.backbone.device) for k in kinds}
+            candidates = torch.stack([kept[k].flatten(0, 1) for k in kinds])  # (kinds, C * L, y)
+            metrics = {name: {k: {} for k in kinds} for name in ("test", "dev", "chosen")}
+            for target in kinds:
+                delta, start, to_offset = run.delta(target), run.start(target), up_map(run, subspaces[seed], target, up)
+
+                def score(some, split, delta=delta, start=start, to_offset=to_offset, mine=mine):  # whole backbones are made one at a time
+                    parts = some.split(1 if delta.kind == "finetune" else len(some))
+                    return sum((score_stack(run, delta, start + to_offset(part), [mine] * len(part), split) for part in parts), [])
+
+                dev = torch.tensor(score(candidates.flatten(0, 1), "dev")).view(len(kinds), -1)
                 best = dev.argmax(1)
-                rows = theta.view(len(KINDS), -1, theta.shape[1])[torch.arange(len(KINDS)), best]
-                test = score_stack(run, delta, rows, [mine] * len(KINDS), "test")
-                for i, source in enumerate(KINDS):
+                test = score(candidates[torch.arange(len(kinds)), best], "test")
+                for i, source in enumerate(kinds):
                     metrics["test"][source][target], metrics["dev"][source][target] = test[i], dev[i].max()
                     metrics["chosen"][source][target] = list(divmod(int(best[i]), rates))
             save(run, "transfer", wanted[key], metrics, {})
@@ -317,8 +348,8 @@ def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequen
 
 
 def __getattr__(name: str):
-    # `stages.landscape` and `stages.controls` live in modules of their own, which import this one
-    if name in ("landscape", "controls"):
+    # `stages.landscape`, `stages.controls` and `stages.shared` live in modules of their own, which import this one
+    if name in ("landscape", "controls", "shared"):
         from importlib import import_module
         return getattr(import_module(f"unidelta.{name}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
