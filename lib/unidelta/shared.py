@@ -1,0 +1,118 @@
+"""The simplified pipeline (appendix A.3): all methods of a task share one trained intrinsic vector, and no solution comes first.
+
+    shared -> optimize -> transfer
+
+Beside the three deltas, full fine-tuning can take part, its up-projection a Fastfood transform (section 5.3, appendix A.5). The later
+stages are those of `unidelta.stages`, on this subspace and with the settings of appendix A.4, or A.5 where fine-tuning takes part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from unidelta import deltas, stages
+from unidelta.data import collate
+from unidelta.evaluation import losses
+from unidelta.fastfood import Fastfood
+from unidelta.finetune import METHODS
+from unidelta.optim import Adafactor
+from unidelta.projections import KINDS
+from unidelta.stages import Run, compute, loss_stack, save, score_stack
+from unidelta.store import Artifact
+
+
+def allowed(kinds: Sequence[str]) -> list[str]:
+    """`kinds` in the order of METHODS. Raises ValueError for one that is not there, and for none."""
+    if not kinds or (wrong := [k for k in kinds if k not in METHODS]):
+        raise ValueError(f"unknown method {wrong[0]!r}; allowed: {', '.join(METHODS)}" if kinds else f"no method given; allowed: {', '.join(METHODS)}")
+    return [k for k in METHODS if k in kinds]
+
+
+def start_up(numel: int, y: int, seed: int, kind: str) -> Tensor:
+    """An untrained Proj_up of one delta, (N, y) from N(0, 0.02)."""
+    generator = torch.Generator().manual_seed(2_000_000 + 1000 * seed + KINDS.index(kind))
+    return torch.empty(numel, y).normal_(0, 0.02, generator=generator)
+
+
+def start_shared(tasks: int, y: int, seed: int) -> Tensor:
+    """The shared vectors as they start, one per training task, (T, y) from N(0, 0.02)."""
+    return torch.empty(tasks, y).normal_(0, 0.02, generator=torch.Generator().manual_seed(3_000_000 + seed))
+
+
+def shared(run: Run, train: Sequence[str], kinds: Sequence[str] = METHODS, seeds: Sequence[int] = (0,)) -> dict[int, Artifact]:
+    """The subspace of jointly trained methods: seed -> artifact with `I` (T, y), the vector of each training task that all `kinds` share,
+    `up.KIND` (N, y) of every delta and, with `finetune`, Fastfood's `G` (sum of P,).
+
+    Minimises the mean over kinds of L_task(theta_init + Proj_up(I_task)), one training task a step, in turn; its rows are the same for
+    all kinds. The three groups of parameters have learning rates of their own. Runs of several seeds are one stack.
+    """
+    p, kinds = run.profile, allowed(kinds)
+    mixed, tuning = [k for k in kinds if k != "finetune"], "finetune" in kinds
+    batch, only = (p.fastfood_batch, {"fastfood": p.fastfood, "lr_G": p.fastfood_lr_G}) if tuning else (p.shared_batch, {})
+    wanted = {(seed,): (f"{'+'.join(train)[:60]}-y{p.y}-{'+'.join(kinds)}-s{seed}", run.config(
+        "shared", "y", "shared_steps", "shared_every", "shared_lr_I", "shared_lr_up", "init_seed", "max_length", kinds=kinds, batch=batch, train=list(train),
+        sizes={k: p.sizes(k) for k in kinds}, data=[run.data(t, seed).fingerprint for t in train], seed=seed, **only)) for seed in seeds}
+
+    def work(keys):
+        mine = [seed for (seed,) in keys]
+        datas = [[run.data(t, seed) for t in train] for seed in mine]
+        delta, start = {k: run.delta(k) for k in kinds}, {k: run.start(k) for k in kinds}
+        device = run.backbone.device
+        intrinsic = torch.stack([start_shared(len(train), p.y, seed) for seed in mine]).to(device).requires_grad_()
+        up = {k: torch.stack([start_up(delta[k].numel, p.y, seed, k) for seed in mine]).to(device).requires_grad_() for k in mixed}
+        trained = [(intrinsic, p.shared_lr_I, lambda t: [t])] + [(up[k], p.shared_lr_up, None) for k in mixed]  # every I a parameter of its own
+        if tuning:
+            fast = Fastfood.start(delta["finetune"].numels, p.y, mine, p.fastfood, device)
+            trained.append((fast.G.requires_grad_(), p.fastfood_lr_G, fast.blocks))
+
+        def theta(kind, vectors):  # (S, T, y) -> (S * T, N)
+            return (start[kind] + (fast.to_delta(vectors) if kind == "finetune" else vectors @ up[kind].mT)).flatten(0, 1)
+
+        def loss(step):
+            turn, round_ = step % len(train), step // len(train)
+            vectors = intrinsic[:, [turn]]
+            rows = [piece for d, seed in zip(datas, mine, strict=True) for piece in run.rows([d[turn]], [seed], round_, batch)]
+            total = loss_stack(run, delta["finetune"], theta("finetune", vectors), rows) if tuning else 0.0
+            if mixed:
+                together = {n: t.repeat(len(mixed), 1) for n, t in collate(rows, device).items()}
+                with deltas.applied(run.backbone.model, [(delta[k], theta(k, vectors)) for k in mixed]):
+                    total = total + losses(run.backbone, together, len(mixed) * len(mine)).view(len(mixed), -1).sum(0)
+            return total / len(kinds)
+
+        def score():  # mean over kinds and training tasks
+            flat = [d for row in datas for d in row]
+            each = torch.tensor([score_stack(run, delta[k], theta(k, intrinsic), flat, "dev") for k in kinds])
+            return each.mean(0).view(len(mine), len(train)).mean(1).tolist()
+
+        tensors, rates, views = (list(column) for column in zip(*trained, strict=True))
+        done = run.fit(Adafactor(tensors, rates, views), loss, score, "shared", [wanted[key] for key in keys], latest=True)
+        names = ["I", *(f"up.{k}" for k in mixed), *(["G"] if tuning else [])]
+        for i, key in enumerate(keys):
+            save(run, "shared", wanted[key], {"dev": done.best_score[i], "best_step": done.best_step[i]},
+                 {name: best[i] for name, best in zip(names, done.best, strict=True)}, done, [i])
+
+    found = compute(run, "shared", wanted, work)
+    return {seed: found[seed,] for seed in seeds}
+
+
+def later(run: Run, kinds: Sequence[str]) -> Run:
+    """`run` with this pipeline's settings for the stages after `shared`: appendix A.4's, or A.5's where fine-tuning takes part."""
+    of, p = "fastfood" if "finetune" in kinds else "shared", run.profile
+    return replace(run, profile=replace(p, **{f"optimize_{name}": getattr(p, f"{of}_optimize_{name}") for name in ("every", "batch", "lrs")}))
+
+
+def optimize(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = METHODS, seeds: Sequence[int] = (0,),
+             up: str = "trained") -> dict[tuple, Artifact]:
+    """`stages.optimize` in the subspace that `kinds` share: (task, kind, seed) -> artifact."""
+    return stages.optimize(later(run, kinds), train, tasks, allowed(kinds), seeds, up, shared(run, train, kinds, seeds))
+
+
+def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = METHODS, seeds: Sequence[int] = (0,),
+             up: str = "trained") -> dict[tuple, Artifact]:
+    """`stages.transfer` between all `kinds` that share the subspace, the 4 x 4 of Table 5 or, without `finetune`, the 3 x 3 of Tables 6 to 9:
+    (task, seed) -> artifact; the diagonal is E_sub."""
+    return stages.transfer(later(run, kinds), train, tasks, seeds, up, allowed(kinds), shared(run, train, kinds, seeds))
