@@ -102,6 +102,21 @@ def test_select_goes_on_with_part_of_the_problems():
         torch.testing.assert_close(tensor, expected[keep], atol=1e-7, rtol=1e-6)
 
 
+def test_every_tensor_may_have_a_rate_of_its_own():
+    together, apart = start(), start()
+    rates = [RATES] + [10.0**-i for i in range(1, len(together))]
+    one, each = Adafactor(together, rates), [Adafactor([t], lr) for t, lr in zip(apart, rates, strict=True)]
+    for step in range(4):
+        one.step(gradients(step))
+        for optimiser, grad in zip(each, gradients(step), strict=True):
+            optimiser.step([grad])
+    assert all(torch.equal(a, b) for a, b in zip(together, apart, strict=True))
+    fewer = one.select(torch.tensor([1]), [t[[1]] for t in together])
+    assert torch.equal(fewer.lrs[0], RATES[[1]]) and fewer.lrs[1:] == rates[1:]
+    with pytest.raises(ValueError, match="2 learning rates for"):
+        Adafactor(start(), rates[:2])
+
+
 def test_bad_input():
     with pytest.raises(ValueError, match="at least one"):
         Adafactor([], 1e-2)

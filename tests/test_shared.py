@@ -249,6 +249,8 @@ def test_the_random_fastfood_is_a_control_of_its_own(done):
     vectors = torch.ones(1, 3)
     own, noise = (stages.up_map(run, found["shared"][0], "finetune", up)(vectors) for up in ("trained", "random"))
     assert own.shape == noise.shape == (1, run.delta("finetune").numel) and torch.cosine_similarity(own, noise).abs() < 0.1
+    with pytest.raises(ValueError, match="unknown up-projection 'mine'; allowed: trained, random"):
+        stages.up_map(run, found["shared"][0], "finetune", "mine")
 
 
 def test_the_paper_profile_has_the_appendices_numbers():

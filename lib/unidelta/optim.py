@@ -23,12 +23,13 @@ def _whole(tensor: Tensor) -> list[Tensor]:
 class Adafactor:
     """Adafactor (Shazeer and Stern, 2018) for `tensors`, each (K, *shape): K problems of one parameter of that shape.
 
-    lr: a float, or a (K,) tensor with one rate per problem, or a list of these, one per tensor. views: None, or a function from a (K, N) tensor to a list
-    of (K, S, *shape) views of it, S parameters of one shape each (`delta.blocks`), or a list of these, one per tensor;
-    every parameter is then treated as if it were a tensor of its own. A parameter with two or more dimensions keeps
-    factored second moments over its last two, a vector keeps all of them. clip: bound of an update's root mean square
-    per parameter and problem. At step t the second moments decay by 1 - t^beta2_decay; eps is added to squared
-    gradients. Raises ValueError for an empty list of tensors, or an lr that is not positive or does not fit K.
+    lr: a float, or a (K,) tensor with one rate per problem, or a list of these, one per tensor. views: None, or a
+    function from a (K, N) tensor to a list of (K, S, *shape) views of it, S parameters of one shape each
+    (`delta.blocks`), or a list of these, one per tensor; every parameter is then treated as if it were a tensor of its
+    own. A parameter with two or more dimensions keeps factored second moments over its last two, a vector keeps all of
+    them. clip: bound of an update's root mean square per parameter and problem. At step t the second moments decay by
+    1 - t^beta2_decay; eps is added to squared gradients. Raises ValueError for an empty list of tensors, an lr that is
+    not positive or does not fit K, or a list of rates that does not fit the tensors.
     """
 
     def __init__(

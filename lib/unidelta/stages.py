@@ -236,12 +236,18 @@ def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> 
 
 
 # --- optimize --------------------------------------------------------------------------------------------------------
-def up_projection(run: Run, subspace: Artifact, kind: str, up: str) -> Tensor:
-    """Proj_up of one delta, (N, y): the subspace's own (`trained`) or, as a control, random columns of the same lengths (`random`)."""
+def is_trained(up: str) -> bool:
+    """Whether `up` says `trained`; False for `random`. Raises ValueError for another word."""
     if up not in ("trained", "random"):
         raise ValueError(f"unknown up-projection {up!r}; allowed: trained, random")
+    return up == "trained"
+
+
+def up_projection(run: Run, subspace: Artifact, kind: str, up: str) -> Tensor:
+    """Proj_up of one delta, (N, y): the subspace's own (`trained`) or, as a control, random columns of the same lengths (`random`)."""
+    trained = is_trained(up)
     own = subspace.tensors()[f"up.{kind}"].to(run.backbone.device)
-    return own if up == "trained" else random_like(own[None], subspace.config["seed"])[0]
+    return own if trained else random_like(own[None], subspace.config["seed"])[0]
 
 
 def up_map(run: Run, subspace: Artifact, kind: str, up: str) -> Callable[[Tensor], Tensor]:
@@ -249,7 +255,7 @@ def up_map(run: Run, subspace: Artifact, kind: str, up: str) -> Callable[[Tensor
     if kind != "finetune":
         own = up_projection(run, subspace, kind, up)
         return lambda vectors: vectors @ own.T
-    c, trained = subspace.config, up == "trained"
+    c, trained = subspace.config, is_trained(up)
     fast = Fastfood.start(run.delta(kind).numels, c["y"], [c["seed"] if trained else c["seed"] + 77], c["fastfood"], run.backbone.device)
     if trained:
         fast.G = subspace.tensors()["G"][None].to(fast.G)
