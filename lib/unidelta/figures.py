@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
+from IPython.display import HTML
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from unidelta import paper
+from unidelta.landscape import Plane
 from unidelta.projections import KINDS
 from unidelta.report import CONTROLS, LABEL, PAIRS, Results, over_seeds, relative, rows_of, weak
 from unidelta.stages import Run, approximate, optimize, original
@@ -158,3 +161,34 @@ def controls(results: Results, n: int = 1) -> Figure:
     axes[0].set_yticks(range(len(names)), list(names.values()))
     axes[0].invert_yaxis()
     return figure
+
+
+def landscape(planes: dict[str, Plane]) -> Figure:
+    """Figure 2: mean relative performance of the three deltas over the plane through their solutions, one panel per task; the line is 80 %."""
+    figure, axes = canvas(1, len(planes), height=2.9, sharey=True)
+    for axis, (task, plane) in zip(axes, planes.items(), strict=True):
+        mean, at = plane.relative.mean(0).T.numpy(), plane.axis.numpy()
+        image = axis.pcolormesh(at, at, mean, vmin=0, vmax=100, cmap="cividis", shading="nearest")
+        if float(mean.min()) < 80 <= float(mean.max()):
+            axis.contour(at, at, mean, levels=[80], colors="white", linewidths=0.8)
+        for kind, (x, y) in zip(KINDS, plane.points.tolist(), strict=True):
+            axis.plot(x, y, "o", color=COLOUR[kind], markeredgecolor="white", markersize=6, label=LABEL[kind])
+        axis.set(title=f"{task} (from {plane.train})", xlabel="α", aspect="equal")
+        axis.grid(False)
+    axes[0].set(ylabel="β")
+    figure.colorbar(image, ax=axes, label="% of E_ori", shrink=0.8, extend="max")
+    figure.legend(*axes[0].get_legend_handles_labels(), fontsize=7, ncols=3, loc="outside lower center")
+    return figure
+
+
+def landscape_to_touch(plane: Plane, cell: int = 16) -> HTML:
+    """One plane as a map without scripts, to be read with the pointer: every cell tells its place and the three deltas' relative performance."""
+    n, mean, colours = len(plane.axis), plane.relative.mean(0), plt.get_cmap("cividis")
+    boxes = []
+    for i, x in enumerate(plane.axis.tolist()):
+        for j, y in enumerate(plane.axis.tolist()):
+            each = ", ".join(f"{LABEL[k]} {plane.relative[m, i, j]:.0f} %" for m, k in enumerate(KINDS))
+            colour = to_hex(colours(min(float(mean[i, j]) / 100, 1.0)))
+            boxes.append(f'<rect x="{i * cell}" y="{(n - 1 - j) * cell}" width="{cell}" height="{cell}" fill="{colour}">'
+                         f"<title>α = {x:.1f}, β = {y:.1f}: mean {mean[i, j]:.0f} % of E_ori ({each})</title></rect>")
+    return HTML(f'<svg width="{n * cell}" height="{n * cell}" role="img" aria-label="performance landscape">{"".join(boxes)}</svg>')

@@ -121,7 +121,8 @@ def pretraining(record: dict) -> Markdown:
     recipe, last = record["recipe"], record["curve"][-1]
     probes = {k: v for k, v in last.items() if k not in ("step", "loss", "seconds")}
     low = min(probes, key=probes.get)
-    return Markdown(f"Pre-trained for {last['step']:,} of {recipe['steps']:,} steps of {recipe['batch']} items in {last['seconds'] / 60:.0f} minutes on "
-                    f"one processor core; the training loss ended at {last['loss']:.3f} nats per token. Of items held out, it answers "
+    return Markdown(f"Pre-trained for {last['step']:,} of {recipe['steps']:,} steps of {recipe['batch']} items in {last['seconds'] / 60:.0f} minutes with "
+                    f"{record['threads']} thread{'s' * (record['threads'] > 1)}; the training loss ended at {last['loss']:.3f} "
+                    "nats per token. Of items held out, it answers "
                     f"{100 * sum(probes.values()) / len(probes):.0f} % exactly in the mean over the skills; the weakest is `{low}` with "
                     f"{100 * probes[low]:.0f} %.")

@@ -242,7 +242,8 @@ def rows_of(frame: pd.DataFrame, clear: bool = True) -> dict[str, pd.DataFrame]:
     """The groups every average is given over: label words shared, not shared, all, and, if `clear`, all but the flagged cells.
 
     Left out is what is empty or says the same again: `all` where there is one group, and the last where nothing is flagged."""
-    groups, flags = suite.groups(list(dict.fromkeys(frame.task))), weak(frame)
+    trained = {task: train.split("+") for task, train in zip(frame.task, frame.train, strict=True)}
+    groups, flags = suite.groups(list(trained), trained), weak(frame)
     found = {name: frame[frame.task.isin(chosen)] for name, chosen in groups.items() if chosen}
     found |= {f"all but {FLAG}": frame[~flags]} if clear and flags.any() and not flags.all() else {}
     return {name: rows for name, rows in found.items() if name != "all" or len(groups["all"]) not in map(len, list(groups.values())[:2])}

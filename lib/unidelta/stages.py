@@ -228,7 +228,7 @@ def up_projection(run: Run, subspace: Artifact, kind: str, up: str) -> Tensor:
     if up not in ("trained", "random"):
         raise ValueError(f"unknown up-projection {up!r}; allowed: trained, random")
     own = subspace.tensors()[f"up.{kind}"].to(run.backbone.device)
-    return own if up == "trained" else random_like(own[None], subspace.config["seed"])[0]
+    return own if up == "trained" else random_like(own, subspace.config["seed"], kind)
 
 
 def start_vector(subspace: Artifact, task: str, kind: str, seed: int, how: str) -> Tensor:

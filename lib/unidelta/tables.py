@@ -6,6 +6,7 @@ import torch
 from IPython.display import HTML, Markdown
 
 from unidelta import paper
+from unidelta.landscape import Plane
 from unidelta.projections import KINDS
 from unidelta.report import CONTROLS, FLAG, LABEL, PAIRS, Results, html, interval, number, over_seeds, recovered, relative, rows_of, weak
 from unidelta.stages import Run, approximate, original
@@ -158,3 +159,13 @@ def per_task(results: Results) -> HTML:
              "untuned": "untuned", "majority": "majority", "chance": "chance"}
     return html([{"unseen task": task, **{text: number(relative(mine, c).mean()) for c, text in names.items()}, "paper": number(published_average(1, [task]))}
                  for task, mine in results.own.groupby("task", sort=False)])
+
+
+def overlap(planes: dict[str, Plane], level: float = 80.0) -> HTML:
+    """How much of each plane reaches `level` percent of E_ori: for each delta alone, for all three at the same point, for their mean."""
+    lines = []
+    for task, plane in planes.items():
+        share = plane.share(level)
+        lines.append({"unseen task": f"{task}<br><small>subspace of {plane.train}</small>", **{f"{LABEL[k]} alone": number(share[k]) for k in KINDS},
+                      "all three at once": number(share["all"]), "their mean": number(share["mean"])})
+    return html(lines)
