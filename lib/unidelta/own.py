@@ -14,6 +14,7 @@ from unidelta.registry import TASKS, Task
 COLUMNS = [f.name for f in fields(Task)]
 NEEDED = ("name", "category", "metric", "hub", "splits", "test", "input", "target")
 RULES = ("label", "word", "text", "list", "first", "number", "number-from-1", "letter", "key")
+ADDED: set[str] = set()  # these may be added again: the cell of a notebook is run more than once
 ALLOWED = {"metric": metrics.METRICS, "test": ("test", "validation", "cut"), "single": ("", "train", "unseen"), "multi": ("", "train", "unseen")}
 
 
@@ -29,9 +30,9 @@ def add(row: dict[str, str], formatter: Callable | None = None, reads: Sequence[
         raise ValueError(f"task {name!r}: no column {wrong[0]!r}; allowed: {', '.join(COLUMNS)}")
     if missing := [c for c in NEEDED if not row.get(c)]:
         raise ValueError(f"task {name!r} needs {missing[0]!r}; needed are {', '.join(NEEDED)}")
-    if name in TASKS:
+    if name in TASKS and name not in ADDED:
         raise ValueError(f"there is a task {name!r} already; choose another name")
-    if taken := {c for t in TASKS.values() for c in formats.columns(t)} & set(gives):
+    if taken := {c for t in TASKS.values() if t.name != name for c in formats.columns(t)} & set(gives):
         raise ValueError(f"task {name!r}: {min(taken)!r} is a column of another task; choose another name for what the formatter gives")
     task = registry.parse(dict.fromkeys(COLUMNS, "") | {"config": "default"} | row | ({"shape": name} if formatter else {}))
     allowed = ALLOWED | {"shape": ("", *formats.FLAGS, *formats.SHAPES, *([name] if formatter else []))}
@@ -49,6 +50,7 @@ def add(row: dict[str, str], formatter: Callable | None = None, reads: Sequence[
         formats.SHAPES[name] = (tuple(reads), formatter)
         formats.COMPUTED.update(gives)
     TASKS[name] = task
+    ADDED.add(name)
     return task
 
 
