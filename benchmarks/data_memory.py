@@ -1,8 +1,7 @@
 """Peak memory of loading many large tasks at once: `python benchmarks/data_memory.py --tasks 60 --rows 20000 --words 100` (the defaults).
 
-The rows are a few words in random order, in the columns of SST-2, the same under made-up tasks
-that are added to the table (their names stand in every input, so that no two share tokens). The
-peak is the process's largest resident set so far, memory-mapped pages that happen to lie in memory included.
+The rows are a few words in random order, in the columns of SST-2, the same under made-up tasks that are added to the table; their names stand in
+every input, so that no two share tokens. The peak is the process's largest resident set so far, memory-mapped pages that lie in memory included.
 """
 import argparse
 import random
