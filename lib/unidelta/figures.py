@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
+import pandas as pd
 from IPython.display import HTML
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from unidelta import paper
+from unidelta import paper, tasks
 from unidelta.landscape import Plane
 from unidelta.projections import KINDS
 from unidelta.report import CONTROLS, LABEL, PAIRS, Results, over_seeds, relative, rows_of, weak
@@ -192,3 +193,45 @@ def landscape_to_touch(plane: Plane, cell: int = 16) -> HTML:
             boxes.append(f'<rect x="{i * cell}" y="{(n - 1 - j) * cell}" width="{cell}" height="{cell}" fill="{colour}">'
                          f"<title>α = {x:.1f}, β = {y:.1f}: mean {mean[i, j]:.0f} % of E_ori ({each})</title></rect>")
     return HTML(f'<svg width="{n * cell}" height="{n * cell}" role="img" aria-label="performance landscape">{"".join(boxes)}</svg>')
+
+
+def lengths(frame: pd.DataFrame) -> Figure:
+    """Words of input and of first answer, per task: median, quartiles, 5th to 95th percentile; the colour changes with the category.
+
+    frame: `catalogue.measured`."""
+    groups = list(frame.groupby(["category", "task"], sort=False))
+    kinds = list(dict.fromkeys(category for (category, _), _ in groups))
+    figure, axes = canvas(columns=2, height=0.17 * len(groups) + 1.0, sharey=True, width_ratios=(2, 1))
+    for axis, column, label in zip(axes, ("words", "answer_words"), ("words of the input", "words of the answer"), strict=True):
+        for y, ((category, _), mine) in enumerate(groups):
+            low, first, middle, third, high = mine[column].quantile([0.05, 0.25, 0.5, 0.75, 0.95])
+            colour = ("#0072B2", "#D55E00")[kinds.index(category) % 2]
+            axis.plot([low, high], [y, y], color=colour, linewidth=1)
+            axis.plot([first, third], [y, y], color=colour, linewidth=4, solid_capstyle="butt")
+            axis.plot([middle], [y], marker="|", color="black", markersize=5)
+        axis.set(xlabel=label, xscale="log")
+        low, high = axis.get_xlim()
+        axis.set_xticks([n * 10 ** e for e in range(5) for n in (1, 2, 5) if low <= n * 10 ** e <= high], minor=False)
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.xaxis.set_minor_formatter("")
+    axes[0].set_yticks(range(len(groups)), [f"{task} ({category})" for (category, task), _ in groups], fontsize=7)
+    axes[0].set_ylim(len(groups) - 0.3, -0.7)
+    return figure
+
+
+def label_shares(frame: pd.DataFrame) -> Figure:
+    """Share of every answer among the training rows of the tasks that answer in label words. frame: `catalogue.measured`, one task or more."""
+    names = [n for n in dict.fromkeys(frame.task) if tasks.get(n).labels]
+    figure, (axis,) = canvas(height=0.2 * len(names) + 0.8)
+    for y, name in enumerate(names):
+        shares, left = 100 * frame[frame.task == name].answer.value_counts(normalize=True), 0.0
+        order = [word for word in dict.fromkeys(tasks.get(name).labels) if word in shares]
+        for i, word in enumerate(order):
+            axis.barh(y, shares[word], 0.8, left=left, color=plt.get_cmap("Pastel1")(i % 9), edgecolor="white", linewidth=0.5)
+            if 0.75 * len(word) < shares[word]:  # a letter is about three quarters of a percent wide
+                axis.text(left + shares[word] / 2, y, word, ha="center", va="center", fontsize=6)
+            left += shares[word]
+    axis.set_yticks(range(len(names)), names, fontsize=7)
+    axis.set(xlabel="% of the training rows", xlim=(0, 100), ylim=(len(names) - 0.4, -0.6))
+    axis.grid(False)
+    return figure
