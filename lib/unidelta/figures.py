@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from unidelta import paper, tasks
 from unidelta.landscape import Plane
 from unidelta.projections import KINDS
-from unidelta.report import CONTROLS, LABEL, PAIRS, Results, over_seeds, relative, rows_of, weak
+from unidelta.report import CONTROLS, LABEL, PAIRS, TRANSFER, Results, over_seeds, relative, rows_of, weak
 from unidelta.stages import Run, approximate, optimize, original
 from unidelta.store import Artifact
 
@@ -93,17 +93,17 @@ def trajectories(results: Results) -> Figure:
 
 
 def dots(results: Results, n: int) -> Figure:
-    """Table 1 or 2 as a figure: relative performance of every delta or direction, ours filled, the paper's hollow; one line per task."""
-    frame = (results.own if n == 1 else results.moved).assign(weak=weak)
+    """Table 1, 2, 3 or 4 as a figure: relative performance of every delta or direction, ours filled, the paper's hollow; one line per task."""
+    frame = (results.moved if n in TRANSFER else results.own).assign(weak=weak)
     frame = frame.assign(rel=relative(frame))
     rows = [r for r in paper.table(n).to_dict("records") if r["test"] != paper.AVERAGE and paper.task_name(r["test"]) in set(frame.task)]
-    pairs = [(k, k) for k in results.kinds] if n == 1 else PAIRS
+    pairs = [(k, k) for k in results.kinds] if n not in TRANSFER else PAIRS
     figure, (axis,) = canvas(height=0.45 * len(rows) + 1.2)
     for y, row in enumerate(rows):
         for i, (s, t) in enumerate(pairs):
             mine = frame[(frame.task == paper.task_name(row["test"])) & (frame.source == s) & (frame.target == t)]
             at = y + (i - (len(pairs) - 1) / 2) * 0.6 / len(pairs)
-            theirs = row[LABEL[s] if n == 1 else f"{s[0].upper()}->{t[0].upper()}"]
+            theirs = row[LABEL[s] if n not in TRANSFER else f"{s[0].upper()}->{t[0].upper()}"]
             axis.plot([theirs], [at], marker="D", markersize=4, markerfacecolor="white", markeredgecolor=COLOUR[t], linestyle="")
             axis.plot(mine.rel, [at] * len(mine), marker="|", markersize=5, color=COLOUR[t], alpha=0.5, linestyle="")
             axis.plot([mine.rel.mean()], [at], marker="x" if mine.weak.all() else "o", markersize=5, color=COLOUR[t], linestyle="")
@@ -112,7 +112,7 @@ def dots(results: Results, n: int) -> Figure:
     axis.axvline(100, color="black", linewidth=0.8)
     axis.set(xlabel="relative performance, % of E_ori")
     for kind in results.kinds:
-        axis.plot([], [], "o", color=COLOUR[kind], label=LABEL[kind] if n == 1 else f"to {LABEL[kind]}")
+        axis.plot([], [], "o", color=COLOUR[kind], label=LABEL[kind] if n not in TRANSFER else f"to {LABEL[kind]}")
     axis.plot([], [], "x", color="black", label="ours, E_ori weak")
     axis.plot([], [], "D", markerfacecolor="white", markeredgecolor="black", label="the paper")
     figure.legend(*axis.get_legend_handles_labels(), fontsize=7, ncols=5, loc="outside upper center")
@@ -148,9 +148,10 @@ def square(results: Results) -> Figure:
 
 def controls(results: Results, n: int = 1) -> Figure:
     """E_sub (or transfer) and every control for each group of tasks, in percent of E_ori, with intervals over seeds."""
-    frame = results.own if n == 1 else results.moved
+    frame = results.moved if n in TRANSFER else results.own
     groups = rows_of(frame, clear=False)
-    names = {"sub": "in the subspace" if n == 1 else "transferred", **{c: text for c, text in CONTROLS.items() if c != "own_vector" or n == 1}}
+    names = {"sub": "transferred" if n in TRANSFER else "in the subspace"}
+    names |= {c: text for c, text in CONTROLS.items() if c != "own_vector" or n not in TRANSFER}
     figure, axes = canvas(1, len(groups), height=2.8, sharey=True, sharex=True)
     for axis, (name, mine) in zip(axes, groups.items(), strict=True):
         for i, c in enumerate(names):

@@ -32,6 +32,7 @@ CONTROLS = {"random": "random up-projection, tuned", "train_solution": "training
             "mean_vector": "mean training vector as it is", "untuned": "untuned backbone", "majority": "majority answer", "chance": "chance"}
 MARGIN = 15.0  # points that E_ori should lie above chance and above the untuned backbone; cells that do not are flagged
 FLAG = "†"
+TRANSFER = (2, 4)  # of the paper's Tables 1 to 4, those that are about transfer; 3 and 4 are the multi-task setting's
 
 
 def positive_whole(value) -> bool:
