@@ -72,7 +72,7 @@ notebooks: $(STAMP)   ## re-run the committed notebooks and compare their output
 	UNIDELTA_BOOK=required $(PY) -m pytest tests/test_book.py --nbval notebooks --nbval-sanitize-with tests/nbval.cfg
 
 lint: $(STAMP)   ## ruff over the library and the tests
-	$(PY) -m ruff check lib tests
+	$(PY) -m ruff check lib tests benchmarks
 
 clean:           ## remove what was built (keeps runs/ and .venv)
 	rm -rf _build .snakemake .pytest_cache .ruff_cache

@@ -73,8 +73,9 @@ def test_wrong_parameters_are_answered_in_one_line(path, opened, tmp_path):
 @pytest.mark.parametrize("path", [p for p in NOTEBOOKS if p.stem[:2] not in ("00", "04")], ids=lambda path: path.stem)
 def test_a_missing_source_is_named_before_anything_is_computed(path, opened, tiny_t5, tmp_path, monkeypatch):
     monkeypatch.delenv("UNIDELTA_MIRROR", raising=False)
+    small = {"backbone": tiny_t5} if "backbone" in defaults(path) else {}
     for given, words in (({"mirror": str(tmp_path / "none")}, "is not a folder"), ({}, "needs a folder")):
-        error = opened(path, backbone=tiny_t5, source="mirror", **given)
+        error = opened(path, source="mirror", **small, **given)
         assert isinstance(error, ParameterError) and words in str(error), error
     assert not (tmp_path / "runs").exists()
 
@@ -93,7 +94,8 @@ def test_every_notebook_takes_the_common_parameters():
     for path in NOTEBOOKS:
         if not path.stem.startswith("00"):
             profile = "mini" if path.stem == "14_real_rows" else "embedded"
-            assert {"profile": profile, "backbone": None, "source": None, "mirror": None}.items() <= defaults(path).items()
+            model = {} if path.stem == "20_data" else {"backbone": None}
+            assert ({"profile": profile, "source": None, "mirror": None} | model).items() <= defaults(path).items()
     assert defaults(ROOT / "notebooks" / "03_transfer.ipynb")["task"] in tasks.names()
 
 
@@ -108,10 +110,18 @@ def test_papermill_as_typed_exits_non_zero(tmp_path):
 
 def test_captions_name_their_data():
     for path in NOTEBOOKS:
-        if path.stem[:2] in ("00", "04"):
+        if path.stem[:2] in ("00", "04", "20"):
             continue
         cells = nbformat.read(path, as_version=4).cells
         said = [o.data.get("text/markdown", "") for c in cells if c.cell_type == "code" for o in c.outputs if "data" in o]
         captions = [text for text in said if "Profile `" in text]
         data = "real rows" if path.stem == "14_real_rows" else "stand-in data"
         assert captions and all(data in text and "seeds" in text and "artifacts" in text for text in captions), path.stem
+
+
+def test_the_chapter_on_the_data_says_which_rows_it_shows():
+    cells = nbformat.read(ROOT / "notebooks" / "20_data.ipynb", as_version=4).cells
+    said = [o.data.get("text/markdown", "") for c in cells if "catalogue.caption" in c.source for o in c.outputs]
+    assert len(said) == 3 and all(text.endswith("Stand-in data.*") for text in said)
+    figures = [i for i, c in enumerate(cells) if any("image/png" in o.get("data", {}) for o in c.get("outputs", []))]
+    assert len(figures) == 2 and all("catalogue.caption" in cells[i + 1].source for i in figures)

@@ -83,8 +83,10 @@ def test_an_unknown_variant_is_one_line_that_names_the_allowed():
 
 
 def test_the_random_control_keeps_every_columns_length_and_no_direction():
-    up = Projection.start(5000, Y, [1, 2], "prefix").up * torch.tensor([1.0, 5.0, 0.1])
-    noise = random_like(up, 0)
-    torch.testing.assert_close(noise.norm(dim=1), up.norm(dim=1))
-    assert torch.cosine_similarity(noise, up, dim=1).abs().max() < 0.06
-    assert torch.equal(noise, random_like(up, 0)) and not torch.equal(noise, random_like(up, 1))
+    up = Projection.start(5000, Y, [1], "prefix").up[0] * torch.tensor([1.0, 5.0, 0.1])
+    noise = random_like(up, 0, "prefix")
+    torch.testing.assert_close(noise.norm(dim=0), up.norm(dim=0))
+    assert torch.cosine_similarity(noise, up, dim=0).abs().max() < 0.06
+    assert torch.equal(noise, random_like(up, 0, "prefix")) and not torch.equal(noise, random_like(up, 1, "prefix"))
+    other = random_like(up, 0, "lora")
+    assert torch.cosine_similarity(noise, other, dim=0).abs().max() < 0.06, "the deltas' random subspaces have nothing in common"

@@ -145,7 +145,7 @@ def test_every_row_of_the_table_is_well_formed():
     for task in tasks.TASKS.values():
         assert task.hub.count("/") == 1 and task.config and task.citation and "train" in task.splits
         assert task.test in ("test", "validation", "cut") and (task.test == "cut" or task.test in task.splits)
-        assert task.shape in {"", "nonempty", "cleaned", "tight", *formats.SHAPES}
+        assert task.shape in {"", *formats.FLAGS, *formats.SHAPES}
         assert (task.target.split()[0] in ("label", "word")) == bool(task.labels)
         assert ("{options}" in task.input) == bool(task.options) and formats.columns(task)
 

@@ -31,7 +31,8 @@ def _everything(node=W):
             yield from _everything(value)
 
 
-WORDS = sorted({w for phrase in _everything() for w in phrase.replace("{p}", "").split()} - set("+-")) + 2 * FUNCTION_WORDS + 4 * PLAIN_WORDS
+LEXICON = sorted({w for phrase in _everything() for w in phrase.replace("{p}", "").split()} - set("+-"))
+WORDS = LEXICON + 2 * FUNCTION_WORDS + 4 * PLAIN_WORDS
 
 
 # --- plain sentences -------------------------------------------------------------------------------------------------
@@ -53,6 +54,10 @@ def _nature(rng):
     return rng.choice([f"{cap(c)} like {food} best.", f"You find {c} in {home}.", f"{cap(gives)} come from {c}.",
                        f"{cap(product)} comes from {source}.", f"{cap(tool)} is for {use}.", f"For {use} one takes {tool}.",
                        f"As {x} goes up, we see {more} {y}.", f"With little {x} we see {less} {y}.", f"{cap(x)} brings {more} {y}.",
+                       f"The higher the {x}, the {'higher' if sign == '+' else 'lower'} the {y}.",
+                       f"The lower the {x}, the {'lower' if sign == '+' else 'higher'} the {y}.",
+                       f"An increase in {x} leads to {'an increase' if sign == '+' else 'a decrease'} in {y}.",
+                       f"A decrease in {x} leads to {'a decrease' if sign == '+' else 'an increase'} in {y}.",
                        f"Every {rng.choice(W['kinds'][kind])} is {a(kind)}.", f"The favorite food of {c} is {food}.",
                        f"The home of {c} is in {home}.", f"{cap(home)} suit {c}."])
 

@@ -9,22 +9,26 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from unidelta import tasks
+from unidelta import store, tasks, tokens
 from unidelta.backbone import Backbone
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """One split: `inputs` and `labels` are ragged int32 rows (a label row ends with </s>), `targets` the reference answers."""
+    """One split: `inputs` and `labels` are ragged rows of token numbers (a label row ends with </s>), `targets` the reference answers.
 
-    inputs: list[np.ndarray]
-    labels: list[np.ndarray]
-    targets: list[list[str]]
+    Rows are read from `unidelta.tokens`' files when they are asked for.
+    """
+
+    inputs: Sequence[np.ndarray]
+    labels: Sequence[np.ndarray]
+    targets: Sequence[list[str]]
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -59,22 +63,31 @@ class TaskData:
 _CACHE: dict[tuple, TaskData] = {}
 
 
-def load(backbone: Backbone, task: str, source: str, mirror: str | None, seed: int, caps: dict, max_length: int) -> TaskData:
-    """Load, format and tokenise a task (inputs cut at max_length tokens; the paper's setting is 512)."""
+def load(backbone: Backbone, task: str, source: str, mirror: str | None, seed: int, caps: dict, max_length: int,
+         root: Path | None = None) -> TaskData:
+    """Load, format and tokenise a task (inputs cut at max_length tokens; the paper's setting is 512); root: of the store, as in `store.base`."""
     key = (backbone.fingerprint, task, source, mirror, seed, tuple(caps.items()), max_length)
     if key not in _CACHE:
         splits = tasks.load(task, source=source, mirror=mirror, seed=seed, caps=caps)
-        digest = hashlib.sha256(repr([(s, splits[s]["input"][:], splits[s]["targets"][:]) for s in ("train", "dev", "test")]).encode())
-        parts = (_encode(backbone.tokenizer, task, splits[s], max_length) for s in ("train", "dev", "test"))
-        _CACHE[key] = TaskData(task, *parts, digest.hexdigest()[:16])
+        parts = (tokens.encode(backbone.tokenizer, task, source, s, splits[s], max_length, store.base(root)) for s in tasks.PARTS)
+        _CACHE[key] = TaskData(task, *(Encoded(*columns) for columns in parts), _fingerprint(splits))
     return _CACHE[key]
 
 
-def _encode(tokenizer, task: str, split, max_length: int) -> Encoded:
-    inputs = tokenizer([f" [{task}] {text}" for text in split["input"]], truncation=True, max_length=max_length)["input_ids"]
-    answers = [list(t) for t in split["targets"]]
-    labels = tokenizer([f"<extra_id_0>{t[0]}" for t in answers], truncation=True, max_length=max_length)["input_ids"]
-    return Encoded([np.asarray(r, np.int32) for r in inputs], [np.asarray(r, np.int32) for r in labels], answers)
+def _fingerprint(splits) -> str:
+    """First 16 digits of the sha256 of repr([(part, inputs, targets), ...]), which for long documents is too much text to hold at once."""
+    digest, mark = hashlib.sha256(), "[("
+    for part in tasks.PARTS:
+        digest.update(f"{mark}{part!r}".encode())
+        for column in ("input", "targets"):
+            mark = ", ["
+            for batch in splits[part].select_columns(column).iter(tokens.BATCH):
+                digest.update((mark + repr(batch[column])[1:-1]).encode())
+                mark = ", "
+            digest.update(b"]")
+        mark = "), ("
+    digest.update(b")]")
+    return digest.hexdigest()[:16]
 
 
 @lru_cache(maxsize=512)

@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
+import pandas as pd
+from IPython.display import HTML
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from unidelta import paper
+from unidelta import paper, tasks
+from unidelta.landscape import Plane
 from unidelta.projections import KINDS
-from unidelta.report import CONTROLS, LABEL, PAIRS, Results, over_seeds, relative, rows_of, weak
+from unidelta.report import CONTROLS, LABEL, PAIRS, TRANSFER, Results, over_seeds, relative, rows_of, weak
 from unidelta.stages import Run, approximate, optimize, original
 from unidelta.store import Artifact
 
@@ -89,17 +93,17 @@ def trajectories(results: Results) -> Figure:
 
 
 def dots(results: Results, n: int) -> Figure:
-    """Table 1 or 2 as a figure: relative performance of every delta or direction, ours filled, the paper's hollow; one line per task."""
-    frame = (results.own if n == 1 else results.moved).assign(weak=weak)
+    """Table 1, 2, 3 or 4 as a figure: relative performance of every delta or direction, ours filled, the paper's hollow; one line per task."""
+    frame = (results.moved if n in TRANSFER else results.own).assign(weak=weak)
     frame = frame.assign(rel=relative(frame))
     rows = [r for r in paper.table(n).to_dict("records") if r["test"] != paper.AVERAGE and paper.task_name(r["test"]) in set(frame.task)]
-    pairs = [(k, k) for k in results.kinds] if n == 1 else PAIRS
+    pairs = [(k, k) for k in results.kinds] if n not in TRANSFER else PAIRS
     figure, (axis,) = canvas(height=0.45 * len(rows) + 1.2)
     for y, row in enumerate(rows):
         for i, (s, t) in enumerate(pairs):
             mine = frame[(frame.task == paper.task_name(row["test"])) & (frame.source == s) & (frame.target == t)]
             at = y + (i - (len(pairs) - 1) / 2) * 0.6 / len(pairs)
-            theirs = row[LABEL[s] if n == 1 else f"{s[0].upper()}->{t[0].upper()}"]
+            theirs = row[LABEL[s] if n not in TRANSFER else f"{s[0].upper()}->{t[0].upper()}"]
             axis.plot([theirs], [at], marker="D", markersize=4, markerfacecolor="white", markeredgecolor=COLOUR[t], linestyle="")
             axis.plot(mine.rel, [at] * len(mine), marker="|", markersize=5, color=COLOUR[t], alpha=0.5, linestyle="")
             axis.plot([mine.rel.mean()], [at], marker="x" if mine.weak.all() else "o", markersize=5, color=COLOUR[t], linestyle="")
@@ -108,7 +112,7 @@ def dots(results: Results, n: int) -> Figure:
     axis.axvline(100, color="black", linewidth=0.8)
     axis.set(xlabel="relative performance, % of E_ori")
     for kind in results.kinds:
-        axis.plot([], [], "o", color=COLOUR[kind], label=LABEL[kind] if n == 1 else f"to {LABEL[kind]}")
+        axis.plot([], [], "o", color=COLOUR[kind], label=LABEL[kind] if n not in TRANSFER else f"to {LABEL[kind]}")
     axis.plot([], [], "x", color="black", label="ours, E_ori weak")
     axis.plot([], [], "D", markerfacecolor="white", markeredgecolor="black", label="the paper")
     figure.legend(*axis.get_legend_handles_labels(), fontsize=7, ncols=5, loc="outside upper center")
@@ -144,9 +148,10 @@ def square(results: Results) -> Figure:
 
 def controls(results: Results, n: int = 1) -> Figure:
     """E_sub (or transfer) and every control for each group of tasks, in percent of E_ori, with intervals over seeds."""
-    frame = results.own if n == 1 else results.moved
+    frame = results.moved if n in TRANSFER else results.own
     groups = rows_of(frame, clear=False)
-    names = {"sub": "in the subspace" if n == 1 else "transferred", **{c: text for c, text in CONTROLS.items() if c != "own_vector" or n == 1}}
+    names = {"sub": "transferred" if n in TRANSFER else "in the subspace"}
+    names |= {c: text for c, text in CONTROLS.items() if c != "own_vector" or n not in TRANSFER}
     figure, axes = canvas(1, len(groups), height=2.8, sharey=True, sharex=True)
     for axis, (name, mine) in zip(axes, groups.items(), strict=True):
         for i, c in enumerate(names):
@@ -157,4 +162,77 @@ def controls(results: Results, n: int = 1) -> Figure:
         axis.set(title=f"{name} ({mine.task.nunique()})", xlabel="% of E_ori", xlim=(0, 119))
     axes[0].set_yticks(range(len(names)), list(names.values()))
     axes[0].invert_yaxis()
+    return figure
+
+
+def landscape(planes: dict[str, Plane]) -> Figure:
+    """Figure 2: mean relative performance of the three deltas over the plane through their solutions, one panel per task; the line is 80 %."""
+    figure, axes = canvas(1, len(planes), height=2.9, sharey=True)
+    for axis, (task, plane) in zip(axes, planes.items(), strict=True):
+        mean, at = plane.relative.mean(0).T.numpy(), plane.axis.numpy()
+        image = axis.pcolormesh(at, at, mean, vmin=0, vmax=100, cmap="cividis", shading="nearest")
+        if float(mean.min()) < 80 <= float(mean.max()):
+            axis.contour(at, at, mean, levels=[80], colors="white", linewidths=0.8)
+        for kind, (x, y) in zip(KINDS, plane.points.tolist(), strict=True):
+            axis.plot(x, y, "o", color=COLOUR[kind], markeredgecolor="white", markersize=6, label=LABEL[kind])
+        axis.set(title=f"{task} (from {plane.train})", xlabel="α", aspect="equal")
+        axis.grid(False)
+    axes[0].set(ylabel="β")
+    figure.colorbar(image, ax=axes, label="% of E_ori", shrink=0.8, extend="max")
+    figure.legend(*axes[0].get_legend_handles_labels(), fontsize=7, ncols=3, loc="outside lower center")
+    return figure
+
+
+def landscape_to_touch(plane: Plane, cell: int = 16) -> HTML:
+    """One plane as a map without scripts, to be read with the pointer: every cell tells its place and the three deltas' relative performance."""
+    n, mean, colours = len(plane.axis), plane.relative.mean(0), plt.get_cmap("cividis")
+    boxes = []
+    for i, x in enumerate(plane.axis.tolist()):
+        for j, y in enumerate(plane.axis.tolist()):
+            each = ", ".join(f"{LABEL[k]} {plane.relative[m, i, j]:.0f} %" for m, k in enumerate(KINDS))
+            colour = to_hex(colours(min(float(mean[i, j]) / 100, 1.0)))
+            boxes.append(f'<rect x="{i * cell}" y="{(n - 1 - j) * cell}" width="{cell}" height="{cell}" fill="{colour}">'
+                         f"<title>α = {x:.1f}, β = {y:.1f}: mean {mean[i, j]:.0f} % of E_ori ({each})</title></rect>")
+    return HTML(f'<svg width="{n * cell}" height="{n * cell}" role="img" aria-label="performance landscape">{"".join(boxes)}</svg>')
+
+
+def lengths(frame: pd.DataFrame) -> Figure:
+    """Words of input and of first answer, per task: median, quartiles, 5th to 95th percentile; the colour changes with the category.
+
+    frame: `catalogue.measured`."""
+    groups = list(frame.groupby(["category", "task"], sort=False))
+    kinds = list(dict.fromkeys(category for (category, _), _ in groups))
+    figure, axes = canvas(columns=2, height=0.17 * len(groups) + 1.0, sharey=True, width_ratios=(2, 1))
+    for axis, column, label in zip(axes, ("words", "answer_words"), ("words of the input", "words of the answer"), strict=True):
+        for y, ((category, _), mine) in enumerate(groups):
+            low, first, middle, third, high = mine[column].quantile([0.05, 0.25, 0.5, 0.75, 0.95])
+            colour = ("#0072B2", "#D55E00")[kinds.index(category) % 2]
+            axis.plot([low, high], [y, y], color=colour, linewidth=1)
+            axis.plot([first, third], [y, y], color=colour, linewidth=4, solid_capstyle="butt")
+            axis.plot([middle], [y], marker="|", color="black", markersize=5)
+        axis.set(xlabel=label, xscale="log")
+        low, high = axis.get_xlim()
+        axis.set_xticks([n * 10 ** e for e in range(5) for n in (1, 2, 5) if low <= n * 10 ** e <= high], minor=False)
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.xaxis.set_minor_formatter("")
+    axes[0].set_yticks(range(len(groups)), [f"{task} ({category})" for (category, task), _ in groups], fontsize=7)
+    axes[0].set_ylim(len(groups) - 0.3, -0.7)
+    return figure
+
+
+def label_shares(frame: pd.DataFrame) -> Figure:
+    """Share of every answer among the training rows of the tasks that answer in label words. frame: `catalogue.measured`, one task or more."""
+    names = [n for n in dict.fromkeys(frame.task) if tasks.get(n).labels]
+    figure, (axis,) = canvas(height=0.2 * len(names) + 0.8)
+    for y, name in enumerate(names):
+        shares, left = 100 * frame[frame.task == name].answer.value_counts(normalize=True), 0.0
+        order = [word for word in dict.fromkeys(tasks.get(name).labels) if word in shares]
+        for i, word in enumerate(order):
+            axis.barh(y, shares[word], 0.8, left=left, color=plt.get_cmap("Pastel1")(i % 9), edgecolor="white", linewidth=0.5)
+            if 0.75 * len(word) < shares[word]:  # a letter is about three quarters of a percent wide
+                axis.text(left + shares[word] / 2, y, word, ha="center", va="center", fontsize=6)
+            left += shares[word]
+    axis.set_yticks(range(len(names)), names, fontsize=7)
+    axis.set(xlabel="% of the training rows", xlim=(0, 100), ylim=(len(names) - 0.4, -0.6))
+    axis.grid(False)
     return figure

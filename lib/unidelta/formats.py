@@ -148,6 +148,7 @@ SHAPES: dict[str, tuple[tuple[str, ...], Callable[[dict, Any], dict | None]]] = 
     "inline": (("question", "answer_index"), _inline),
     "acronym": (("tokens", "labels"), _acronym),
 }
+FLAGS = ("nonempty", "cleaned", "tight")  # shapes that compute no column: see `render`
 COMPUTED = {"options", "majority", "wellformed", "first", "second", "good", "shuffled", "cloze", "supporting", "inline",
             "short", "long"}
 FIELD = re.compile(r"\{([^{}]+)\}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from unidelta.projections import KINDS
-from unidelta.stages import Run, approximate, compute, optimize, save, score_stack, stacks, up_projection
+from unidelta.stages import Run, approximate, compute, optimize, original, save, score_stack, stacks, up_projection
 from unidelta.store import Artifact, load_checkpoint, save_checkpoint
 
 
@@ -57,3 +58,33 @@ def landscape(run: Run, train: Sequence[str], task: str, seeds: Sequence[int] = 
 
     found = compute(run, "landscape", wanted, work)
     return {seed: found[seed,] for seed in seeds}
+
+
+@dataclass(frozen=True)
+class Plane:
+    """What figure 2 shows for one task: `relative` (3, A, B), percent of E_ori of adapter, lora, prefix; `axis` (A,); `points` (3, 2) in the same order."""
+
+    train: str
+    relative: Tensor
+    axis: Tensor
+    points: Tensor
+    ids: list[str]
+
+    def share(self, level: float = 80.0) -> dict[str, float]:
+        """Percent of the plane where each delta alone, all three at once, and their mean reach `level` percent of E_ori."""
+        above = self.relative >= level
+        parts = {kind: above[i] for i, kind in enumerate(KINDS)} | {"all": above.all(0), "mean": self.relative.mean(0) >= level}
+        return {name: 100 * float(part.float().mean()) for name, part in parts.items()}
+
+
+def planes(run: Run, served: Sequence[tuple[str, str]], seed: int, rows: int, **grid) -> dict[str, Plane]:
+    """Task -> its plane, in the subspace of its training task. served: (training task, unseen task). Raises ValueError where E_ori is zero."""
+    out = {}
+    for train, task in served:
+        artifact, own = landscape(run, [train], task, [seed], rows=rows, **grid)[seed], original(run, [task], seeds=[seed])
+        best = torch.tensor([float(own[task, k, seed].metrics["test"]) for k in KINDS])
+        if not best.all():
+            raise ValueError(f"E_ori of {task} is zero: nothing is relative to it")
+        t = artifact.tensors()
+        out[task] = Plane(train, 100 * t["scores"] / best[:, None, None], t["axis"], t["points"], [artifact.id, *(a.id for a in own.values())])
+    return out

@@ -22,7 +22,9 @@ RECIPE = dict(
     seed=0,
     d_model=64, num_layers=2, num_heads=4, d_ff=168,   # T5 v1.1: gated GELU, untied head
     vocabulary=2560,           # byte-level BPE: any text can be encoded
-    steps=18000, batch=64,     # one step = `batch` items of about 30 tokens
+    steps=20000, batch=64,     # one step = `batch` items of about 40 tokens
+    dressed=0.7,               # share of the skills' items under a prompt drawn at random ...
+    plain_steps=4000,          # ... once the skills have been met under simpler ones, where it is 0.2
     lr=3e-3, warmup=300,       # AdamW, flat until half of the steps, then linear to zero
     text_share=0.25,           # plain text with masked spans; the rest are skills
 )
@@ -56,11 +58,11 @@ def mask_spans(text: str, rng: random.Random) -> tuple[str, str]:
     return " ".join(words), " ".join(target)
 
 
-def item(rng: random.Random, text_share: float) -> tuple[str, str, str]:
+def item(rng: random.Random, text_share: float, dressed: float = 0.7) -> tuple[str, str, str]:
     """(kind, input, target) of one pre-training example."""
     if rng.random() < text_share:
         return "text", *mask_spans(corpus.text(rng), rng)
-    name, question, answer = skills.skill(rng)
+    name, question, answer = skills.skill(rng, dress=dressed)
     return name, question, "<extra_id_0> " + answer
 
 
@@ -77,7 +79,8 @@ def batches(tokenizer, recipe: dict, start: int):
     pool = 8  # batches drawn together and cut by objective and length, which saves most of the padding
     for block in range(start // pool, recipe["steps"] // pool + 1):
         rng = random.Random(f"pretrain/{recipe['seed']}/{block}")
-        drawn = [item(rng, recipe["text_share"])[1:] for _ in range(pool * recipe["batch"])]
+        dressed = recipe["dressed"] if block * pool >= recipe["plain_steps"] else min(0.2, recipe["dressed"])
+        drawn = [item(rng, recipe["text_share"], dressed)[1:] for _ in range(pool * recipe["batch"])]
         drawn.sort(key=lambda p: ("<extra_id_0>" in p[0], len(p[0])))
         groups = [drawn[i:i + recipe["batch"]] for i in range(0, len(drawn), recipe["batch"])]
         rng.shuffle(groups)
@@ -146,7 +149,7 @@ def train(out: Path, recipe: dict, every: int = 1000) -> None:
             out.mkdir(parents=True, exist_ok=True)
             model.save_pretrained(out)
             tokenizer.save_pretrained(out)
-            (out / "training.json").write_text(json.dumps({"recipe": recipe, "curve": curve}, indent=1))
+            (out / "training.json").write_text(json.dumps({"recipe": recipe, "threads": torch.get_num_threads(), "curve": curve}, indent=1))
             torch.save({"recipe": recipe, "model": model.state_dict(), "optimizer": optimizer.state_dict(), "curve": curve,
                         "step": step + 1, "seconds": seconds}, checkpoint.with_suffix(".tmp"))
             checkpoint.with_suffix(".tmp").replace(checkpoint)
@@ -167,9 +170,10 @@ A T5 v1.1 small enough to travel with the project: d_model {config["d_model"]}, 
 {size / 2**20:.1f} MB of float32 weights.
 
 Trained from nothing on text that the project generates (`unidelta.corpus`, `unidelta.skills`; about a small world, in English, with no row of
-any task): {recipe["text_share"]:.0%} paragraphs with masked spans, the rest skills cast as text to text. {recipe["steps"]} steps of
+any task): {recipe["text_share"]:.0%} paragraphs with masked spans, the rest skills cast as text to text,
+{recipe["dressed"]:.0%} of them under prompts drawn at random (from step {recipe["plain_steps"]:,}; before, fewer). {recipe["steps"]} steps of
 {recipe["batch"]} items, AdamW, learning rate {recipe["lr"]} flat to the half and then linear to zero, seed {recipe["seed"]};
-{last["seconds"] / 60:.0f} minutes on one core. Loss at the end: {last["loss"]:.3f}.
+{last["seconds"] / 60:.0f} minutes with {state["threads"]} thread{"s" * (state["threads"] > 1)}. Loss at the end: {last["loss"]:.3f}.
 
 Share of held-out skill items answered exactly (greedy decoding, 100 items each; some questions have more than one fair answer form):
 

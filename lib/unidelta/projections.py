@@ -61,7 +61,7 @@ def interpolate(intrinsic: dict[str, Tensor], ratios: Tensor) -> Tensor:
 
 
 def reconstruction(variant: str, mixed: Tensor, own: Tensor, offset: Tensor) -> Tensor:
-    """L_dist of each run, summed over tasks, (S,).
+    """L_dist of each run, summed over the T training tasks (or draws of them), (S,).
 
     `paper`: squared distance of the offset reconstructed from the *interpolated* vector. `released`: plain L2 distance of the one
     reconstructed from the delta's *own* vector. All arguments (S, T, N). Raises ValueError for another variant.
@@ -73,7 +73,8 @@ def reconstruction(variant: str, mixed: Tensor, own: Tensor, offset: Tensor) -> 
     raise ValueError(f"unknown variant {variant!r}; allowed: {', '.join(VARIANTS)}")
 
 
-def random_like(up: Tensor, seed: int) -> Tensor:
-    """The control: an untrained up-projection (S, N, y) whose columns have the lengths of the trained one's, in random directions."""
-    noise = torch.randn(up.shape, generator=torch.Generator().manual_seed(seed + 77)).to(up)
-    return noise * (torch.linalg.vector_norm(up, dim=1, keepdim=True) / torch.linalg.vector_norm(noise, dim=1, keepdim=True))
+def random_like(up: Tensor, seed: int, kind: str) -> Tensor:
+    """The control: an untrained up-projection (N, y) whose columns have the lengths of the trained one's, in random directions of each delta's own."""
+    generator = torch.Generator().manual_seed(1000 * seed + 77 + KINDS.index(kind))
+    noise = torch.randn(up.shape, generator=generator).to(up)
+    return noise * (torch.linalg.vector_norm(up, dim=0) / torch.linalg.vector_norm(noise, dim=0))

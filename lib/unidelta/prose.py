@@ -11,7 +11,7 @@ from IPython.display import Markdown
 
 from unidelta import suite, tasks
 from unidelta.projections import KINDS
-from unidelta.report import CONTROLS, FLAG, LABEL, MARGIN, Results, interval, number, over_seeds, relative, rows_of, weak
+from unidelta.report import CONTROLS, FLAG, LABEL, MARGIN, TRANSFER, Results, interval, number, over_seeds, relative, rows_of, weak
 from unidelta.stages import Run, approximate, original
 
 
@@ -27,15 +27,15 @@ def note(results: Results) -> str:
 
 def explained(results: Results, n: int = 1) -> Markdown:
     """In sentences: how much of what was recovered each control already explains."""
-    lines, frame = [], results.own if n == 1 else results.moved
-    what = "Optimising in the subspace" if n == 1 else "Transfer"
+    lines, frame = [], results.moved if n in TRANSFER else results.own
+    what = "Transfer" if n in TRANSFER else "Optimising in the subspace"
     for name, mine in rows_of(frame).items():
         mean, half = over_seeds(mine, relative(mine))
-        share = {c: relative(mine, c).mean() for c in CONTROLS if c != "own_vector" or n == 1}
+        share = {c: relative(mine, c).mean() for c in CONTROLS if c != "own_vector" or n not in TRANSFER}
         if mean != mean:
             lines.append(f"- **{name}** ({mine.task.nunique()} tasks): no ratio, for every E_ori is zero.")
             continue
-        parts = [f"{CONTROLS[c]} {number(v)}" + (f" ({100 * v / mean:.0f} % of it)" if mean >= 1 else "")
+        parts = [f"{CONTROLS[c]} {number(v)}" + (f" ({100 * v / mean:.0f} % of it)" if v <= mean >= 1 else " (more than that)" if v > mean else "")
                  for c, v in sorted(share.items(), key=lambda item: -item[1])]
         free = {c: v for c, v in share.items() if c != "random"}
         best = max(free, key=free.get)
@@ -121,7 +121,8 @@ def pretraining(record: dict) -> Markdown:
     recipe, last = record["recipe"], record["curve"][-1]
     probes = {k: v for k, v in last.items() if k not in ("step", "loss", "seconds")}
     low = min(probes, key=probes.get)
-    return Markdown(f"Pre-trained for {last['step']:,} of {recipe['steps']:,} steps of {recipe['batch']} items in {last['seconds'] / 60:.0f} minutes on "
-                    f"one processor core; the training loss ended at {last['loss']:.3f} nats per token. Of items held out, it answers "
+    return Markdown(f"Pre-trained for {last['step']:,} of {recipe['steps']:,} steps of {recipe['batch']} items in {last['seconds'] / 60:.0f} minutes with "
+                    f"{record['threads']} thread{'s' * (record['threads'] > 1)}; the training loss ended at {last['loss']:.3f} "
+                    "nats per token. Of items held out, it answers "
                     f"{100 * sum(probes.values()) / len(probes):.0f} % exactly in the mean over the skills; the weakest is `{low}` with "
                     f"{100 * probes[low]:.0f} %.")

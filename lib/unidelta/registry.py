@@ -19,6 +19,8 @@ labels    label words, in the order of the hub's class numbers
 citation  citation keys
 also      other data sets with the same columns that may stand in, `id config`
 note      what a reader should know
+
+`unidelta.own` adds tasks of one's own.
 """
 import csv
 import difflib
@@ -64,7 +66,8 @@ def _several(cell: str, mark: str) -> list[str]:
     return [part.strip() for part in cell.split(mark) if part.strip()]
 
 
-def _task(row: dict[str, str]) -> Task:
+def parse(row: dict[str, str]) -> Task:
+    """A row of the table as a `Task`."""
     pairs = [part.partition("=") for part in _several(row["splits"], ",")]
     return Task(**row | {
         "splits": {ours: tuple((theirs or ours).split("|")) for ours, _, theirs in pairs},
@@ -80,7 +83,7 @@ def table(file: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
-TASKS: dict[str, Task] = {row["name"]: _task(row) for row in table(TABLE)}
+TASKS: dict[str, Task] = {row["name"]: parse(row) for row in table(TABLE)}
 
 
 def names(setting: str | None = None, role: str | None = None) -> list[str]:

@@ -32,6 +32,7 @@ CONTROLS = {"random": "random up-projection, tuned", "train_solution": "training
             "mean_vector": "mean training vector as it is", "untuned": "untuned backbone", "majority": "majority answer", "chance": "chance"}
 MARGIN = 15.0  # points that E_ori should lie above chance and above the untuned backbone; cells that do not are flagged
 FLAG = "†"
+TRANSFER = (2, 4)  # of the paper's Tables 1 to 4, those that are about transfer; 3 and 4 are the multi-task setting's
 
 
 def positive_whole(value) -> bool:
@@ -242,7 +243,8 @@ def rows_of(frame: pd.DataFrame, clear: bool = True) -> dict[str, pd.DataFrame]:
     """The groups every average is given over: label words shared, not shared, all, and, if `clear`, all but the flagged cells.
 
     Left out is what is empty or says the same again: `all` where there is one group, and the last where nothing is flagged."""
-    groups, flags = suite.groups(list(dict.fromkeys(frame.task))), weak(frame)
+    trained = {task: train.split("+") for task, train in zip(frame.task, frame.train, strict=True)}
+    groups, flags = suite.groups(list(trained), trained), weak(frame)
     found = {name: frame[frame.task.isin(chosen)] for name, chosen in groups.items() if chosen}
     found |= {f"all but {FLAG}": frame[~flags]} if clear and flags.any() and not flags.all() else {}
     return {name: rows for name, rows in found.items() if name != "all" or len(groups["all"]) not in map(len, list(groups.values())[:2])}

@@ -56,7 +56,7 @@ class Run:
 
     def data(self, task: str, seed: int) -> TaskData:
         p = self.profile
-        return data.load(self.backbone, task, p.source, p.mirror, seed, p.caps, p.max_length)
+        return data.load(self.backbone, task, p.source, p.mirror, seed, p.caps, p.max_length, self.store.base.parent)
 
     @staticmethod
     def rows(datas: Sequence[TaskData], seeds: Sequence[int], step: int, batch: int) -> list[tuple]:
@@ -247,7 +247,7 @@ def up_projection(run: Run, subspace: Artifact, kind: str, up: str) -> Tensor:
     """Proj_up of one delta, (N, y): the subspace's own (`trained`) or, as a control, random columns of the same lengths (`random`)."""
     trained = is_trained(up)
     own = subspace.tensors()[f"up.{kind}"].to(run.backbone.device)
-    return own if trained else random_like(own[None], subspace.config["seed"])[0]
+    return own if trained else random_like(own, subspace.config["seed"], kind)
 
 
 def up_map(run: Run, subspace: Artifact, kind: str, up: str) -> Callable[[Tensor], Tensor]:

@@ -56,12 +56,16 @@ class Artifact:
         return [json.loads(line) for line in lines]
 
 
+def base(root: Path | str | None = None) -> Path:
+    """The folder that holds the stores of all profiles: `root`, else $UNIDELTA_RUNS, else `runs` in the project."""
+    return Path(root or os.environ.get("UNIDELTA_RUNS") or provenance.project_root() / "runs").expanduser().absolute()
+
+
 class Store:
-    """Artifacts of one profile; `root` defaults to $UNIDELTA_RUNS, else `runs` in the project, and may be read-only."""
+    """Artifacts of one profile, below `base(root)`, which may be read-only."""
 
     def __init__(self, root: Path | str | None = None, profile: str = "embedded"):
-        root = root or os.environ.get("UNIDELTA_RUNS") or provenance.project_root() / "runs"
-        self.base = Path(root).expanduser().absolute() / _word(profile, "profile")
+        self.base = base(root) / _word(profile, "profile")
 
     def path(self, stage: str, slug: str, config: dict) -> Path:
         """Where the artifact of this config lies, or will; in `slug` all but letters, digits . _ + become hyphens."""

@@ -6,8 +6,9 @@ import torch
 from IPython.display import HTML, Markdown
 
 from unidelta import paper
+from unidelta.landscape import Plane
 from unidelta.projections import KINDS
-from unidelta.report import CONTROLS, FLAG, LABEL, PAIRS, Results, html, interval, number, over_seeds, recovered, relative, rows_of, weak
+from unidelta.report import CONTROLS, FLAG, LABEL, PAIRS, TRANSFER, Results, html, interval, number, over_seeds, recovered, relative, rows_of, weak
 from unidelta.stages import Run, approximate, original
 
 
@@ -22,20 +23,21 @@ def columns(transfer: bool) -> dict[str, tuple[str, str]]:
 
 
 def published(results: Results, n: int, whole: bool = True) -> HTML:
-    """The paper's Table 1 or 2 row by row, ours above its own; rows that were not run say so, or, if not `whole`, are left out."""
+    """The paper's Table 1, 2, 3 or 4 row by row, ours above its own; rows that were not run say so, or, if not `whole`, are left out."""
     frame = results.frame.assign(rel=relative(results.frame), weak=weak(results.frame))
-    across, lines = columns(n == 2), []
+    across, lines = columns(n in TRANSFER), []
     for row in paper.table(n).to_dict("records"):
         everything = row["test"] == paper.AVERAGE
         mine = frame if everything else frame[frame.task == paper.task_name(row["test"])]
         if not whole and (everything or not len(mine)):
             continue
-        line = {"trained on": row["train"], "unseen task": row["test"]}
+        line = {"trained on": row["train"]} if "train" in row else {}
+        line["unseen task"] = row["test"]
         for name, (s, t) in across.items():
             cell = mine[(mine.source == s) & (mine.target == t)]
             flag = FLAG if len(cell) and not everything and cell.weak.all() else ""
             line[name.replace("->", " → ")] = _both(number(cell.rel.mean()) + flag if len(cell) else "not run", row[name])
-        mine = mine[mine.source != mine.target] if n == 2 else mine[mine.source == mine.target]
+        mine = mine[mine.source != mine.target] if n in TRANSFER else mine[mine.source == mine.target]
         line[paper.AVERAGE] = _both(number(*over_seeds(mine, mine.rel)) if len(mine) else "not run", row[paper.AVERAGE])
         lines.append(line)
     return html(lines)
@@ -60,16 +62,16 @@ def absolute(results: Results) -> HTML:
 
 
 def averages(results: Results, n: int = 1) -> HTML:
-    """Averages over the groups of tasks, with every control below them, in percent of E_ori. n = 1: own; n = 2: the six directions."""
-    groups = rows_of(results.own if n == 1 else results.moved)
+    """Averages over the groups of tasks, with every control below them, in percent of E_ori. n: the paper's table, 1 and 3 own, 2 and 4 the six directions."""
+    groups = rows_of(results.moved if n in TRANSFER else results.own)
     names = {name: list(dict.fromkeys(mine.task)) for name, mine in groups.items()}
 
     def line(text, value):
         return {"": text, **{f"{name} ({len(names[name])})": value(name, mine) for name, mine in groups.items()}}
-    lines = [line("<b>in the subspace</b>" if n == 1 else "<b>transferred</b>", lambda _, mine: f"<b>{number(*over_seeds(mine, relative(mine)))}</b>")]
-    lines += [line(text, lambda _, mine, c=c: number(relative(mine, c).mean())) for c, text in CONTROLS.items() if c != "own_vector" or n == 1]
+    lines = [line("<b>transferred</b>" if n in TRANSFER else "<b>in the subspace</b>", lambda _, mine: f"<b>{number(*over_seeds(mine, relative(mine)))}</b>")]
+    lines += [line(text, lambda _, mine, c=c: number(relative(mine, c).mean())) for c, text in CONTROLS.items() if c != "own_vector" or n not in TRANSFER]
     lines.append(line("recovered above chance", lambda _, mine: number(*recovered(mine))))
-    if results.run.profile.y == 4:
+    if n in (3, 4) or results.run.profile.y == 4:
         lines.append(line("the paper, same rows", lambda name, _: number(published_average(n, names[name]))))
     return html(lines)
 
@@ -158,3 +160,13 @@ def per_task(results: Results) -> HTML:
              "untuned": "untuned", "majority": "majority", "chance": "chance"}
     return html([{"unseen task": task, **{text: number(relative(mine, c).mean()) for c, text in names.items()}, "paper": number(published_average(1, [task]))}
                  for task, mine in results.own.groupby("task", sort=False)])
+
+
+def overlap(planes: dict[str, Plane], level: float = 80.0) -> HTML:
+    """How much of each plane reaches `level` percent of E_ori: for each delta alone, for all three at the same point, for their mean."""
+    lines = []
+    for task, plane in planes.items():
+        share = plane.share(level)
+        lines.append({"unseen task": f"{task}<br><small>subspace of {plane.train}</small>", **{f"{LABEL[k]} alone": number(share[k]) for k in KINDS},
+                      "all three at once": number(share["all"]), "their mean": number(share["mean"])})
+    return html(lines)

@@ -8,15 +8,19 @@ from collections.abc import Sequence
 import datasets
 import numpy as np
 
-from unidelta import formats, metrics
+from unidelta import formats, metrics, own
 from unidelta import mirror as _mirror
 from unidelta.formats import Row
+from unidelta.own import add
 from unidelta.registry import TASKS, Task, get, names
 
-__all__ = ["SOURCES", "TASKS", "Task", "category", "crossfit_cut", "get", "load", "names", "rows", "score"]
+__all__ = ["SOURCES", "TASKS", "Task", "add", "category", "crossfit_cut", "get", "load", "names", "rows", "score"]
 SOURCES = ("hub", "mirror", "embedded")
 PARTS = ("train", "dev", "test")
 Folder = str | os.PathLike | None
+
+for _file in filter(None, os.environ.get("UNIDELTA_TASKS", "").split(os.pathsep)):
+    own.read(_file)
 
 
 def category(name: str) -> str:

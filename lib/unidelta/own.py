@@ -1,0 +1,62 @@
+"""A task of one's own: one more row of the table, and, where its notation does not suffice, a function.
+
+`add` takes effect in the process that calls it. The files that the environment variable UNIDELTA_TASKS names, tab-separated like
+data/tasks.tsv and with any of its columns, are added wherever `unidelta.tasks` is imported, notebooks included.
+"""
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from unidelta import formats, metrics, registry
+from unidelta.registry import TASKS, Task
+
+COLUMNS = [f.name for f in fields(Task)]
+NEEDED = ("name", "category", "metric", "hub", "splits", "test", "input", "target")
+RULES = ("label", "word", "text", "list", "first", "number", "number-from-1", "letter", "key")
+ADDED: set[str] = set()  # these may be added again: the cell of a notebook is run more than once
+ALLOWED = {"metric": metrics.METRICS, "test": ("test", "validation", "cut"), "single": ("", "train", "unseen"), "multi": ("", "train", "unseen")}
+
+
+def add(row: dict[str, str], formatter: Callable | None = None, reads: Sequence[str] = (), gives: Sequence[str] = ()) -> Task:
+    """Add a task: a row in the notation of `unidelta.registry`; a cell that is left out is empty, the configuration "default".
+
+    formatter   function (row of the source, random generator) -> dict of further columns for `input` and `target`, or None to drop the row
+    reads       the columns of the source that it needs; gives: those it makes
+    A task with a role (single="unseen", say) is offered by the notebooks too. ValueError, one line, for what cannot be used.
+    """
+    name = row.get("name") or "without a name"
+    if wrong := [c for c in row if c not in COLUMNS]:
+        raise ValueError(f"task {name!r}: no column {wrong[0]!r}; allowed: {', '.join(COLUMNS)}")
+    if missing := [c for c in NEEDED if not row.get(c)]:
+        raise ValueError(f"task {name!r} needs {missing[0]!r}; needed are {', '.join(NEEDED)}")
+    if name in TASKS and name not in ADDED:
+        raise ValueError(f"there is a task {name!r} already; choose another name")
+    if taken := {c for t in TASKS.values() if t.name != name for c in formats.columns(t)} & set(gives):
+        raise ValueError(f"task {name!r}: {min(taken)!r} is a column of another task; choose another name for what the formatter gives")
+    task = registry.parse(dict.fromkeys(COLUMNS, "") | {"config": "default"} | row | ({"shape": name} if formatter else {}))
+    allowed = ALLOWED | {"shape": ("", *formats.FLAGS, *formats.SHAPES, *([name] if formatter else []))}
+    for column, words in allowed.items():
+        if getattr(task, column) not in words:
+            raise ValueError(f"task {name!r}: {column} is {getattr(task, column)!r}; allowed: {', '.join(w for w in words if w)}")
+    rule = task.target.partition(" ")[0]
+    if rule not in RULES or " " not in task.target:
+        raise ValueError(f"task {name!r}: target is {task.target!r}; it must be a rule and a column, with one of the rules {', '.join(RULES)}")
+    if rule in ("label", "word") and not task.labels:
+        raise ValueError(f"task {name!r}: the rule {rule!r} needs labels, such as 'no; yes'")
+    if "train" not in task.splits or task.test != "cut" and task.test not in task.splits:
+        raise ValueError(f"task {name!r}: splits are {', '.join(task.splits)}; train is needed, and {task.test!r}, which plays the test part")
+    if formatter:
+        formats.SHAPES[name] = (tuple(reads), formatter)
+        formats.COMPUTED.update(gives)
+    TASKS[name] = task
+    ADDED.add(name)
+    return task
+
+
+def read(file: str | os.PathLike) -> list[Task]:
+    """Add every row of a tab-separated file. ValueError naming the file for what cannot be used."""
+    try:
+        return [add({c: cell or "" for c, cell in row.items()}) for row in registry.table(Path(file))]
+    except (OSError, ValueError) as error:
+        raise ValueError(f"tasks of one's own, {file}: {error}") from None
