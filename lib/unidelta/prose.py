@@ -31,7 +31,7 @@ def explained(results: Results, n: int = 1) -> Markdown:
     what = "Transfer" if n in TRANSFER else "Optimising in the subspace"
     for name, mine in rows_of(frame).items():
         mean, half = over_seeds(mine, relative(mine))
-        share = {c: relative(mine, c).mean() for c in CONTROLS if c != "own_vector" or n not in TRANSFER}
+        share = {c: relative(mine, c).mean() for c in CONTROLS if c in frame and (c != "own_vector" or n not in TRANSFER)}
         if mean != mean:
             lines.append(f"- **{name}** ({mine.task.nunique()} tasks): no ratio, for every E_ori is zero.")
             continue

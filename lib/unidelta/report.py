@@ -18,21 +18,23 @@ import pandas as pd
 from IPython.display import HTML, Markdown
 from scipy.special import stdtrit
 
-from unidelta import params, suite, tasks
+from unidelta import params, shared, suite, tasks
 from unidelta import provenance as machine
-from unidelta.controls import controls
+from unidelta.controls import chance, controls, majority
+from unidelta.evaluation import scores
+from unidelta.finetune import METHODS
 from unidelta.params import ParameterError
 from unidelta.profiles import PROFILES
 from unidelta.projections import KINDS, VARIANTS
 from unidelta.stages import Run, approximate, original, transfer
 
-LABEL = {"adapter": "Adapter", "lora": "LoRA", "prefix": "Prefix"}
+LABEL = {"adapter": "Adapter", "lora": "LoRA", "prefix": "Prefix", "finetune": "Fine-tune"}
 PAIRS = [(s, t) for s in KINDS for t in KINDS if s != t]  # the published order: A->L, A->P, L->A, ...
 CONTROLS = {"random": "random up-projection, tuned", "train_solution": "training solution as it is", "own_vector": "own training vector as it is",
             "mean_vector": "mean training vector as it is", "untuned": "untuned backbone", "majority": "majority answer", "chance": "chance"}
 MARGIN = 15.0  # points that E_ori should lie above chance and above the untuned backbone; cells that do not are flagged
 FLAG = "†"
-TRANSFER = (2, 4)  # of the paper's Tables 1 to 4, those that are about transfer; 3 and 4 are the multi-task setting's
+TRANSFER = (2, 4, 8, 9)  # the paper's tables of transfer between deltas; beside them 1, 3, 6, 7 of optimisation (3, 4, 7, 9: multi-task setting)
 
 
 def positive_whole(value) -> bool:
@@ -134,7 +136,7 @@ class Results:
 
     @property
     def kinds(self) -> list[str]:
-        return [k for k in KINDS if k in set(self.frame.target)]
+        return [k for k in METHODS if k in set(self.frame.target)]
 
     @property
     def own(self) -> pd.DataFrame:  # every delta in the subspace by itself
@@ -195,9 +197,27 @@ def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequen
                        **{c: m[c][t] for c in ("train_solution", "own_vector", "mean_vector")}, **{c: m[c] for c in ("untuned", "majority", "chance")}}
                       for s in KINDS for t in KINDS if s in kinds and t in kinds]
     frame = pd.DataFrame(lines)
-    scores = ["ori", "sub", *CONTROLS]
-    frame[scores] = 100 * frame[scores]
+    columns = ["ori", "sub", *CONTROLS]
+    frame[columns] = 100 * frame[columns]
     return Results(run, list(seeds), frame, sorted(ids))
+
+
+def collect_shared(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequence[str], kinds: Sequence[str] = METHODS) -> Results:
+    """The same for the simplified pipeline (appendix A.3), fine-tuning included if `kinds` has it. It has no solutions of its own to apply as they are:
+    its controls are the random up-projection (tuned, each method by itself), the untuned backbone, majority and chance."""
+    own, spaces = original(run, unseen, kinds, seeds), shared.shared(run, train, kinds, seeds)
+    moved, noise = shared.transfer(run, train, unseen, kinds, seeds), shared.optimize(run, train, unseen, kinds, seeds, "random")
+    lines = []
+    for task, seed in ((t, s) for t in unseen for s in seeds):
+        mine = run.data(task, seed)
+        free = {"untuned": scores(run.backbone, [], [mine], "test")[0], "majority": majority(mine), "chance": chance(run, mine, seed)}
+        lines += [{"train": "+".join(train), "task": task, "seed": seed, "source": s, "target": t, "ori": own[task, t, seed].metrics["test"],
+                   "sub": moved[task, seed].metrics["test"][s][t], "random": noise[task, t, seed].metrics["test"] if s == t else float("nan"), **free}
+                  for s in kinds for t in kinds]
+    frame = pd.DataFrame(lines)
+    columns = ["ori", "sub", "random", "untuned", "majority", "chance"]
+    frame[columns] = 100 * frame[columns]
+    return Results(run, list(seeds), frame, sorted({a.id for found in (own, spaces, moved, noise) for a in found.values()}))
 
 
 def relative(frame: pd.DataFrame, column: str = "sub") -> pd.Series:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import torch
 from IPython.display import HTML, Markdown
 
@@ -23,7 +24,7 @@ def columns(transfer: bool) -> dict[str, tuple[str, str]]:
 
 
 def published(results: Results, n: int, whole: bool = True) -> HTML:
-    """The paper's Table 1, 2, 3 or 4 row by row, ours above its own; rows that were not run say so, or, if not `whole`, are left out."""
+    """One of the paper's Tables 1 to 4 and 6 to 9 row by row, ours above its own; rows that were not run say so, or, if not `whole`, are left out."""
     frame = results.frame.assign(rel=relative(results.frame), weak=weak(results.frame))
     across, lines = columns(n in TRANSFER), []
     for row in paper.table(n).to_dict("records"):
@@ -69,9 +70,10 @@ def averages(results: Results, n: int = 1) -> HTML:
     def line(text, value):
         return {"": text, **{f"{name} ({len(names[name])})": value(name, mine) for name, mine in groups.items()}}
     lines = [line("<b>transferred</b>" if n in TRANSFER else "<b>in the subspace</b>", lambda _, mine: f"<b>{number(*over_seeds(mine, relative(mine)))}</b>")]
-    lines += [line(text, lambda _, mine, c=c: number(relative(mine, c).mean())) for c, text in CONTROLS.items() if c != "own_vector" or n not in TRANSFER]
+    lines += [line(text, lambda _, mine, c=c: number(relative(mine, c).mean())) for c, text in CONTROLS.items()
+              if c in results.frame and (c != "own_vector" or n not in TRANSFER)]
     lines.append(line("recovered above chance", lambda _, mine: number(*recovered(mine))))
-    if n in (3, 4) or results.run.profile.y == 4:
+    if n not in (1, 2) or results.run.profile.y == 4:
         lines.append(line("the paper, same rows", lambda name, _: number(published_average(n, names[name]))))
     return html(lines)
 
@@ -83,12 +85,14 @@ def by_delta(results: Results) -> HTML:
     return html([{"": text, **{LABEL[k]: number(*over_seeds(f, relative(f, c))) for k, f in rows.items()}} for c, text in names.items()])
 
 
-def square(results: Results) -> HTML:
-    """Source (rows) -> target (columns) for one task: relative performance with its interval, and the test score behind it."""
+def square(results: Results, theirs: pd.DataFrame | None = None) -> HTML:
+    """Source (rows) -> target (columns) for one task: relative performance with its interval, the test score behind it, and, from a table of the
+    paper with a column `source`, the published figure below."""
     frame = results.frame.assign(rel=relative(results.frame))
     cell = {key: f for key, f in frame.groupby(["source", "target"])}
     text = {key: f"{number(*over_seeds(f, f.rel))} <small>({number(f['sub'].mean())})</small>" for key, f in cell.items()}
-    return html([{"from": LABEL[s], **{"to " + LABEL[t]: text[s, t] for t in results.kinds}} for s in results.kinds])
+    printed = {} if theirs is None else {(row["source"], k): v for row in theirs.to_dict("records") for k, v in row.items()}
+    return html([{"from": LABEL[s], **{"to " + LABEL[t]: _both(text[s, t], printed.get((LABEL[s], LABEL[t]))) for t in results.kinds}} for s in results.kinds])
 
 
 def published_rows(task: str) -> HTML | Markdown:
