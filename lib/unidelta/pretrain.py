@@ -22,7 +22,7 @@ RECIPE = dict(
     seed=0,
     d_model=64, num_layers=2, num_heads=4, d_ff=168,   # T5 v1.1: gated GELU, untied head
     vocabulary=2560,           # byte-level BPE: any text can be encoded
-    steps=20000, batch=64,     # one step = `batch` items of about 40 tokens
+    steps=24000, batch=64,     # one step = `batch` items of about 40 tokens
     dressed=0.7,               # share of the skills' items under a prompt drawn at random ...
     plain_steps=4000,          # ... once the skills have been met under simpler ones, where it is 0.2
     lr=3e-3, warmup=300,       # AdamW, flat until half of the steps, then linear to zero
@@ -125,6 +125,7 @@ def train(out: Path, recipe: dict, every: int = 1000) -> None:
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
         if state["recipe"] == recipe:
+            tokenizer = PreTrainedTokenizerFast.from_pretrained(out)
             model.load_state_dict(state["model"])
             optimizer.load_state_dict(state["optimizer"])
             curve, start, spent = state["curve"], state["step"], state["seconds"]
@@ -158,7 +159,7 @@ def train(out: Path, recipe: dict, every: int = 1000) -> None:
 
 
 def write_card(out: Path) -> None:
-    """README.md of the folder, every number in it from training.json and config.json."""
+    """README.md of the folder, every number in it from training.json (where `remarks` say by hand what the recipe does not) and config.json."""
     state, config = (json.loads((out / name).read_text(encoding="utf-8")) for name in ("training.json", "config.json"))
     recipe, last = state["recipe"], state["curve"][-1]
     probes = "\n".join(f"| {name} | {last[name]:.2f} |" for name in skills.SKILLS)
@@ -174,7 +175,7 @@ any task): {recipe["text_share"]:.0%} paragraphs with masked spans, the rest ski
 {recipe["dressed"]:.0%} of them under prompts drawn at random (from step {recipe["plain_steps"]:,}; before, fewer). {recipe["steps"]} steps of
 {recipe["batch"]} items, AdamW, learning rate {recipe["lr"]} flat to the half and then linear to zero, seed {recipe["seed"]};
 {last["seconds"] / 60:.0f} minutes with {state["threads"]} thread{"s" * (state["threads"] > 1)}. Loss at the end: {last["loss"]:.3f}.
-
+{"".join(f"{chr(10)}{remark}{chr(10)}" for remark in state.get("remarks", []))}
 Share of held-out skill items answered exactly (greedy decoding, 100 items each; some questions have more than one fair answer form):
 
 | skill | exact |

@@ -95,26 +95,29 @@ def _inference(rng) -> Ask:
 
 
 def _paraphrase(rng) -> Ask:
-    scene, same = W["scene"], rng.random() < .5
+    """Two sentences that differ in one thing at most, the words of which may be synonyms; half of the pairs are built alike, the easier ones."""
+    scene, same, alike = W["scene"], rng.random() < .5, rng.random() < .5
     pools = {"v": scene["synonym"], "x": THINGS, "c": scene["city"], "d": scene["day"]}
     frame = {k: rng.choice(pool) for k, pool in pools.items()}
-    slots = rng.sample(list(pools), rng.randint(2, 4))
+    slots = rng.sample(list(pools), rng.randint(1, 4))
     slot = rng.choice(slots)
     other = frame if same else frame | {slot: draw(rng, pools[slot], 1, [frame[slot]])[0]}
     past, who = rng.random() < .5, rng.choice(W["people"]["job"])
+    starts = [f"someone, the {who}, {{}}", f"that {who} {{}}", f"this is the {who} who {{}}", f"one says the {who} {{}}"] if past else \
+        [start + " {}" for start in ("can one", "how to", "I wish to", "please", "who can", "when may we", "the art to", "is it hard to")]
 
-    def say(f, i):
+    def plan():  # how a sentence begins, the order of its parts, whether the last part comes first
+        return rng.choice(starts), rng.sample([s for s in slots if s != "v"], len(slots) - ("v" in slots)), rng.random() < .3
+
+    def say(f, i, start, order, turned):
         verb, rest = f["v"][i + past] if "v" in slots else ("was near" if past else "be near"), {"x": a(f["x"]), "c": "in " + f["c"], "d": "on " + f["d"]}
-        parts = [rest[s] for s in rng.sample([s for s in slots if s != "v"], len(slots) - ("v" in slots))]
-        parts.sort(key=lambda p: not p.startswith("a"))
-        front = parts.pop() + rng.choice([" ", ", "]) if len(parts) > 1 and rng.random() < .3 else ""
-        start = rng.choice([f"someone, the {who}, {verb}", f"that {who} {verb}", f"this is the {who} who {verb}", f"one says the {who} {verb}"]) if past else \
-            rng.choice(["can one", "how to", "I wish to", "please", "who can", "when may we", "the art to", "is it hard to"]) + " " + verb
-        return cap(front + " ".join([start, *parts])) + rng.choice(["", "", " .", "?" if not past else "."])
-    p, q = rng.sample([0, 2], 2)
+        parts = sorted((rest[s] for s in order), key=lambda p: not p.startswith("a"))
+        front = parts.pop() + " " if len(parts) > 1 and turned else ""
+        return cap(front + " ".join([start.format(verb), *parts])) + rng.choice(["", "", " .", "?" if not past else "."])
+    (p, q), first, second = rng.sample([0, 2], 2), plan(), plan()
     reason = {"v": "other act", "x": "other thing", "c": "other city", "d": "other day"}[slot]
-    return [say(frame, p), say(other, q)], [("", ("yes", "no")), ("alike?", ("alike", reason)), ("what differs?", ("nothing", reason)),
-                                            ("are both one?", ("yes", "no"))], 0 if same else 1
+    return [say(frame, p, *first), say(other, q, *(first if alike else second))], [
+        ("", ("yes", "no")), ("alike?", ("alike", reason)), ("what differs?", ("nothing", reason)), ("are both one?", ("yes", "no"))], 0 if same else 1
 
 
 def _word_sense(rng) -> Ask:
@@ -245,7 +248,7 @@ def _reflexive(rng) -> Ask:
 SKILLS = {"opinion": _opinion, "inference": _inference, "paraphrase": _paraphrase, "sense": _word_sense, "reference": _reference,
           "choice": _choice, "agreement": _reflexive}
 # how often each skill is drawn: the comparisons and the choice are the slow ones to learn
-SHARE = {"opinion": 5, "inference": 7, "paraphrase": 7, "sense": 3, "reference": 3, "choice": 12, "agreement": 2}
+SHARE = {"opinion": 5, "inference": 7, "paraphrase": 10, "sense": 3, "reference": 3, "choice": 12, "agreement": 2}
 
 
 def skill(rng: random.Random, name: str | None = None, dress: float = .6) -> tuple[str, str, str]:
