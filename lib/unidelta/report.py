@@ -26,7 +26,7 @@ from unidelta.finetune import METHODS
 from unidelta.params import ParameterError
 from unidelta.profiles import PROFILES
 from unidelta.projections import KINDS, VARIANTS
-from unidelta.stages import Run, approximate, original, transfer
+from unidelta.stages import Run, approximate, optimize, original, transfer
 
 LABEL = {"adapter": "Adapter", "lora": "LoRA", "prefix": "Prefix", "finetune": "Fine-tune"}
 PAIRS = [(s, t) for s in KINDS for t in KINDS if s != t]  # the published order: A->L, A->P, L->A, ...
@@ -127,7 +127,7 @@ def compare(p: SimpleNamespace, text: str, unseen: Sequence[str], base: bool = F
 @dataclass(frozen=True)
 class Results:
     """`frame`: one row per unseen task, seed, source and target delta; columns `ori` (E_ori of the target), `sub` (E_sub; through the target's
-    map) and one per control, all in percent. `ids`: the artifacts they come from."""
+    map) and one per control of the target (`random`: tuned by itself), all in percent. `ids`: the artifacts they come from."""
 
     run: Run
     seeds: list[int]
@@ -186,14 +186,14 @@ def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequen
     lines, ids = [], set()
     for trained, mine in served.items():
         own, spaces = original(run, mine, seeds=seeds), approximate(run, trained, seeds)
-        moved = {up: transfer(run, trained, mine, seeds, up) for up in ("trained", "random")}
+        moved, noise = transfer(run, trained, mine, seeds), optimize(run, trained, mine, seeds=seeds, up="random")
         beside = controls(run, trained, mine, seeds)
-        for found in (own, spaces, *moved.values(), beside):
+        for found in (own, spaces, moved, noise, beside):
             ids |= {a.id for a in found.values()} | {i for a in found.values() for i in a.config.get("sources", a.config.get("solutions", []))}
         for task, seed in ((t, s) for t in mine for s in seeds):
             m = beside[task, seed].metrics
             lines += [{"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t, "ori": own[task, t, seed].metrics["test"],
-                       "sub": moved["trained"][task, seed].metrics["test"][s][t], "random": moved["random"][task, seed].metrics["test"][s][t],
+                       "sub": moved[task, seed].metrics["test"][s][t], "random": noise[task, t, seed].metrics["test"],
                        **{c: m[c][t] for c in ("train_solution", "own_vector", "mean_vector")}, **{c: m[c] for c in ("untuned", "majority", "chance")}}
                       for s in KINDS for t in KINDS if s in kinds and t in kinds]
     frame = pd.DataFrame(lines)
@@ -212,7 +212,7 @@ def collect_shared(run: Run, unseen: Sequence[str], seeds: Sequence[int], train:
         mine = run.data(task, seed)
         free = {"untuned": scores(run.backbone, [], [mine], "test")[0], "majority": majority(mine), "chance": chance(run, mine, seed)}
         lines += [{"train": "+".join(train), "task": task, "seed": seed, "source": s, "target": t, "ori": own[task, t, seed].metrics["test"],
-                   "sub": moved[task, seed].metrics["test"][s][t], "random": noise[task, t, seed].metrics["test"] if s == t else float("nan"), **free}
+                   "sub": moved[task, seed].metrics["test"][s][t], "random": noise[task, t, seed].metrics["test"], **free}
                   for s in kinds for t in kinds]
     frame = pd.DataFrame(lines)
     columns = ["ori", "sub", "random", "untuned", "majority", "chance"]

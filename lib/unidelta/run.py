@@ -11,7 +11,7 @@ import sys
 
 from unidelta import suite, tasks
 from unidelta.controls import controls
-from unidelta.stages import Run, original, transfer
+from unidelta.stages import Run, optimize, original, transfer
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -38,8 +38,8 @@ def main(argv: list[str] | None = None) -> None:
     except ValueError as error:
         sys.exit(f"unidelta.run: {error}")
     original(run, [train, *unseen], seeds=seeds)
-    for up in ("trained", "random"):
-        transfer(run, [train], unseen, seeds, up)
+    transfer(run, [train], unseen, seeds)
+    optimize(run, [train], unseen, seeds=seeds, up="random")
     controls(run, [train], unseen, seeds)
 
 
