@@ -13,6 +13,7 @@ from IPython.display import HTML
 
 from unidelta import paper
 from unidelta.landscape import Plane
+from unidelta.projections import KINDS
 from unidelta.report import CONTROLS, LABEL, PAIRS, Results, html, interval, number, over_seeds, relative
 
 RECOVERED = 80.0  # percent of E_ori that the paper calls recovered
@@ -77,7 +78,7 @@ def asymmetry(results: Results) -> Claim:
 def overlap(planes: dict[str, Plane]) -> Claim:
     """The three deltas' common region against the smallest of their own, which bounds it."""
     shares = {task: plane.share(RECOVERED) for task, plane in planes.items()}
-    ratios = {t: 100 * s["all"] / least if (least := min(s[k] for k in LABEL)) else float("nan") for t, s in shares.items()}
+    ratios = {t: 100 * s["all"] / least if (least := min(s[k] for k in KINDS)) else float("nan") for t, s in shares.items()}
     text = "; ".join(f"{t}: {s['all']:.1f} % of the plane" + (f", {number(ratios[t])} % of the smallest region of one delta" if ratios[t] == ratios[t] else
                      ", a delta has no such region") for t, s in shares.items())
     holds = all(r > 50 for r in ratios.values())
