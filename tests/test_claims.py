@@ -47,6 +47,7 @@ def test_recovery_and_tuning():
     assert claims.tuning(good).verdict == claims.HOLDS and "training solution as it is" in claims.tuning(good).ours
     poor = results({"rotten_tomatoes": (90.0, [40.0, 41.0, 42.0])})
     assert claims.recovery(poor).verdict == claims.FAILS and claims.tuning(poor).verdict == claims.FAILS, "the training solution alone gives 60"
+    assert claims.guessing(good).verdict == claims.HOLDS and claims.guessing(poor).verdict == claims.FAILS, "chance is 50"
     assert claims.transferred(good).ours == "100.0 ± 0.0 % of 2 tasks" and claims.transferred(poor).verdict == claims.FAILS
     assert claims.transferred(good).published == "6 of 11 tasks (55 %)"
 
@@ -62,7 +63,7 @@ def test_symmetry_is_refuted_by_one_pair_of_directions():
 def test_the_table_has_every_claim_and_says_what_was_not_run():
     found = claims.every(results({"rotten_tomatoes": (90.0, [80.0, 81.0, 82.0])}), {"rotten_tomatoes": plane(5, 10, 20)})
     rows = BeautifulSoup(claims.table(found).data, "html.parser").find_all("tr")
-    assert len(rows) == len(found) + 1 == 8
+    assert len(rows) == len(found) + 1 == 9
     assert [c.verdict for c in found].count(claims.NOT_RUN) == 2 and all(c.rule and c.published and c.text for c in found)
 
 
