@@ -97,4 +97,4 @@ def test_the_transfer_notebook_at_the_papers_size(base, runs, tmp_path):
     done = subprocess.run(command, cwd=ROOT, env=environment() | {"UNIDELTA_RUNS": str(runs)}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     assert [p.name for p in runs.iterdir() if not p.name.startswith(".")] == ["paper"]
-    assert list((runs / "paper" / "transfer").glob("rotten_tomatoes-random-s0-*/metrics.json")), "the control is computed too"
+    assert list((runs / "paper" / "optimize").glob("rotten_tomatoes-lora-random-s0-*/metrics.json")), "the control is computed too"
