@@ -67,6 +67,16 @@ def test_the_table_has_every_claim_and_says_what_was_not_run():
     assert [c.verdict for c in found].count(claims.NOT_RUN) == 2 and all(c.rule and c.published and c.text for c in found)
 
 
+@pytest.mark.parametrize("scores, said", [([80.0, 81.0, 82.0], claims.HOLDS), ([50.0, 51.0, 52.0], claims.FAILS), ([60.0, 75.0, 90.0], claims.OPEN)])
+def test_fine_tuning_joins_by_the_directions_it_takes_part_in(scores, said):
+    fine = results({"rotten_tomatoes": (90.0, scores)}, kinds=("adapter", "lora", "prefix", "finetune"))
+    without = (fine.frame.source != "finetune") & (fine.frame.target != "finetune")
+    fine.frame.loc[without, "sub"] = 0.0  # what goes on among the deltas is of no account
+    found = claims.joining(fine)
+    assert found.verdict == said and "rotten_tomatoes" in found.ours and "95.0 to 101.2" in found.published
+    assert claims.every(results({"rotten_tomatoes": (90.0, scores)}), {"rotten_tomatoes": plane(5, 10, 20)}, fine)[-1] == found
+
+
 def test_the_plane_is_drawn_and_can_be_touched():
     planes = {"rotten_tomatoes": plane(5, 10, 20), "scitail": plane(25, 25, 25)}
     assert [a.get_title() for a in figures.landscape(planes).axes[:2]] == ["rotten_tomatoes (from glue-sst2)", "scitail (from glue-sst2)"]
