@@ -63,12 +63,14 @@ def absolute(results: Results) -> HTML:
 
 
 def averages(results: Results, n: int = 1) -> HTML:
-    """Averages over the groups of tasks, with every control below them, in percent of E_ori. n: the paper's table, 1 and 3 own, 2 and 4 the six directions."""
+    """Averages over the groups of tasks, with every control below them, in percent of E_ori. n: the paper's table, 1 and 3 own, 2 and 4 the six directions.
+    A group all of whose E_ori are weak is flagged: its ratios say nothing."""
     groups = rows_of(results.moved if n in TRANSFER else results.own)
     names = {name: list(dict.fromkeys(mine.task)) for name, mine in groups.items()}
+    heads = {name: f"{name} ({len(names[name])})" + (f" {FLAG}" if weak(mine).all() else "") for name, mine in groups.items()}
 
     def line(text, value):
-        return {"": text, **{f"{name} ({len(names[name])})": value(name, mine) for name, mine in groups.items()}}
+        return {"": text, **{heads[name]: value(name, mine) for name, mine in groups.items()}}
     lines = [line("<b>transferred</b>" if n in TRANSFER else "<b>in the subspace</b>", lambda _, mine: f"<b>{number(*over_seeds(mine, relative(mine)))}</b>")]
     lines += [line(text, lambda _, mine, c=c: number(relative(mine, c).mean())) for c, text in CONTROLS.items()
               if c in results.frame and (c != "own_vector" or n not in TRANSFER)]
