@@ -112,7 +112,11 @@ def lr_at(step: int, recipe: dict) -> float:
 def train(out: Path, recipe: dict, every: int = 1000) -> None:
     """Pre-train and save model, tokenizer, curve and card numbers in `out`; a checkpoint every `every` steps."""
     torch.manual_seed(recipe["seed"])
-    tokenizer = make_tokenizer(recipe["vocabulary"], recipe["seed"])
+    checkpoint, state = out / "checkpoint.pt", None
+    if checkpoint.exists():
+        found = torch.load(checkpoint, weights_only=True)
+        state = found if found["recipe"] == recipe else None
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(out) if state else make_tokenizer(recipe["vocabulary"], recipe["seed"])
     config = T5Config(vocab_size=len(tokenizer), d_model=recipe["d_model"], d_kv=recipe["d_model"] // recipe["num_heads"], d_ff=recipe["d_ff"],
                       num_layers=recipe["num_layers"], num_heads=recipe["num_heads"], relative_attention_num_buckets=48,
                       relative_attention_max_distance=64, dropout_rate=0.0, feed_forward_proj="gated-gelu", tie_word_embeddings=False,
@@ -121,14 +125,11 @@ def train(out: Path, recipe: dict, every: int = 1000) -> None:
     # the library ties head and embedding of a model built from a configuration; T5 v1.1 has them apart
     model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.shared.weight) * config.d_model ** -0.5)
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe["lr"], betas=(0.9, 0.98), weight_decay=0.01)
-    curve, start, spent, checkpoint = [], 0, 0.0, out / "checkpoint.pt"
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        if state["recipe"] == recipe:
-            tokenizer = PreTrainedTokenizerFast.from_pretrained(out)
-            model.load_state_dict(state["model"])
-            optimizer.load_state_dict(state["optimizer"])
-            curve, start, spent = state["curve"], state["step"], state["seconds"]
+    curve, start, spent = [], 0, 0.0
+    if state:
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        curve, start, spent = state["curve"], state["step"], state["seconds"]
     began, running = time.monotonic() - spent, []
     for step, batch in enumerate(batches(tokenizer, recipe, start), start):
         if step == recipe["steps"]:

@@ -11,7 +11,6 @@ from unidelta import tasks as registry
 
 # Long answers take several times as long to learn and to decode as all else: on request only (`-p train eli5-eli5`), for the embedded source.
 ON_REQUEST = {"eli5-eli5"}
-LONG = {"eli5-eli5", "eli5-asks", "xsum", "cos_e", "wikisql"}  # left out of the multi-task setting of the embedded source for the same reason
 BORROWED = {"blimp-anaphor_number_agreement": "superglue-wic"}  # a judgement on form: nearest is the judgement on word meaning
 
 
@@ -42,13 +41,6 @@ def single(source: str = "embedded") -> dict[str, list[str]]:
         if source != "embedded" or {name, train} <= set(embedded.names()) and train not in ON_REQUEST:
             out.setdefault(train, []).append(name)
     return out
-
-
-def multi(source: str = "embedded") -> tuple[list[str], list[str]]:
-    """The multi-task setting (section 5.2): its training tasks and its unseen tasks; for the embedded source, those that have a stand-in
-    and short answers."""
-    parts = (registry.names("multi", "train"), registry.names("multi", "unseen"))
-    return tuple([n for n in part if source != "embedded" or n in embedded.names() and n not in LONG] for part in parts)
 
 
 def shares_labels(task: str, train: Sequence[str] | None = None) -> bool:
