@@ -136,6 +136,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(quick, tmp_path, monkeypatch):
         pretrain.train(tmp_path / "killed", TINY, every=2)
     steps = []
     monkeypatch.setattr(pretrain, "lr_at", lambda step, recipe: (steps.append(step), rate(step, recipe))[1])
+    monkeypatch.setattr(pretrain, "make_tokenizer", lambda vocabulary, seed: pytest.fail("a run goes on with the tokenizer it began with"))
     pretrain.train(tmp_path / "killed", TINY, every=2)
     assert steps == [5, 6], "steps 1 to 4 are not done again"
     whole, killed = weights(tmp_path / "whole"), weights(tmp_path / "killed")

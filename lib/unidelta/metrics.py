@@ -17,9 +17,7 @@ import re
 import string
 from collections import Counter
 from collections.abc import Callable, Sequence
-
-from rouge_score import rouge_scorer
-from sklearn.metrics import f1_score
+from functools import cache
 
 
 def normalize(text: str) -> str:
@@ -41,13 +39,17 @@ class _Words:
         return re.findall(r"[^\W_]+", text.lower())
 
 
-_ROUGE = rouge_scorer.RougeScorer(["rougeL"], tokenizer=_Words())
+@cache
+def _rouge():
+    from rouge_score import rouge_scorer  # here, for few tasks need it and it loads a whole language toolkit
+    return rouge_scorer.RougeScorer(["rougeL"], tokenizer=_Words())
+
 
 ONE: dict[str, Callable[[str, str], float]] = {  # (prediction, reference) -> score of one example
     "ACC": lambda p, r: float(p.lower() == r.lower()),
     "EM": lambda p, r: float(normalize(p) == normalize(r)),
     "QA-F1": token_f1,
-    "ROUGE-L": lambda p, r: _ROUGE.score(r, p)["rougeL"].fmeasure,
+    "ROUGE-L": lambda p, r: _rouge().score(r, p)["rougeL"].fmeasure,
 }
 METRICS = ["F1", *ONE]
 
@@ -67,6 +69,7 @@ def score(metric: str, predictions: Sequence[str], targets: Sequence[str | Seque
         raise ValueError(f"{metric} needs a reference for every example; example {golds.index([])} has none")
     said = [p.strip() for p in predictions]
     if metric == "F1":
+        from sklearn.metrics import f1_score  # here, as above: seconds that most uses of this module need not wait
         first = [gold[0] for gold in golds]
         return float(f1_score(first, said, labels=sorted(set(first)), average="macro", zero_division=0))
     return sum(max(ONE[metric](p, gold) for gold in best) for p, best in zip(said, golds, strict=True)) / len(said)
