@@ -186,25 +186,28 @@ def serving(unseen: Sequence[str], train: Sequence[str] | None) -> dict[tuple, l
     return served
 
 
-def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequence[str] | None = None, kinds: Sequence[str] = KINDS) -> Results:
+def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequence[str] | None = None, kinds: Sequence[str] = KINDS,
+            beside: bool = True) -> Results:
     """Every stage and control for the unseen tasks, each from the subspace of `train`, or else of its category's training task.
 
-    A subspace is always that of the three deltas; `kinds` are those whose rows are kept."""
+    A subspace is always that of the three deltas; `kinds` are those whose rows are kept. Without `beside`, of the controls only those that need no
+    training (FREE)."""
     lines, ids = [], set()
     for trained, mine in serving(unseen, train).items():
-        own, spaces = original(run, mine, seeds=seeds), approximate(run, trained, seeds)
-        moved, noise = transfer(run, trained, mine, seeds), optimize(run, trained, mine, seeds=seeds, up="random")
-        beside = controls(run, trained, mine, seeds)
-        for found in (own, spaces, moved, noise, beside):
+        stages = [original(run, mine, seeds=seeds), approximate(run, trained, seeds), transfer(run, trained, mine, seeds)]
+        stages += [optimize(run, trained, mine, seeds=seeds, up="random"), controls(run, trained, mine, seeds)] if beside else []
+        own, _, moved, *rest = stages
+        for found in stages:
             ids |= {a.id for a in found.values()} | {i for a in found.values() for i in a.config.get("sources", a.config.get("solutions", []))}
         for task, seed in ((t, s) for t in mine for s in seeds):
-            m = beside[task, seed].metrics
+            m = rest[1][task, seed].metrics if beside else untouched(run, task, seed)
+            more = {t: {"random": rest[0][task, t, seed].metrics["test"], **{c: m[c][t] for c in ("train_solution", "own_vector", "mean_vector")}}
+                    if beside else {} for t in KINDS}
             lines += [{"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t, "ori": own[task, t, seed].metrics["test"],
-                       "sub": moved[task, seed].metrics["test"][s][t], "random": noise[task, t, seed].metrics["test"],
-                       **{c: m[c][t] for c in ("train_solution", "own_vector", "mean_vector")}, **{c: m[c] for c in ("untuned", "majority", "chance")}}
+                       "sub": moved[task, seed].metrics["test"][s][t], **more[t], **{c: m[c] for c in FREE}}
                       for s in KINDS for t in KINDS if s in kinds and t in kinds]
     frame = pd.DataFrame(lines)
-    columns = ["ori", "sub", *CONTROLS]
+    columns = [c for c in ("ori", "sub", *CONTROLS) if c in frame]
     frame[columns] = 100 * frame[columns]
     return Results(run, list(seeds), frame, sorted(ids))
 
