@@ -20,7 +20,7 @@ from unidelta.projections import KINDS
 from unidelta.report import Results, collect, collect_original, collect_shared
 from unidelta.stages import Run
 
-AS_IT_IS = "as it is"
+AS_IT_IS, MANY = "as it is", "many tasks"
 Open = Callable[..., Run]
 
 
@@ -36,22 +36,21 @@ def single_unseen(run: Run) -> list[str]:
 
 
 def multi_task(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
-    """Tables 3 and 4, y = 100, and the same with y = 20 (without the controls that are trained)"""
-    found = {}
-    for name, settings in ((AS_IT_IS, {}), ("y=20", {"y": 20})):
-        run = open_run(setting="multi", **settings)
-        train, unseen = suite.multi(run.profile.source)
-        found[name] = collect(run, chosen(unseen, only), seeds, train, beside=name == AS_IT_IS)
-    return found
+    """Tables 3 and 4: one subspace of many training tasks"""
+    run = open_run(setting="multi")
+    train, unseen = suite.multi(run.profile.source)
+    return {AS_IT_IS: collect(run, chosen(unseen, only), seeds, train)}
 
 
 def dimension(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
-    """the single-task setting with y = 4, 8 and 16 (the latter without the controls that are trained)"""
-    found = {}
-    for name, settings in ((AS_IT_IS, {}), ("y=8", {"y": 8}), ("y=16", {"y": 16})):
-        run = open_run(**settings)
-        found[name] = collect(run, chosen(single_unseen(run), only), seeds, beside=name == AS_IT_IS)
-    return found
+    """other y in both settings (without the controls that are trained)"""
+    train, unseen = suite.multi(open_run().profile.source)
+    settings = {AS_IT_IS: {}, "y=8": {"y": 8}, "y=16": {"y": 16}} | {f"{MANY}, y={y}": {"setting": "multi", "y": y} for y in (100, 20)}
+    runs = {name: open_run(**changes) for name, changes in settings.items()}
+    singles = single_unseen(runs[AS_IT_IS])
+    wanted = chosen(list(dict.fromkeys([*singles, *unseen])), only)
+    served = {name: ([t for t in (unseen if name.startswith(MANY) else singles) if t in wanted], train if name.startswith(MANY) else None) for name in runs}
+    return {name: collect(runs[name], mine, seeds, trained, beside=False) for name, (mine, trained) in served.items() if mine}
 
 
 def simplified(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:

@@ -182,6 +182,17 @@ def comparison(found: dict[str, Results]) -> HTML:
     return html(lines)
 
 
+def variants_absolute(found: dict[str, Results]) -> HTML:
+    """Per variant and task: chance, the untuned backbone, E_ori and E_sub of each method by itself, test scores in percent, mean over seeds."""
+    lines = []
+    for name, results in found.items():
+        for task, mine in results.own.groupby("task", sort=False):
+            lines.append({"variant": name, "unseen task": task, **{c: number(mine[c].mean()) for c in ("chance", "untuned")},
+                          **{f"{text} {LABEL[k]}": number(mine[mine.target == k][c].mean()) for c, text in (("ori", "E_ori"), ("sub", "E_sub"))
+                             for k in results.kinds}})
+    return html(lines)
+
+
 def per_task(results: Results) -> HTML:
     """One line per unseen task: E_sub and every control in percent of E_ori, mean over deltas and seeds, beside the paper's Table 1."""
     names = {"sub": "E_sub", "random": "random, tuned", "train_solution": "training solution", "own_vector": "own vector", "mean_vector": "mean vector",
