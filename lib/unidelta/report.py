@@ -212,22 +212,23 @@ def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequen
     return Results(run, list(seeds), frame, sorted(ids))
 
 
-def collect_shared(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequence[str] | None = None, kinds: Sequence[str] = METHODS) -> Results:
+def collect_shared(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequence[str] | None = None, kinds: Sequence[str] = METHODS,
+                   beside: bool = True) -> Results:
     """The same for the simplified pipeline (appendix A.3), fine-tuning included if `kinds` has it. It has no solutions of its own to apply as they are:
-    its controls are the random up-projection (tuned, each method by itself), the untuned backbone, majority and chance."""
+    its controls are the random up-projection (tuned, each method by itself; left out without `beside`), the untuned backbone, majority and chance."""
     lines, ids = [], set()
     for trained, mine in serving(unseen, train).items():
         own, spaces = original(run, mine, kinds, seeds), shared.shared(run, trained, kinds, seeds)
-        moved, noise = shared.transfer(run, trained, mine, kinds, seeds), shared.optimize(run, trained, mine, kinds, seeds, "random")
+        moved, noise = shared.transfer(run, trained, mine, kinds, seeds), shared.optimize(run, trained, mine, kinds, seeds, "random") if beside else {}
         for found in (own, spaces, moved, noise):
             ids |= {a.id for a in found.values()} | {i for a in found.values() for i in a.config.get("sources", [])}
         for task, seed in ((t, s) for t in mine for s in seeds):
             free = untouched(run, task, seed)
+            tuned = {t: {"random": noise[task, t, seed].metrics["test"]} if beside else {} for t in kinds}
             lines += [{"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t, "ori": own[task, t, seed].metrics["test"],
-                       "sub": moved[task, seed].metrics["test"][s][t], "random": noise[task, t, seed].metrics["test"], **free}
-                      for s in kinds for t in kinds]
+                       "sub": moved[task, seed].metrics["test"][s][t], **tuned[t], **free} for s in kinds for t in kinds]
     frame = pd.DataFrame(lines)
-    columns = ["ori", "sub", "random", *FREE]
+    columns = [c for c in ("ori", "sub", "random", *FREE) if c in frame]
     frame[columns] = 100 * frame[columns]
     return Results(run, list(seeds), frame, sorted(ids))
 
