@@ -19,7 +19,8 @@ EXECUTED = ROOT / "_build" / "source" / "notebooks"
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 PAGES = [TOC["root"]] + [chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]]
 CHAPTERS = [Path(page).name for page in PAGES if page.startswith("notebooks/")]
-PUBLISHED = {1: "10_table1", 2: "11_table2"}  # the paper's table -> the notebook that re-derives it
+PUBLISHED = {1: "10_table1", 2: "11_table2", 3: "17_multi_task", 4: "17_multi_task", **dict.fromkeys((6, 7, 8, 9), "21_simplified"),
+             10: "22_absolute", 11: "22_absolute"}  # the paper's table -> the notebook that re-derives it
 HIDDEN = {"remove-cell", "remove_cell", "remove-output", "remove_output"}
 
 

@@ -5,7 +5,8 @@ import torch
 from bs4 import BeautifulSoup
 from test_report import results
 
-from unidelta import claims, figures, tables
+from unidelta import archive, claims, claims_archived, figures, tables
+from unidelta.archive import Archived
 from unidelta.landscape import Plane
 
 NAN = float("nan")
@@ -60,11 +61,69 @@ def test_symmetry_is_refuted_by_one_pair_of_directions():
     assert claims.asymmetry(same).verdict == claims.HOLDS and "Adapter to Prefix" in claims.asymmetry(same).ours
 
 
+def archived(scores: dict, folder="x", **options) -> Archived:
+    made = results(scores, **options)
+    return Archived(made.run, made.seeds, made.frame, made.ids, "backbone `ffffffffffffffff`", folder)
+
+
+GOOD = {"rotten_tomatoes": (90.0, [80.0, 81.0, 82.0]), "superglue-wsc": (90.0, [80.0, 81.0, 82.0])}
+POOR = {"rotten_tomatoes": (90.0, [50.0, 51.0, 52.0]), "superglue-wsc": (90.0, [50.0, 51.0, 52.0])}
+
+
 def test_the_table_has_every_claim_and_says_what_was_not_run():
-    found = claims.every(results({"rotten_tomatoes": (90.0, [80.0, 81.0, 82.0])}), {"rotten_tomatoes": plane(5, 10, 20)})
+    base = results(GOOD)
+    found = [*claims.every(base, {"rotten_tomatoes": plane(5, 10, 20)}), *claims_archived.every(base, {})]
     rows = BeautifulSoup(claims.table(found).data, "html.parser").find_all("tr")
-    assert len(rows) == len(found) + 1 == 9
-    assert [c.verdict for c in found].count(claims.NOT_RUN) == 2 and all(c.rule and c.published and c.text for c in found)
+    assert len(rows) == len(found) + 1 == 17
+    assert [c.verdict for c in found].count(claims.NOT_RUN) == 10 and all(c.rule and c.published and c.text for c in found)
+
+
+def test_studies_of_another_backbone_are_not_judged_by(monkeypatch, tmp_path):
+    monkeypatch.setattr(archive, "FOLDER", tmp_path)
+    base = results(GOOD)
+    archive.save({"as it is": base}, "multi_task")
+    assert set(claims_archived.judged_by(base)) == {"multi_task"}
+    base.run.backbone.fingerprint = "0" * 16
+    assert claims_archived.judged_by(base) == {}
+
+
+def test_many_training_tasks_against_one(monkeypatch):
+    poor, good = results(POOR), archived(GOOD)
+    claim = claims_archived.more_tasks(poor, good)
+    assert claim.verdict == claims.HOLDS and "33.3 ± 0.0 points" in claim.ours and claim.published == "64.9 single-task, 92.2 multi-task"
+    assert claims_archived.more_tasks(good, archived(POOR)).verdict == claims.FAILS and claims_archived.more_tasks(poor, None).verdict == claims.NOT_RUN
+    assert claims_archived.recovery(good).verdict == claims.HOLDS and claims_archived.recovery(archived(POOR)).verdict == claims.FAILS
+    assert claims_archived.transferred(good).verdict == claims.HOLDS and claims_archived.transferred(good).published == "8 of 9 tasks at 78 or more"
+    assert claims_archived.prefix_behind(good).verdict != claims.HOLDS
+    good.frame.loc[good.frame.target == "prefix", "sub"] -= 20
+    assert claims_archived.prefix_behind(good).verdict == claims.HOLDS and "11.3 points less" in claims_archived.prefix_behind(good).published
+
+
+def test_dimensions_and_pipelines_within_five_points():
+    near = {task: (ori, [s + 1 for s in each]) for task, (ori, each) in GOOD.items()}
+    assert claims_archived.dimensions({"as it is": archived(GOOD), "y=8": archived(near)}).verdict == claims.HOLDS
+    assert claims_archived.dimensions({"as it is": archived(GOOD), "y=8": archived(near), "y=16": archived(POOR)}).verdict == claims.FAILS
+    assert claims_archived.dimensions({}).verdict == claims.NOT_RUN
+    assert claims_archived.more_dimensions(archived(POOR), archived(GOOD)).verdict == claims.HOLDS
+    assert claims_archived.simpler(results(GOOD), archived(near)).verdict == claims.HOLDS
+    assert claims_archived.simpler(results(GOOD), archived(POOR)).verdict == claims.FAILS
+
+
+def test_deltas_come_close_to_fine_tuning_or_not():
+    every = archived(GOOD, kinds=("adapter", "lora", "prefix", "finetune"))
+    assert claims_archived.comparable(every).verdict == claims.HOLDS and "points over 2 tasks" in claims_archived.comparable(every).ours
+    every.frame.loc[every.frame.target == "prefix", "ori"] -= 10
+    assert claims_archived.comparable(every).verdict == claims.FAILS
+
+
+def test_the_slowest_is_judged_by_the_logs(monkeypatch):
+    def log(late):
+        curve = [[4.0, 1.0, 1.0, 1.0], [4.0, 3.0, 2.0, 1.0]]
+        return [{"step": 4, "parts": {f"{part}.{k}": curve[late and k == "prefix"] for part in ("task", "dist") for k in ("adapter", "lora", "prefix")}}]
+    for late, said in ((True, claims.HOLDS), (False, claims.OPEN)):
+        monkeypatch.setattr(Archived, "logs", lambda self, stage, late=late: [log(late)] * 3)
+        claim = claims_archived.slowest(archived(GOOD))
+        assert claim.verdict == said and ("50.0 ± 0.0 %" in claim.ours) == late
 
 
 @pytest.mark.parametrize("scores, said", [([80.0, 81.0, 82.0], claims.HOLDS), ([50.0, 51.0, 52.0], claims.FAILS), ([60.0, 75.0, 90.0], claims.OPEN)])
@@ -72,9 +131,9 @@ def test_fine_tuning_joins_by_the_directions_it_takes_part_in(scores, said):
     fine = results({"rotten_tomatoes": (90.0, scores)}, kinds=("adapter", "lora", "prefix", "finetune"))
     without = (fine.frame.source != "finetune") & (fine.frame.target != "finetune")
     fine.frame.loc[without, "sub"] = 0.0  # what goes on among the deltas is of no account
-    found = claims.joining(fine)
+    found = claims_archived.joining(fine)
     assert found.verdict == said and "rotten_tomatoes" in found.ours and "95.0 to 101.2" in found.published
-    assert claims.every(results({"rotten_tomatoes": (90.0, scores)}), {"rotten_tomatoes": plane(5, 10, 20)}, fine)[-1] == found
+    assert found in claims_archived.every(results(GOOD), {"finetune": {"as it is": fine}})
 
 
 def test_the_plane_is_drawn_and_can_be_touched():

@@ -21,6 +21,27 @@ def test_the_paper_profile_is_the_papers():
     assert {deltas.make(kind, config, **p.sizes(kind)).numel for kind in KINDS} == {1_105_920}
 
 
+def test_the_paper_profile_has_the_appendixs_multi_task_numbers():
+    p, base = profiles.get("paper", setting="multi"), profiles.get("paper")
+    assert (p.y, p.approximate_lr, p.approximate_batch * p.approximate_draws, p.approximate_every, p.ratio) == (100, 1e-4, 4, 1000, 10.0)
+    assert p.approximate_steps * 4 == 60 * 20000 and p.validation_rows == 240 and p.approximate_batch == 1, "one epoch; every row a task's own"
+    assert p.shared_batch * p.shared_draws == 8 and p.optimize_steps == base.optimize_steps and p.original_steps == base.original_steps
+    assert profiles.get("paper", setting="multi", y=20).y == 20 and profiles.get("paper", setting="multi", multi_steps=7).approximate_steps == 7
+    assert profiles.get("paper", setting="multi", steps=3).approximate_steps == 3 and base.setting == "single"
+
+
+def test_the_multi_task_suite_is_brief_and_of_the_papers_tasks():
+    train, unseen = suite.multi()
+    assert len(train) == len(suite.BRIEF) >= 20 and len(unseen) == 8 and not set(train) & set(unseen)
+    assert suite.multi("hub") == (tasks.names("multi", "train"), tasks.names("multi", "unseen")) and [len(part) for part in suite.multi("hub")] == [60, 9]
+    assert set(train) <= set(tasks.names("multi", "train")) and set(unseen) < set(tasks.names("multi", "unseen"))
+    served = {*suite.single(), *sum(suite.single().values(), [])}
+    for name in (*train, *unseen):
+        rows = tasks.rows(name, "train", "embedded")
+        assert max(len(text.split()) for _, answers in rows for text in answers) <= 6, name
+        assert name in served or name in unseen or sum(len(text.split()) for text, _ in rows) / len(rows) <= 18, name
+
+
 @pytest.mark.parametrize("name", ["embedded", "mini"])
 def test_the_embedded_backbones_deltas_have_equal_budgets(name):
     config = T5Config.from_pretrained(backbone.EMBEDDED) if (backbone.EMBEDDED / "config.json").exists() else T5Config(

@@ -86,7 +86,7 @@ def test_every_task_and_variant_has_its_line(two):
     assert lines[1] == ["rotten_tomatoes", "90.0", "11.1", "66.7", "55.6", "44.4", "0.0", "33.3", "55.6", "100.4"] and len(lines) == 3
     lines = grid(tables.comparison({"as it is": two, "y=16": two}))
     assert [line[:2] for line in lines[1:4]] == [["as it is", "label words shared (1)"], ["as it is", "label words not shared (1)"], ["as it is", "all (2)"]]
-    assert lines[1] == ["as it is", "label words shared (1)", "90.0 ± 2.8", "90.0 ± 2.8", "66.7", "11.1", "77.5 ± 6.2"] and len(lines) == 7
+    assert lines[1] == ["as it is", "label words shared (1)", "90.0 ± 2.8", "90.0 ± 2.8", "66.7", "11.1", "55.6", "77.5 ± 6.2"] and len(lines) == 7
     lines = grid(tables.absolute(two))
     assert lines[2] == ["glue-mrpc", "50.0", "30.0", "0.0", "60.0† / 60.0† / 60.0†", "30.0 / 30.0 / 30.0", "-200.0 ± 0.0"]
 
@@ -98,6 +98,26 @@ def test_variants_are_compared_by_seed(two):
     assert report.variants("y=16; y=16, optimize_init=train") == [("y=16", {"y": 16}), ("y=16, optimize_init=train", {"y": 16, "optimize_init": "train"})]
     with pytest.raises(ParameterError, match="setting=value"):
         report.variants("y")
+
+
+def test_absolute_scores_stand_beside_the_papers():
+    found = results({"rotten_tomatoes": (90.0, [0.0] * 3), "glue-mrpc": (60.0, [0.0] * 3)}, kinds=("adapter", "lora", "prefix", "finetune"))
+    found = Results(found.run, found.seeds, found.own.drop(columns=["sub", "random", "train"]), found.ids)
+    lines = {line[1]: line[2:] for line in grid(tables.published_absolute(found, 10))}
+    assert lines["Rotten Tomatoes"] == ["50.0", "0.0", "90.0 ± 0.0 89.2", "90.0 ± 0.0 89.3", "90.0 ± 0.0 90.0", "90.0 ± 0.0 89.8"]
+    assert lines["MRPC"][2] == "60.0 ± 0.0† 87.3" and lines["RTE"] == ["–", "–", *(f"not run {x}" for x in (78.4, 79.1, 72.7, 80.6))]
+    means = paper.table(10).query("test != 'Avg.'").mean(numeric_only=True)
+    assert lines["Avg."][2:] == [f"75.0 ± 0.0 {printed} its rows: {means[column]:.1f}" if abs(printed - means[column]) > 0.1 else f"75.0 ± 0.0 {printed}"
+                                 for column, printed in paper.table(10).set_index("test").loc["Avg."].drop("train").items()]
+    assert "its rows" in lines["Avg."][2] and len(grid(tables.published_absolute(found, 11))) == 11
+
+
+def test_a_variant_without_some_controls_stands_beside_one_that_has_them(two):
+    less = Results(two.run, two.seeds, two.frame.drop(columns=["random", "train_solution", "own_vector", "mean_vector"]), two.ids)
+    lines = grid(tables.comparison({"as it is": two, "y=16": less}))
+    assert lines[4][:2] == ["y=16", "label words shared (1)"] and lines[4][4:7] == ["–", "–", "55.6"]
+    assert grid(tables.variants_absolute({"as it is": two}))[1] == ["as it is", "rotten_tomatoes", "50.0", "0.0", *["90.0"] * 3, *["81.0"] * 3]
+    assert "Training tasks: 1 of the paper's 60. SA: `glue-sst2`." in prose.trained_on(two).data
 
 
 @pytest.mark.parametrize("n", [1, 2])

@@ -226,18 +226,19 @@ def task_loss(run, kind, theta, split, rows):
         return run.backbone.model(**data.collate([(split, rows)], torch.device("cpu"))).loss
 
 
-@pytest.mark.parametrize("variant, at", [("paper", 0), ("released", 3)])
-def test_the_objective_of_approximate_by_hand(open_run, first_loss, variant, at):
-    both, seeds, draws = ["glue-sst2", "amazon_polarity"], (0, 1), 3
-    run = open_run(variant=variant, approximate_draws=draws, approximate_batch=4)
+@pytest.mark.parametrize("variant, at, draws, batch", [("paper", 0, 3, 4), ("released", 3, 3, 4), ("released", 1, 7, 1)])
+def test_the_objective_of_approximate_by_hand(open_run, first_loss, variant, at, draws, batch):
+    """One pass over the rows of all draws against a loop over them; with a batch of 1, over single rows, as in the multi-task setting."""
+    both, seeds = ["glue-sst2", "amazon_polarity"], (0, 1)
+    run = open_run(variant=variant, approximate_draws=draws, approximate_batch=batch)
     solutions = stages.original(run, both, seeds=seeds)
     ours, dev = first_loss("approximate", lambda: stages.approximate(run, both, seeds), at)
     for i, seed in enumerate(seeds):
         maps = {k: [t[0] for t in Projection.start(numel(run)[k], 3, [seed], k).tensors()] for k in KINDS}
         total = 0.0
-        for r, ratio in enumerate(draw_ratios(seed, at, draws)):
-            task = both[(at * draws + r) % 2]
-            rows = data.rows_of_step(48, task, seed, (at * draws + r) // 2, 4)
+        for (t, own), ratio in zip(data.tasks_of_step(2, seed, at, draws), draw_ratios(seed, at, draws), strict=True):
+            task = both[t]
+            rows = data.rows_of_step(48, task, seed, own, batch)
             offset = {k: solutions[task, k, seed].tensors()["theta"] - run.start(k) for k in KINDS}
             own = {k: maps[k][1] @ torch.tanh(maps[k][0] @ offset[k]) for k in KINDS}
             mixed = ratio[0] * own["adapter"] + ratio[1] * own["prefix"] + ratio[2] * own["lora"]
@@ -399,6 +400,15 @@ def test_losses_of_groups_are_the_models_own(done):
     together = evaluation.losses(run.backbone, data.collate(rows, torch.device("cpu")), 2)
     alone = [run.backbone.model(**data.collate([one], torch.device("cpu"))).loss for one in rows]
     torch.testing.assert_close(together, torch.stack(alone), rtol=1e-4, atol=1e-5)
+
+
+def test_the_rows_of_several_tasks_are_blended_equally():
+    dealt = [data.tasks_of_step(5, 0, step, 3) for step in range(20)]
+    turns = sum(dealt, [])
+    assert sorted(turns) == [(t, own) for t in range(5) for own in range(12)], "every round has each task once, and its own next rows"
+    rounds = [[t for t, own in turns if own == r] for r in range(12)]
+    assert len({tuple(r) for r in rounds}) > 1 and turns != sum((data.tasks_of_step(5, 1, step, 3) for step in range(20)), [])
+    assert data.tasks_of_step(1, 3, 7, 2) == [(0, 14), (0, 15)], "one task: its rows in their own order"
 
 
 def test_rows_are_dealt_by_task_seed_and_step_alone():

@@ -11,6 +11,7 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
 import pandas as pd
@@ -30,6 +31,11 @@ class Archived(Results):
     line: str
     folder: str
 
+    def logs(self, stage: str) -> list[list[dict]]:
+        """The training logs of this stage's artifacts, one record per validation, in the order of their ids."""
+        files = [FOLDER / self.folder / i / "log.jsonl" for i in self.ids if i.startswith(f"{stage}/")]
+        return [[json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] for file in files]
+
     def caption(self, text: str) -> Markdown:
         return Markdown(f"*{text} {self.line}; {len(self.ids)} artifacts, archived.*")
 
@@ -38,26 +44,31 @@ class Archived(Results):
         return HTML(f"<details><summary>{len(self.ids)} archived artifacts behind this page</summary><pre>{listing}</pre></details>")
 
 
-def save(found: dict[str, Results], name: str) -> Path:
-    """Archive some variants of a study under data/results/`name`, replacing what was there."""
-    root = FOLDER / name
-    shutil.rmtree(root, ignore_errors=True)
-    for variant, results in found.items():
-        folder = root / re.sub(r"[^A-Za-z0-9.=_-]+", "_", variant)
-        for i in results.ids:
-            (folder / i).mkdir(parents=True)
-            for part in KEPT:
-                if (source := results.run.store.base / i / part).exists():
-                    shutil.copyfile(source, folder / i / part)
-        results.frame.to_csv(folder / "frame.csv", index=False, float_format="%.6g")
-        about = {"variant": variant, "seeds": results.seeds, "y": results.run.profile.y, "line": report.setting(results.run, results.seeds), "ids": results.ids}
-        (folder / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
-    return root
+def save(found: dict[str, Results], name: str, root: Path | None = None) -> Path:
+    """Archive some variants of a study under data/results/`name` (or below `root`), replacing what was there once all is written."""
+    target = (root or FOLDER) / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=target.parent, prefix=f".{name}-") as work:
+        for variant, results in found.items():
+            folder = Path(work) / "new" / re.sub(r"[^A-Za-z0-9.=_-]+", "_", variant)
+            for i in results.ids:
+                (folder / i).mkdir(parents=True)
+                for part in KEPT:
+                    if (source := results.run.store.base / i / part).exists():
+                        shutil.copyfile(source, folder / i / part)
+            results.frame.to_csv(folder / "frame.csv", index=False, float_format="%.6g")
+            about = {"variant": variant, "seeds": results.seeds, "y": results.run.profile.y, "line": report.setting(results.run, results.seeds),
+                     "ids": results.ids}
+            (folder / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+        if target.exists():
+            target.rename(Path(work) / "old")
+        (Path(work) / "new").rename(target)
+    return target
 
 
 def names() -> list[str]:
     """The archived studies."""
-    return sorted(p.name for p in FOLDER.iterdir() if p.is_dir()) if FOLDER.is_dir() else []
+    return sorted(p.name for p in FOLDER.iterdir() if p.is_dir() and not p.name.startswith(".")) if FOLDER.is_dir() else []
 
 
 def load(name: str) -> dict[str, Archived]:

@@ -109,28 +109,13 @@ def guessing(results: Results) -> Claim:
                  f"{number(*points)} points over {CONTROLS[best]}", "the gain's interval lies above zero", verdict([points], 0.0))
 
 
-def joining(fine: Results) -> Claim:
-    """fine: results of the simplified pipeline with fine-tuning among the methods (Table 5)."""
-    theirs = paper.table(5).drop(columns="source").to_numpy()
-    rows = fine.frame[(fine.frame.source == "finetune") | (fine.frame.target == "finetune")]
-    value = over_seeds(rows, relative(rows))
-    return Claim("Full fine-tuning joins the same subspace (section 5.3).", f"Table 5: {theirs.min():.1f} to {theirs.max():.1f} in all 16 directions",
-                 f"{number(*value)} over the seven directions from or to fine-tuning ({', '.join(fine.frame.task.unique())}, archived)",
-                 f"their mean above {RECOVERED:.0f}", verdict([value], RECOVERED))
-
-
 def not_run(text: str, published: str) -> Claim:
     return Claim(text, published, "–", "–", NOT_RUN)
 
 
-def every(results: Results, planes: dict[str, Plane], fine: Results | None = None) -> list[Claim]:
-    """All claims, in the paper's order; without `fine`, the one about fine-tuning is not run."""
-    wsc = [paper.table(n).set_index("test").loc["WSC", paper.AVERAGE] for n in (1, 3)]
-    return [recovery(results), transferred(results), tuning(results), guessing(results),
-            not_run("Training tasks of many categories make a better subspace than one training task (section 5.2.2).",
-                    f"WSC {wsc[0]:.1f} single-task, {wsc[1]:.1f} multi-task"),
-            asymmetry(results), overlap(planes),
-            joining(fine) if fine else not_run("Full fine-tuning joins the same subspace (section 5.3).", "Table 5")]
+def every(results: Results, planes: dict[str, Plane]) -> list[Claim]:
+    """The claims of the single-task setting, in the paper's order; those that need archived studies are in `unidelta.claims_archived`."""
+    return [recovery(results), transferred(results), tuning(results), guessing(results), asymmetry(results), overlap(planes)]
 
 
 def table(claims: list[Claim]) -> HTML:

@@ -54,10 +54,10 @@ class TaskData:
         """Tokens of the longest training answer, its </s> included: how far evaluation needs to decode."""
         return max(len(row) for row in self.train.labels)
 
-    def head(self, rows: int) -> "TaskData":
-        """The same task with its first `rows` test rows only."""
-        t = self.test
-        return replace(self, test=Encoded(t.inputs[:rows], t.labels[:rows], t.targets[:rows]))
+    def head(self, rows: int | None, part: str = "test") -> "TaskData":
+        """The same task with the first `rows` rows only of its test or dev part; None: all."""
+        whole = getattr(self, part)
+        return self if rows is None else replace(self, **{part: Encoded(whole.inputs[:rows], whole.labels[:rows], whole.targets[:rows])})
 
 
 _CACHE: dict[tuple, TaskData] = {}
@@ -99,6 +99,12 @@ def rows_of_step(n: int, task: str, seed: int, step: int, batch: int) -> list[in
     """Row numbers of one step: consecutive pieces of one shuffle per epoch, wrapping around."""
     key = zlib.crc32(f"{task}/{seed}".encode())
     return [int(_permutation(n, key, p // n)[p % n]) for p in range(step * batch, (step + 1) * batch)]
+
+
+def tasks_of_step(tasks: int, seed: int, step: int, draws: int) -> list[tuple[int, int]]:
+    """(training task, its own step) of each draw of a step: the rows of all tasks blended (appendix A.2), equally many of each, for every
+    round goes through the tasks once, in an order of its own."""
+    return [(t, (step * draws + r) // tasks) for r, t in enumerate(rows_of_step(tasks, "blend", seed, step, draws))]
 
 
 def pad(rows: Sequence[np.ndarray], value: int) -> Tensor:

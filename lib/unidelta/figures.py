@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from IPython.display import HTML
 from matplotlib.colors import to_hex
@@ -70,6 +71,23 @@ def training_curves(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Fig
         axis.legend(fontsize=7)
     for axis in axes[2:]:
         axis.set(xlabel="step", ylim=(-0.03, 1.03))
+    return figure
+
+
+def convergence(found: dict[str, dict[str, list[list[float]]]]) -> Figure:
+    """Training losses of the three deltas against the part of the steps, one panel per loss: every run thin, their mean thick.
+
+    found: what is trained -> delta -> one curve per run, as in `convergence.curves`; runs of other lengths are brought to the mean's places."""
+    figure, axes = canvas(1, len(found), height=2.8)
+    at = np.linspace(0, 100, 101)
+    for axis, (name, curves) in zip(axes, found.items(), strict=True):
+        for kind, runs in curves.items():
+            each = [np.interp(at, 100 * np.arange(1, len(run) + 1) / len(run), run) for run in runs]
+            axis.plot(at, np.transpose(each), color=COLOUR[kind], alpha=0.15, linewidth=0.6)
+            axis.plot(at, np.mean(each, axis=0), color=COLOUR[kind], label=LABEL[kind])
+        axis.set(title=name, xlabel="% of the steps", yscale="log")
+    axes[0].set(ylabel="loss")
+    axes[-1].legend(fontsize=7)
     return figure
 
 

@@ -43,6 +43,7 @@ class Profile:
     approximate_batch: int = 8          # rows per draw of (alpha, beta)
     approximate_draws: int = 1          # draws of (alpha, beta) per step
     approximate_lr: float = 5e-5
+    validation_rows: int | None = None  # dev rows of each training task scored in stage 1; None: all of them
 
     # stage `optimize` (appendix A.2)
     optimize_steps: int = 5000
@@ -54,7 +55,8 @@ class Profile:
     # the simplified pipeline (appendices A.3 to A.5); where A.5, with fine-tuning in it, differs from A.4, the `fastfood_` fields hold
     shared_steps: int = 100000
     shared_every: int = 1000
-    shared_batch: int = 16
+    shared_batch: int = 16              # rows per draw
+    shared_draws: int = 1               # draws of a training task per step
     shared_lr_I: float = 5e-5           # the shared intrinsic vector
     shared_lr_up: float = 1e-4          # the deltas' up-projections
     shared_optimize_every: int = 500
@@ -62,12 +64,31 @@ class Profile:
     shared_optimize_lrs: tuple = (5e-2, 1e-2, 5e-3, 1e-3)
     fastfood: str = "exact"             # or "released": the authors' gradient and normaliser
     fastfood_lr_G: float = 1e-4
+    fastfood_steps: int = 100000
     fastfood_batch: int = 8
     fastfood_optimize_every: int = 100
     fastfood_optimize_batch: int = 8
     fastfood_optimize_lrs: tuple = (1e-1, 5e-2, 1e-2, 5e-3, 1e-3, 5e-4, 1e-4)
 
+    # the multi-task setting: what `setting="multi"` puts into the fields above (appendix A.2; of the simplified pipeline, A.4)
+    setting: str = "single"             # or "multi"
+    multi_y: int = 100
+    multi_ratio: float = 10.0           # the paper's, and the released multi-task script's
+    multi_steps: int = 300000           # one epoch over 20,000 rows of each of 60 tasks
+    multi_every: int = 1000
+    multi_batch: int = 4                # rows per step, every row of a task by itself
+    multi_lr: float = 1e-4
+    multi_rows: int = 240               # dev rows of each training task
+    multi_shared_steps: int = 100000
+    multi_shared_batch: int = 8
+
     stack: int = 1                      # solutions trained in one forward pass at most
+
+    def multi_task(self) -> "Profile":
+        """The same profile in the multi-task setting: a batch's rows come from as many draws, each with a task, and a solution, of its own."""
+        return replace(self, setting="multi", y=self.multi_y, ratio=self.multi_ratio, approximate_steps=self.multi_steps, approximate_every=self.multi_every,
+                       approximate_batch=1, approximate_draws=self.multi_batch, approximate_lr=self.multi_lr, validation_rows=self.multi_rows,
+                       shared_steps=self.multi_shared_steps, shared_every=self.multi_every, shared_batch=1, shared_draws=self.multi_shared_batch)
 
     def sizes(self, kind: str) -> dict:
         return {} if kind == "finetune" else getattr(self, kind)
@@ -83,12 +104,13 @@ _SMALL = dict(
     max_length=256, original_steps=500, original_every=100, original_batch=8, original_lr=2e-2, original_prefix_steps=1200, original_prefix_lr=3e-2,
     variant="released", approximate_steps=300, approximate_every=100, approximate_draws=1, approximate_lr=5e-3,
     optimize_steps=100, optimize_every=50, stack=12, finetune_steps=200, finetune_lr=1e-3,
-    shared_steps=900, shared_every=100, shared_lr_I=5e-3, shared_lr_up=5e-3, shared_optimize_every=50, shared_optimize_batch=8,
-    fastfood_lr_G=5e-2, fastfood_batch=16, fastfood_optimize_every=50, fastfood_optimize_lrs=(5e-2, 1e-2, 5e-3, 1e-3),
+    shared_steps=400, shared_every=100, shared_lr_I=5e-3, shared_lr_up=5e-3, shared_optimize_every=50, shared_optimize_batch=8,
+    shared_optimize_lrs=(5e-2, 1e-2), fastfood_steps=900, fastfood_lr_G=5e-2, fastfood_batch=16, fastfood_optimize_every=50, fastfood_optimize_lrs=(5e-2, 1e-2, 5e-3, 1e-3),
+    multi_ratio=0.1, multi_steps=400, multi_every=200, multi_batch=16, multi_lr=2e-3, multi_rows=40, multi_shared_steps=400,
 )
 
 CHOICES = {"source": ("embedded", "mirror", "hub"), "variant": ("paper", "released"), "dtype": ("float32", "bfloat16"),
-           "optimize_init": ("random", "train"), "fastfood": ("exact", "released")}
+           "optimize_init": ("random", "train"), "fastfood": ("exact", "released"), "setting": ("single", "multi")}
 MAY_BE_ZERO = ("init_seed", "patience", "ratio")
 
 PROFILES = {
@@ -99,7 +121,8 @@ PROFILES = {
 
 
 def get(name: str = "embedded", steps: int | None = None, **overrides) -> Profile:
-    """The profile of that name, with any of its fields replaced; a value of None leaves the profile's own.
+    """The profile of that name, with any of its fields replaced; a value of None leaves the profile's own, or, with
+    setting="multi", the multi-task setting's.
 
     steps: at most so many training steps in every stage, and few rows to score, for a first look (its results are no one's results).
     Raises ValueError for an unknown profile or field, or a value of another type than the profile's own.
@@ -112,7 +135,7 @@ def get(name: str = "embedded", steps: int | None = None, **overrides) -> Profil
         if key not in known:
             raise ValueError(f"unknown setting {key!r}; allowed: {', '.join(sorted(known))}")
         own = getattr(profile, key)
-        kind = {"mirror": str, "ratio": float}.get(key) or type(own)
+        kind = {"mirror": str, "ratio": float, "validation_rows": int}.get(key) or type(own)
         if kind is tuple and isinstance(value, list):
             value = given[key] = tuple(value)
         if not isinstance(value, (int, float) if kind is float else kind) or isinstance(value, bool):
@@ -123,6 +146,8 @@ def get(name: str = "embedded", steps: int | None = None, **overrides) -> Profil
         if key in CHOICES and value not in CHOICES[key]:
             raise ValueError(f"{key}={value!r} is not allowed; allowed: {', '.join(CHOICES[key])}")
     profile = replace(profile, **given)
+    if profile.setting == "multi":
+        profile = replace(profile.multi_task(), **given)
     if steps is None:
         return profile
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:

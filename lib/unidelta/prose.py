@@ -25,6 +25,16 @@ def note(results: Results) -> str:
             + (f" {undefined} cells whose E_ori is zero are left out of the ratios." if undefined else ""))
 
 
+def trained_on(results: Results) -> Markdown:
+    """Which training tasks the subspace has, by category, and how many of the paper's."""
+    names = results.frame.train.iloc[0].split("+")
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(tasks.category(name), []).append(f"`{name}`")
+    told = "; ".join(f"{category}: {', '.join(mine)}" for category, mine in groups.items())
+    return Markdown(f"Training tasks: {len(names)} of the paper's {len(tasks.names('multi', 'train'))}. {told}.")
+
+
 def explained(results: Results, n: int = 1) -> Markdown:
     """In sentences: how much of what was recovered each control already explains."""
     lines, frame = [], results.moved if n in TRANSFER else results.own

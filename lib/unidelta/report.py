@@ -18,7 +18,7 @@ import pandas as pd
 from IPython.display import HTML, Markdown
 from scipy.special import stdtrit
 
-from unidelta import params, shared, suite, tasks
+from unidelta import params, profiles, shared, suite, tasks
 from unidelta import provenance as machine
 from unidelta.controls import chance, controls, majority
 from unidelta.evaluation import scores
@@ -32,6 +32,7 @@ LABEL = {"adapter": "Adapter", "lora": "LoRA", "prefix": "Prefix", "finetune": "
 PAIRS = [(s, t) for s in KINDS for t in KINDS if s != t]  # the published order: A->L, A->P, L->A, ...
 CONTROLS = {"random": "random up-projection, tuned", "train_solution": "training solution as it is", "own_vector": "own training vector as it is",
             "mean_vector": "mean training vector as it is", "untuned": "untuned backbone", "majority": "majority answer", "chance": "chance"}
+FREE = ("untuned", "majority", "chance")
 MARGIN = 15.0  # points that E_ori should lie above chance and above the untuned backbone; cells that do not are flagged
 FLAG = "†"
 TRANSFER = (2, 4, 8, 9)  # the paper's tables of transfer between deltas; beside them 1, 3, 6, 7 of optimisation (3, 4, 7, 9: multi-task setting)
@@ -169,55 +170,86 @@ def provenance(run: Run, ids: Sequence[str]) -> HTML:
 
 def setting(run: Run, seeds: Sequence[int]) -> str:
     """Profile, backbone, data and seeds, and what differs from the profile, in a line."""
-    p, own = run.profile, PROFILES[run.profile.name]
+    p, own = run.profile, profiles.get(run.profile.name, setting=run.profile.setting)
     changed = [f"{f.name}={getattr(p, f.name)}" for f in fields(p) if f.name not in ("mirror", "device") and getattr(p, f.name) != getattr(own, f.name)]
     data = "stand-in data" if p.source == "embedded" else f"real rows ({p.source})"
-    return (f"Profile `{p.name}`; backbone `{run.backbone.fingerprint}`; {data}; y = {p.y}; seeds {', '.join(map(str, seeds))}"
+    kind = "; multi-task setting" if p.setting == "multi" else ""
+    return (f"Profile `{p.name}`{kind}; backbone `{run.backbone.fingerprint}`; {data}; y = {p.y}; seeds {', '.join(map(str, seeds))}"
             + (f"; changed from the profile: `{', '.join(changed)}`" if changed else ""))
 
 
-def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequence[str] | None = None, kinds: Sequence[str] = KINDS) -> Results:
-    """Every stage and control for the unseen tasks, each from the subspace of `train`, or else of its category's training task.
-
-    A subspace is always that of the three deltas; `kinds` are those whose rows are kept."""
+def serving(unseen: Sequence[str], train: Sequence[str] | None) -> dict[tuple, list[str]]:
+    """Training tasks of a subspace -> the unseen tasks it serves: `train` for all of them, or else each category's training task."""
     served: dict[tuple, list[str]] = {}
     for task in unseen:
         served.setdefault(tuple(train or [suite.train_for(task)]), []).append(task)
+    return served
+
+
+def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequence[str] | None = None, kinds: Sequence[str] = KINDS,
+            beside: bool = True) -> Results:
+    """Every stage and control for the unseen tasks, each from the subspace of `train`, or else of its category's training task.
+
+    A subspace is always that of the three deltas; `kinds` are those whose rows are kept. Without `beside`, of the controls only those that need no
+    training (FREE)."""
     lines, ids = [], set()
-    for trained, mine in served.items():
-        own, spaces = original(run, mine, seeds=seeds), approximate(run, trained, seeds)
-        moved, noise = transfer(run, trained, mine, seeds), optimize(run, trained, mine, seeds=seeds, up="random")
-        beside = controls(run, trained, mine, seeds)
-        for found in (own, spaces, moved, noise, beside):
+    for trained, mine in serving(unseen, train).items():
+        stages = [original(run, mine, seeds=seeds), approximate(run, trained, seeds), transfer(run, trained, mine, seeds)]
+        stages += [optimize(run, trained, mine, seeds=seeds, up="random"), controls(run, trained, mine, seeds)] if beside else []
+        own, _, moved, *rest = stages
+        for found in stages:
             ids |= {a.id for a in found.values()} | {i for a in found.values() for i in a.config.get("sources", a.config.get("solutions", []))}
         for task, seed in ((t, s) for t in mine for s in seeds):
-            m = beside[task, seed].metrics
+            m = rest[1][task, seed].metrics if beside else untouched(run, task, seed)
+            more = {t: {"random": rest[0][task, t, seed].metrics["test"], **{c: m[c][t] for c in ("train_solution", "own_vector", "mean_vector")}}
+                    if beside else {} for t in KINDS}
             lines += [{"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t, "ori": own[task, t, seed].metrics["test"],
-                       "sub": moved[task, seed].metrics["test"][s][t], "random": noise[task, t, seed].metrics["test"],
-                       **{c: m[c][t] for c in ("train_solution", "own_vector", "mean_vector")}, **{c: m[c] for c in ("untuned", "majority", "chance")}}
+                       "sub": moved[task, seed].metrics["test"][s][t], **more[t], **{c: m[c] for c in FREE}}
                       for s in KINDS for t in KINDS if s in kinds and t in kinds]
     frame = pd.DataFrame(lines)
-    columns = ["ori", "sub", *CONTROLS]
+    columns = [c for c in ("ori", "sub", *CONTROLS) if c in frame]
     frame[columns] = 100 * frame[columns]
     return Results(run, list(seeds), frame, sorted(ids))
 
 
-def collect_shared(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequence[str], kinds: Sequence[str] = METHODS) -> Results:
+def collect_shared(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequence[str] | None = None, kinds: Sequence[str] = METHODS,
+                   beside: bool = True) -> Results:
     """The same for the simplified pipeline (appendix A.3), fine-tuning included if `kinds` has it. It has no solutions of its own to apply as they are:
-    its controls are the random up-projection (tuned, each method by itself), the untuned backbone, majority and chance."""
-    own, spaces = original(run, unseen, kinds, seeds), shared.shared(run, train, kinds, seeds)
-    moved, noise = shared.transfer(run, train, unseen, kinds, seeds), shared.optimize(run, train, unseen, kinds, seeds, "random")
+    its controls are the random up-projection (tuned, each method by itself; left out without `beside`), the untuned backbone, majority and chance."""
+    lines, ids = [], set()
+    for trained, mine in serving(unseen, train).items():
+        own, spaces = original(run, mine, kinds, seeds), shared.shared(run, trained, kinds, seeds)
+        moved, noise = shared.transfer(run, trained, mine, kinds, seeds), shared.optimize(run, trained, mine, kinds, seeds, "random") if beside else {}
+        for found in (own, spaces, moved, noise):
+            ids |= {a.id for a in found.values()} | {i for a in found.values() for i in a.config.get("sources", [])}
+        for task, seed in ((t, s) for t in mine for s in seeds):
+            free = untouched(run, task, seed)
+            tuned = {t: {"random": noise[task, t, seed].metrics["test"]} if beside else {} for t in kinds}
+            lines += [{"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t, "ori": own[task, t, seed].metrics["test"],
+                       "sub": moved[task, seed].metrics["test"][s][t], **tuned[t], **free} for s in kinds for t in kinds]
+    frame = pd.DataFrame(lines)
+    columns = [c for c in ("ori", "sub", "random", *FREE) if c in frame]
+    frame[columns] = 100 * frame[columns]
+    return Results(run, list(seeds), frame, sorted(ids))
+
+
+def collect_original(run: Run, unseen: Sequence[str], seeds: Sequence[int], kinds: Sequence[str] = METHODS) -> Results:
+    """Every method in its own space (appendix A.6): a frame with `ori` alone, one row per task, seed and method, beside the untuned backbone,
+    majority and chance; there is no subspace in it."""
+    own = original(run, unseen, kinds, seeds)
     lines = []
     for task, seed in ((t, s) for t in unseen for s in seeds):
-        mine = run.data(task, seed)
-        free = {"untuned": scores(run.backbone, [], [mine], "test")[0], "majority": majority(mine), "chance": chance(run, mine, seed)}
-        lines += [{"train": "+".join(train), "task": task, "seed": seed, "source": s, "target": t, "ori": own[task, t, seed].metrics["test"],
-                   "sub": moved[task, seed].metrics["test"][s][t], "random": noise[task, t, seed].metrics["test"], **free}
-                  for s in kinds for t in kinds]
+        free = untouched(run, task, seed)
+        lines += [{"task": task, "seed": seed, "source": k, "target": k, "ori": own[task, k, seed].metrics["test"], **free} for k in kinds]
     frame = pd.DataFrame(lines)
-    columns = ["ori", "sub", "random", "untuned", "majority", "chance"]
-    frame[columns] = 100 * frame[columns]
-    return Results(run, list(seeds), frame, sorted({a.id for found in (own, spaces, moved, noise) for a in found.values()}))
+    frame[["ori", *FREE]] = 100 * frame[["ori", *FREE]]
+    return Results(run, list(seeds), frame, sorted(a.id for a in own.values()))
+
+
+def untouched(run: Run, task: str, seed: int) -> dict[str, float]:
+    """What needs no training, in [0, 1]: test scores of the untuned backbone, of the majority answer and of chance."""
+    mine = run.data(task, seed)
+    return {"untuned": scores(run.backbone, [], [mine], "test")[0], "majority": majority(mine), "chance": chance(run, mine, seed)}
 
 
 def relative(frame: pd.DataFrame, column: str = "sub") -> pd.Series:

@@ -15,13 +15,14 @@ import torch
 from torch import Tensor
 
 from unidelta import deltas, stages
+from unidelta.blend import chosen, dealt, several
 from unidelta.data import collate
 from unidelta.evaluation import losses
 from unidelta.fastfood import Fastfood
 from unidelta.finetune import METHODS
 from unidelta.optim import Adafactor
 from unidelta.projections import KINDS
-from unidelta.stages import Run, compute, loss_stack, save, score_stack
+from unidelta.stages import Run, compute, loss_stack, save, score_training
 from unidelta.store import Artifact
 
 
@@ -47,15 +48,18 @@ def shared(run: Run, train: Sequence[str], kinds: Sequence[str] = METHODS, seeds
     """The subspace of jointly trained methods: seed -> artifact with `I` (T, y), the vector of each training task that all `kinds` share,
     `up.KIND` (N, y) of every delta and, with `finetune`, Fastfood's `G` (sum of P,).
 
-    Minimises the mean over kinds of L_task(theta_init + Proj_up(I_task)), one training task a step, in turn; its rows are the same for
-    all kinds. The three groups of parameters have learning rates of their own. Runs of several seeds are one stack.
+    Minimises the mean over kinds of L_task(theta_init + Proj_up(I_task)). Every draw of a step has a training task of its own, and its rows
+    that task's vector; they are the same for all kinds. The three groups of parameters have learning rates of their own. Runs of several
+    seeds are one stack.
     """
     p, kinds = run.profile, allowed(kinds)
     mixed, tuning = [k for k in kinds if k != "finetune"], "finetune" in kinds
     batch, only = (p.fastfood_batch, {"fastfood": p.fastfood, "lr_G": p.fastfood_lr_G}) if tuning else (p.shared_batch, {})
+    steps = p.fastfood_steps if tuning else p.shared_steps
+    draws, only = p.shared_draws, only | several(run, train) | ({"draws": p.shared_draws} if p.shared_draws > 1 else {})
     wanted = {(seed,): (f"{'+'.join(train)[:60]}-y{p.y}-{'+'.join(kinds)}-s{seed}", run.config(
-        "shared", "y", "shared_steps", "shared_every", "shared_lr_I", "shared_lr_up", "init_seed", "max_length", kinds=kinds, batch=batch, train=list(train),
-        sizes={k: p.sizes(k) for k in kinds}, data=[run.data(t, seed).fingerprint for t in train], seed=seed, **only)) for seed in seeds}
+        "shared", "y", "shared_every", "shared_lr_I", "shared_lr_up", "init_seed", "max_length", shared_steps=steps, kinds=kinds, batch=batch,
+        train=list(train), sizes={k: p.sizes(k) for k in kinds}, data=[run.data(t, seed).fingerprint for t in train], seed=seed, **only)) for seed in seeds}
 
     def work(keys):
         mine = [seed for (seed,) in keys]
@@ -69,27 +73,24 @@ def shared(run: Run, train: Sequence[str], kinds: Sequence[str] = METHODS, seeds
             fast = Fastfood.start(delta["finetune"].numels, p.y, mine, p.fastfood, device)
             trained.append((fast.G.requires_grad_(), p.fastfood_lr_G, fast.blocks))
 
-        def theta(kind, vectors):  # (S, T, y) -> (S * T, N)
-            return (start[kind] + (fast.to_delta(vectors) if kind == "finetune" else vectors @ up[kind].mT)).flatten(0, 1)
+        def theta(kind, vectors):  # (S, T, y) -> (S, T, N)
+            return start[kind] + (fast.to_delta(vectors) if kind == "finetune" else vectors @ up[kind].mT)
 
         def loss(step):
-            turn, round_ = step % len(train), step // len(train)
-            vectors = intrinsic[:, [turn]]
-            rows = [piece for d, seed in zip(datas, mine, strict=True) for piece in run.rows([d[turn]], [seed], round_, batch)]
-            total = loss_stack(run, delta["finetune"], theta("finetune", vectors), rows) if tuning else 0.0
+            turn, rows = dealt(run, datas, mine, step, draws, batch)
+            vectors = chosen(intrinsic, turn)
+            total = loss_stack(run, delta["finetune"], theta("finetune", vectors).flatten(0, 1), rows) if tuning else 0.0
             if mixed:
                 together = {n: t.repeat(len(mixed), 1) for n, t in collate(rows, device).items()}
-                with deltas.applied(run.backbone.model, [(delta[k], theta(k, vectors)) for k in mixed]):
-                    total = total + losses(run.backbone, together, len(mixed) * len(mine)).view(len(mixed), -1).sum(0)
-            return total / len(kinds)
+                with deltas.applied(run.backbone.model, [(delta[k], theta(k, vectors).flatten(0, 1)) for k in mixed]):
+                    total = total + losses(run.backbone, together, len(mixed) * len(rows)).view(len(mixed), -1).sum(0)
+            return total.view(len(mine), draws).mean(1) / len(kinds)
 
-        def score():  # mean over kinds and training tasks
-            flat = [d for row in datas for d in row]
-            each = torch.tensor([score_stack(run, delta[k], theta(k, intrinsic), flat, "dev") for k in kinds])
-            return each.mean(0).view(len(mine), len(train)).mean(1).tolist()
+        def score():
+            return score_training(run, [(delta[k], theta(k, intrinsic)) for k in kinds], datas)
 
         tensors, rates, views = (list(column) for column in zip(*trained, strict=True))
-        done = run.fit(Adafactor(tensors, rates, views), loss, score, "shared", [wanted[key] for key in keys], latest=True)
+        done = run.fit(Adafactor(tensors, rates, views), loss, score, "shared", [wanted[key] for key in keys], latest=True, steps=steps)
         names = ["I", *(f"up.{k}" for k in mixed), *(["G"] if tuning else [])]
         for i, key in enumerate(keys):
             save(run, "shared", wanted[key], {"dev": done.best_score[i], "best_step": done.best_step[i]},

@@ -18,6 +18,7 @@ from torch import Tensor
 from unidelta import backbone as backbones
 from unidelta import data, deltas, profiles
 from unidelta.backbone import Backbone
+from unidelta.blend import Parts, chosen, dealt, several
 from unidelta.data import TaskData, collate, rows_of_step
 from unidelta.evaluation import losses, scores
 from unidelta.fastfood import Fastfood
@@ -176,20 +177,34 @@ def original(run: Run, tasks: Sequence[str], kinds: Sequence[str] = KINDS, seeds
 def save(run: Run, stage: str, named: tuple[str, dict], metrics: dict, tensors: dict, done: Fit | None = None, columns: Sequence[int] = ()) -> Artifact:
     """Save one artifact of a stack; its log keeps the stack's columns that are its own."""
     rows = [r for r in done.log if r["dev"][columns[0]] is not None] if done else []
-    log = [{"step": r["step"], "loss": [r["loss"][i] for i in columns], "dev": [r["dev"][i] for i in columns]} for r in rows] if done else None
+    log = [{key: value if key == "step" else {n: v[columns[0]] for n, v in value.items()} if isinstance(value, dict) else [value[i] for i in columns]
+            for key, value in r.items()} for r in rows] if done else None
     return run.store.save(stage, *named, metrics, {k: t.detach().contiguous().cpu() for k, t in tensors.items()}, log)
 
 
 # --- approximate -----------------------------------------------------------------------------------------------------
+def score_training(run: Run, entries: Sequence[tuple], datas: Sequence[Sequence[TaskData]]) -> list[float]:
+    """Dev score of each run, the mean over methods and training tasks. entries: (delta, theta (S, T, N)) of each method."""
+    flat = [mine[t].head(run.profile.validation_rows, "dev") for t in range(len(datas[0])) for mine in datas]  # by task: its runs are decoded together
+    each = torch.tensor([score_stack(run, delta, theta.transpose(0, 1).flatten(0, 1), flat, "dev") for delta, theta in entries])
+    return each.mean(0).view(-1, len(datas)).mean(0).tolist()
+
+
 def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> dict[int, Artifact]:
     """The shared subspace of the training tasks: seed -> artifact with `up.KIND` (N, y), `down1.KIND`, `down2.KIND` and the training
-    tasks' own vectors `I.KIND` (T, y). Runs of several seeds are one stack, all deltas in one mixed pass."""
+    tasks' own vectors `I.KIND` (T, y).
+
+    Every draw of a step has a training task and (alpha, beta) of its own; the rows of all draws, all deltas and the runs of several seeds are
+    one mixed forward pass, in which every draw's rows have their own task's solution (in the multi-task setting every row, appendix A.2).
+    The log's `parts` have each delta's task loss and weighted reconstruction, in ten means between two validations.
+    """
     solutions = original(run, train, seeds=seeds)
     p = run.profile
     ratio = p.ratio if p.ratio is not None else RATIO[p.variant] if p.variant in RATIO else 0.0
     wanted = {(seed,): (f"{'+'.join(train)[:60]}-y{p.y}-s{seed}", run.config(
         "approximate", "y", "variant", "approximate_steps", "approximate_every", "approximate_batch", "approximate_draws", "approximate_lr",
-        ratio=ratio, train=list(train), seed=seed, solutions=[solutions[t, k, seed].id for t in train for k in KINDS])) for seed in seeds}
+        ratio=ratio, train=list(train), seed=seed, solutions=[solutions[t, k, seed].id for t in train for k in KINDS], **several(run, train)))
+        for seed in seeds}
 
     def work(keys):
         mine = [seed for (seed,) in keys]
@@ -197,33 +212,31 @@ def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> 
         delta, start = {k: run.delta(k) for k in KINDS}, {k: run.start(k) for k in KINDS}
         offset = {k: torch.stack([torch.stack([solutions[t, k, s].tensors()["theta"] for t in train]) for s in mine]).to(start[k]) - start[k] for k in KINDS}
         maps = {k: Projection(*(t.to(start[k]).requires_grad_() for t in Projection.start(delta[k].numel, p.y, mine, k).tensors())) for k in KINDS}
-        draws = p.approximate_draws
+        draws, parts = p.approximate_draws, Parts(p.approximate_every)
 
         def thetas(intrinsic):  # (S, G, y) -> entries of S * G groups per delta
             return [(delta[k], (start[k] + maps[k].to_delta(intrinsic[k])).flatten(0, 1)) for k in KINDS]
 
         def loss(step):
             own = {k: maps[k].to_subspace(offset[k]) for k in KINDS}
-            # one training task a step and draw, in turn; its rows are the same for the three deltas
-            turn = [(step * draws + r) % len(train) for r in range(draws)]
+            # the rows of a draw are the same for the three deltas
+            turn, rows = dealt(run, datas, mine, step, draws, p.approximate_batch)
             ratios = torch.stack([draw_ratios(seed, step, draws) for seed in mine]).to(start["lora"])
-            mixed = interpolate({k: own[k][:, turn] for k in KINDS}, ratios)
-            rows = [piece for s, seed in enumerate(mine) for r, t in enumerate(turn)
-                    for piece in run.rows([datas[s][t]], [seed], (step * draws + r) // len(train), p.approximate_batch)]
+            mixed = interpolate({k: chosen(own[k], turn) for k in KINDS}, ratios)
             batch = {n: t.repeat(len(KINDS), 1) for n, t in collate(rows, run.backbone.device).items()}
             with deltas.applied(run.backbone.model, thetas({k: mixed for k in KINDS})):
-                task = losses(run.backbone, batch, len(KINDS) * len(rows)).view(len(KINDS), len(mine), draws).mean(2).sum(0)
-            dist = sum(reconstruction(p.variant, maps[k].to_delta(mixed), maps[k].to_delta(own[k][:, turn]), offset[k][:, turn]) for k in KINDS)
-            return task + ratio * dist / draws
+                task = losses(run.backbone, batch, len(KINDS) * len(rows)).view(len(KINDS), len(mine), draws).mean(2)
+            dist = [reconstruction(p.variant, maps[k].to_delta(mixed), maps[k].to_delta(chosen(own[k], turn)), chosen(offset[k], turn)) for k in KINDS]
+            parts.add(step, {f"{name}.{k}": v for name, each in (("task", task), ("dist", [ratio * d / draws for d in dist]))
+                             for k, v in zip(KINDS, each, strict=True)})
+            return task.sum(0) + ratio * sum(dist) / draws
 
         def score():  # mean over deltas and training tasks at the centroid of the three vectors
             centre = sum(maps[k].to_subspace(offset[k]) for k in KINDS) / len(KINDS)
-            flat = [d for row in datas for d in row]
-            each = torch.tensor([score_stack(run, d, theta, flat, "dev") for d, theta in thetas({k: centre for k in KINDS})])
-            return each.mean(0).view(len(mine), len(train)).mean(1).tolist()
+            return score_training(run, [(delta[k], start[k] + maps[k].to_delta(centre)) for k in KINDS], datas)
 
         parameters = [t for k in KINDS for t in maps[k].tensors()]
-        done = run.fit(Adafactor(parameters, p.approximate_lr), loss, score, "approximate", [wanted[key] for key in keys], latest=True)
+        done = run.fit(Adafactor(parameters, p.approximate_lr), loss, score, "approximate", [wanted[key] for key in keys], latest=True, note=parts.pop)
         best = {k: Projection(*done.best[3 * i:3 * i + 3]) for i, k in enumerate(KINDS)}
         with torch.no_grad():
             vectors = {k: best[k].to_subspace(offset[k]) for k in KINDS}

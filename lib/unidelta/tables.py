@@ -7,6 +7,7 @@ import torch
 from IPython.display import HTML, Markdown
 
 from unidelta import paper
+from unidelta.finetune import METHODS
 from unidelta.landscape import Plane
 from unidelta.projections import KINDS
 from unidelta.report import CONTROLS, FLAG, LABEL, PAIRS, TRANSFER, Results, html, interval, number, over_seeds, recovered, relative, rows_of, weak
@@ -59,6 +60,27 @@ def absolute(results: Results) -> HTML:
         line[f"E_ori: {initials}"] = " / ".join(number(f["ori"].mean()) + (FLAG if flags[f.index].all() else "") for f in cells.values())
         line[f"E_sub: {initials}"] = " / ".join(number(f["sub"].mean()) for f in cells.values())
         lines.append(line | {"recovered": number(*recovered(mine))})
+    return html(lines)
+
+
+def published_absolute(results: Results, n: int) -> HTML:
+    """The paper's Table 10 or 11 (appendix A.6) row by row, ours above its own, chance and the untuned backbone first; rows that were not run say so.
+
+    The last row is the mean over the rows above it; of the paper's, as printed, and, where it differs, as its own rows give it."""
+    frame, theirs, lines = results.frame.assign(weak=weak(results.frame)), paper.table(n), []
+    again = theirs[theirs["test"] != paper.AVERAGE].select_dtypes("number").mean()
+    rows = [None if t == paper.AVERAGE else paper.task_name(t) for t in theirs["test"]]
+    for row, task in zip(theirs.to_dict("records"), rows, strict=True):
+        mine = frame[frame.task.isin([t for t in rows if t]) if task is None else frame.task == task]
+        line = {"trained on": row["train"]} if "train" in row else {}
+        line |= {"unseen task": row["test"], **{c: number(mine[c].mean()) for c in ("chance", "untuned")}}
+        for kind in METHODS:
+            cell, printed = mine[mine.target == kind], row[LABEL[kind]]
+            flag = FLAG if len(cell) and task and cell.weak.all() else ""
+            line[LABEL[kind]] = _both(number(*over_seeds(cell, cell.ori)) + flag if len(cell) else "not run", printed)
+            if task is None and abs(printed - again[LABEL[kind]]) > 2 * paper.ROUNDING:
+                line[LABEL[kind]] += f'<br><span style="color:#767676"><i>its rows: {again[LABEL[kind]]:.1f}</i></span>'
+        lines.append(line)
     return html(lines)
 
 
@@ -148,15 +170,26 @@ def distances(run: Run, train: list[str], seed: int) -> HTML:
 
 
 def comparison(found: dict[str, Results]) -> HTML:
-    """Per variant and group of tasks: own and transfer, beside the training solution as it is, and the share recovered above chance."""
-    lines = []
+    """Per variant and group of tasks: own and transfer, beside the controls that were run, and the share recovered above chance."""
+    lines, beside = [], {"train_solution": "training solution as it is", "random": "random, tuned", "chance": "chance"}
     for name, results in found.items():
         for group, mine in rows_of(results.own, clear=False).items():
             moved = results.moved[results.moved.task.isin(mine.task)]
             lines.append({"variant": name, "tasks": f"{group} ({mine.task.nunique()})", "own": number(*over_seeds(mine, relative(mine))),
                           "transfer": number(*over_seeds(moved, relative(moved))),
-                          "training solution as it is": number(relative(mine, "train_solution").mean()),
-                          "random, tuned": number(relative(mine, "random").mean()), "recovered above chance": number(*recovered(mine))})
+                          **{text: number(relative(mine, c).mean()) for c, text in beside.items() if c in mine},
+                          "recovered above chance": number(*recovered(mine))})
+    return html(lines)
+
+
+def variants_absolute(found: dict[str, Results]) -> HTML:
+    """Per variant and task: chance, the untuned backbone, E_ori and E_sub of each method by itself, test scores in percent, mean over seeds."""
+    lines = []
+    for name, results in found.items():
+        for task, mine in results.own.groupby("task", sort=False):
+            lines.append({"variant": name, "unseen task": task, **{c: number(mine[c].mean()) for c in ("chance", "untuned")},
+                          **{f"{text} {LABEL[k]}": number(mine[mine.target == k][c].mean()) for c, text in (("ori", "E_ori"), ("sub", "E_sub"))
+                             for k in results.kinds}})
     return html(lines)
 
 

@@ -41,6 +41,7 @@ def fit(
     patience: int = 0,
     latest: bool = False,
     drop: Callable[[list[int], list[Tensor]], None] | None = None,
+    note: Callable[[], dict] | None = None,
     folder: Path | None = None,
     label: str = "",
 ) -> Fit:
@@ -49,8 +50,8 @@ def fit(
     The losses are summed, so no problem sees another's gradient. A problem's best checkpoint is the first with its highest dev score, or
     with `latest` the last. It is settled once its score cannot rise (1.0), or after `patience` validations without gain (0: never); the
     loop ends when all are. drop: told which problems (numbers into K) go on, and their new tensors, whenever some have settled; loss
-    and score then answer for these alone. keep: also keep the first tensor at every validation (then nothing settles). folder: where to
-    leave a checkpoint at every validation and to resume from.
+    and score then answer for these alone. note: asked at every validation for what else belongs into the log's line. keep: also keep the
+    first tensor at every validation (then nothing settles). folder: where to leave a checkpoint at every validation and to resume from.
     """
     k, alive, device = len(optimizer.tensors[0]), list(range(len(optimizer.tensors[0]))), optimizer.tensors[0].device
     best, best_score, best_step = [t.detach().clone() for t in optimizer.tensors], [-1.0] * k, [0] * k
@@ -100,7 +101,7 @@ def fit(
                         b[i] = t[j]
         mean = dict(zip(alive, (recent / (step % every + 1)).tolist(), strict=True))
         now = dict(zip(alive, dev, strict=True))
-        log.append({"step": step + 1, "loss": [mean.get(i) for i in range(k)], "dev": [now.get(i) for i in range(k)]})
+        log.append({"step": step + 1, "loss": [mean.get(i) for i in range(k)], "dev": [now.get(i) for i in range(k)]} | (note() if note else {}))
         recent.zero_()
         if keep:
             kept.append(optimizer.tensors[0].detach().clone())

@@ -1,0 +1,131 @@
+"""Compute one archived study into data/results: `python -m unidelta.studies multi_task`.
+
+A study is what takes longer than a book may be built in. The store keeps every stage, so a killed study goes on where it was, and studies
+share what they have in common. Notebooks show what is archived.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from unidelta import archive, report, suite
+from unidelta.finetune import METHODS
+from unidelta.params import ParameterError
+from unidelta.projections import KINDS
+from unidelta.report import Results, collect, collect_original, collect_shared
+from unidelta.stages import Run
+
+AS_IT_IS, MANY = "as it is", "many tasks"
+Open = Callable[..., Run]
+
+
+def chosen(tasks: Sequence[str], only: Sequence[str]) -> list[str]:
+    """The tasks of a study that `only` names, or all if it names none. Raises ParameterError for a name that the study does not have."""
+    if wrong := [t for t in only if t not in tasks]:
+        raise ParameterError(f"task {wrong[0]!r} is not in this study; allowed: {', '.join(tasks)}")
+    return [t for t in tasks if not only or t in only]
+
+
+def single_unseen(run: Run) -> list[str]:
+    return [t for served in suite.single(run.profile.source).values() for t in served]
+
+
+def multi_task(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
+    """Tables 3 and 4: one subspace of many training tasks"""
+    run = open_run(setting="multi")
+    train, unseen = suite.multi(run.profile.source)
+    return {AS_IT_IS: collect(run, chosen(unseen, only), seeds, train)}
+
+
+def dimension(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
+    """other y in both settings (without the controls that are trained)"""
+    train, unseen = suite.multi(open_run().profile.source)
+    settings = {AS_IT_IS: {}, "y=8": {"y": 8}, "y=16": {"y": 16}} | {f"{MANY}, y={y}": {"setting": "multi", "y": y} for y in (100, 20)}
+    runs = {name: open_run(**changes) for name, changes in settings.items()}
+    singles = single_unseen(runs[AS_IT_IS])
+    wanted = chosen(list(dict.fromkeys([*singles, *unseen])), only)
+    served = {name: ([t for t in (unseen if name.startswith(MANY) else singles) if t in wanted], train if name.startswith(MANY) else None) for name in runs}
+    return {name: collect(runs[name], mine, seeds, trained, beside=False) for name, (mine, trained) in served.items() if mine}
+
+
+def simplified(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
+    """Tables 6 to 9, the pipeline of appendix A.3 in both settings (without the control that is trained)"""
+    run, many = open_run(), open_run(setting="multi")
+    train, unseen = suite.multi(many.profile.source)
+    wanted = chosen(list(dict.fromkeys([*single_unseen(run), *unseen])), only)
+    parts = {"single": (run, single_unseen(run), None), "multi": (many, unseen, train)}
+    parts = {name: (of, [t for t in tasks if t in wanted], trained) for name, (of, tasks, trained) in parts.items()}
+    return {name: collect_shared(of, mine, seeds, trained, KINDS, beside=False) for name, (of, mine, trained) in parts.items() if mine}
+
+
+def finetune(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
+    """Table 5, fine-tuning among the methods"""
+    return {AS_IT_IS: collect_shared(open_run(), chosen(["rotten_tomatoes"], only), seeds, ["glue-sst2"], METHODS)}
+
+
+def absolute(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
+    """Tables 10 and 11, every method in its own space, full fine-tuning included"""
+    run = open_run()
+    tasks = list(dict.fromkeys([*single_unseen(run), *suite.multi(run.profile.source)[1]]))
+    return {AS_IT_IS: collect_original(run, chosen(tasks, only), seeds)}
+
+
+def second_group(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
+    """what moves the unseen tasks without shared label words"""
+    tasks = chosen(["superglue-rte", "glue-mrpc"], only)
+    return {name: collect(open_run(**settings), tasks, seeds)
+            for name, settings in ((AS_IT_IS, {}), ("y=16", {"y": 16}), ("optimize_init=train", {"optimize_init": "train"}))}
+
+
+def fidelity(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
+    """the paper's and the released code's variants where they differ: reconstruction, prefix, Fastfood (the latter with the first seed alone)"""
+    tasks, base = chosen(["rotten_tomatoes"], only), open_run().profile
+    settings = {AS_IT_IS: {}, "variant=paper": {"variant": "paper"}, "variant=released, ratio=10": {"variant": "released", "ratio": 10.0},
+                "prefix=released": {"prefix": base.prefix | {"reading": "released"}}}
+    found = {name: collect(open_run(**changes), tasks, seeds) for name, changes in settings.items()}
+    return found | {f"fastfood={how}": collect_shared(open_run(fastfood=how), tasks, seeds[:1], None, METHODS) for how in ("exact", "released")}
+
+
+STUDIES = {f.__name__: f for f in (multi_task, dimension, simplified, finetune, absolute, second_group, fidelity)}
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], formatter_class=argparse.RawDescriptionHelpFormatter,
+                                     epilog="studies:\n" + "\n".join(f"  {name:13} {f.__doc__}" for name, f in STUDIES.items()))
+    parser.add_argument("name", help=f"the study: {', '.join(STUDIES)}")
+    parser.add_argument("--profile", default="embedded", help="embedded, mini or paper")
+    parser.add_argument("--seeds", default="0,1,2", help="comma separated")
+    parser.add_argument("--tasks", default="", help="some of the study's unseen tasks, comma separated; with --out only")
+    parser.add_argument("--steps", type=int, help="cap on the steps of every stage, for a trial; with --out only")
+    parser.add_argument("--out", type=Path, help="a folder to archive into, instead of data/results")
+    for name in ("backbone", "source", "mirror", "device", "dtype"):
+        parser.add_argument(f"--{name}", help="instead of the profile's own")
+    args = parser.parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("unidelta").setLevel(logging.INFO)
+    own = {n: getattr(args, n) for n in ("steps", "backbone", "source", "mirror", "device", "dtype")}
+    try:
+        if args.name not in STUDIES:
+            raise ParameterError(f"no study {args.name!r}; allowed: {', '.join(STUDIES)}")
+        if not re.fullmatch(r"\d+(,\d+)*", args.seeds):
+            raise ParameterError(f"--seeds {args.seeds!r}: allowed are whole numbers, comma separated, such as 0,1,2")
+        if (args.steps is not None or args.tasks) and args.out is None:
+            raise ParameterError("--steps and --tasks make a trial, which data/results is not for: name another folder with --out")
+        with report.one_line():  # what is wrong with a setting or the data shows before anything is computed
+            Run.open(args.profile, **own).data("rotten_tomatoes", 0)
+        seeds, only = [int(s) for s in dict.fromkeys(args.seeds.split(","))], [t for t in args.tasks.split(",") if t]
+        found = STUDIES[args.name](lambda **settings: Run.open(args.profile, **own, **settings), seeds, only)
+    except ParameterError as error:
+        print(f"unidelta.studies: {error}", file=sys.stderr)
+        sys.exit(2)
+    folder = archive.save(found, args.name, args.out)
+    print(f"{folder}: {'; '.join(found)}; {report.setting(next(iter(found.values())).run, seeds)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""Archived studies: what each holds, from a tiny run to data and back; one line for what is not allowed; nothing half-written."""
+
+import json
+
+import pytest
+
+from unidelta import archive, claims_archived, suite, tables
+from unidelta.studies import STUDIES, main
+
+TINY = ["--seeds", "0", "--steps", "1", "--tasks", "rotten_tomatoes"]
+
+
+@pytest.fixture
+def study(tiny_t5, tmp_path, monkeypatch):
+    """Run a study as from the shell, on a tiny backbone and few training tasks; its variants, read again from the folder it was archived into."""
+    monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr(suite, "BRIEF", ("glue-sst2", "amazon_polarity", "imdb"))
+
+    def run(name):
+        main([name, *TINY, "--backbone", tiny_t5, "--device", "cpu", "--out", str(tmp_path / "out")])
+        monkeypatch.setattr(archive, "FOLDER", tmp_path / "out")
+        return archive.load(name)
+    return run
+
+
+@pytest.mark.parametrize("given, words", [
+    (["second"], ["no study 'second'", ", ".join(STUDIES)]), (["dimension", "--seeds", "a"], ["--seeds 'a'", "0,1,2"]),
+    (["dimension", "--steps", "1"], ["--steps and --tasks", "--out"]), (["dimension", "--tasks", "scitail"], ["--out"]),
+    (["dimension", "--profile", "tiny"], ["unknown profile 'tiny'", "embedded, mini, paper"]),
+    (["dimension", "--backbone", "nowhere"], ["nowhere", "embedded, a local folder"]),
+    (["dimension", "--steps", "0", "--out", "x"], ["steps=0", "a whole number from 1"]),
+    (["absolute", "--tasks", "qsac", "--out", "x"], ["task 'qsac' is not in this study", "scitail"]),
+    (["absolute", "--source", "mirror", "--mirror", "nowhere"], ["nowhere", "is not a folder"])], ids=str)
+def test_what_is_not_allowed_is_one_line(given, words, capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path / "runs"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(given)
+    said = capsys.readouterr().err.strip()
+    assert ended.value.code == 2 and "\n" not in said and said.startswith("unidelta.studies: ") and all(word in said for word in words), said
+    assert not (tmp_path / "x").exists() and not list(tmp_path.glob("runs/embedded/*")), "no study and no stage, tokens at most"
+
+
+def test_help_names_every_study(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = capsys.readouterr().out
+    assert all(f"  {name} " in said and f.__doc__ in said for name, f in STUDIES.items())
+
+
+def test_multi_task(study):
+    results = study("multi_task")["as it is"]
+    assert set(results.frame.train) == {"amazon_polarity+glue-sst2+imdb"} and len(results.frame) == 9 and results.frame.notna().all().all()
+    assert results.run.profile.y == 100 and "multi-task setting" in results.line
+    assert ", original_steps=1," in results.line and "approximate_lr" not in results.line
+    assert len(results.logs("approximate")) == 1 and "task.prefix" in results.logs("approximate")[0][0]["parts"]
+    assert len([i for i in results.ids if i.startswith("original/")]) == 3 * 4, "of the unseen task and the three training tasks"
+    assert "not run" in tables.published(results, 3).data and claims_archived.slowest(results).verdict == "open"
+
+
+def test_simplified_and_dimension_share_what_they_have_in_common(study, tmp_path):
+    simple = study("simplified")
+    assert set(simple) == {"single", "multi"} and [len(r.frame) for r in simple.values()] == [9, 9] and simple["multi"].run.profile.y == 100
+    found = study("dimension")
+    assert list(found) == ["as it is", "many tasks, y=100", "many tasks, y=20", "y=16", "y=8"]
+    assert [r.run.profile.y for r in found.values()] == [4, 100, 20, 16, 8] and all("random" not in r.frame for r in found.values())
+    originals = {name: {i for i in r.ids if i.startswith("original/rotten")} for name, r in (simple | found).items()}
+    assert len(set(map(frozenset, originals.values()))) == 1, "E_ori is computed once"
+    assert len(list((tmp_path / "runs" / "embedded" / "shared").iterdir())) == 2
+
+
+def test_absolute_keeps_scores_alone(study, tmp_path):
+    results = study("absolute")["as it is"]
+    assert list(results.frame.target) == ["adapter", "lora", "prefix", "finetune"] and "sub" not in results.frame
+    assert {i.split("/")[0] for i in results.ids} == {"original"}
+    before = (tmp_path / "out" / "absolute" / "as_it_is" / "about.json").read_text()
+    study("absolute")
+    assert (tmp_path / "out" / "absolute" / "as_it_is" / "about.json").read_text() == before and json.loads(before)["seeds"] == [0]
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["absolute"], "nothing is left beside it"
+
+
+def test_fidelity_changes_one_thing_at_a_time(study):
+    found = study("fidelity")
+    assert set(found) == {"as it is", "variant=paper", "variant=released, ratio=10", "prefix=released", "fastfood=exact", "fastfood=released"}
+    configs = {name: {i for i in r.ids} for name, r in found.items()}
+    assert all(len(configs[name] & configs["as it is"]) >= 6 for name in ("variant=paper", "variant=released, ratio=10")), "the originals are the same"
+    assert len(found["fastfood=exact"].frame) == 16 and {*found["fastfood=released"].frame.target} == {"adapter", "lora", "prefix", "finetune"}
+    assert "prefix=released" in tables.comparison(found).data
