@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
+from functools import cache
 from types import SimpleNamespace
 
 import torch
@@ -120,10 +121,10 @@ def approximation(backbone, made: dict, datas: Sequence[TaskData], y: int, ratio
         return batch
 
     def variant(parts: list[slice], shape):
-        maps, optimiser = maps_and_optimiser()
+        own = cache(maps_and_optimiser)  # made when the variant is first called: at full size one set fills a card
 
         def step():
-            total = 0.0
+            (maps, optimiser), total = own(), 0.0
             for part in parts:
                 loss = loss_of(maps, part, shape)
                 loss.backward()
