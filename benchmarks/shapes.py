@@ -21,6 +21,7 @@ def random_t5(shape: str = "base", dtype: str = "float32", device: str = "cpu") 
     config.dense_act_fn = "gelu_pytorch_tanh"  # as unidelta.backbone loads it
     with no_init_weights():
         model = T5ForConditionalGeneration(config)
+    model.lm_head.weight = torch.nn.Parameter(torch.empty_like(model.shared.weight))  # apart from the embedding, as in T5 v1.1
     torch.manual_seed(0)
     for name, weight in model.named_parameters():
         weight.data.fill_(1.0) if "layer_norm" in name else weight.data.normal_(0, 0.02)

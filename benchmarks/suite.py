@@ -92,7 +92,7 @@ def floor(s: Setting) -> dict:
         hot[f"embedded, {kind}"] = measure.hot(variants["ours"])
     base = shapes.random_t5("tiny" if s.small else "base", device=s.device)
     for kind, delta in steps.made_for(base, {k: profiles.PROFILES["paper"].sizes(k) for k in KINDS}).items():
-        variants = steps.floor(base, delta, resources.batch_of(base, 4, 64), 1)
+        variants = steps.floor(base, delta, resources.batch_of(base, 2, 64), 1)
         lines[f"T5-base, {kind}"] = measure.compare(variants, min(s.repeats, 5), over="floor", same=False)
         hot[f"T5-base, {kind}"] = measure.hot(variants["ours"])
     return {"lines": lines, "profile": hot, "solutions": STACK}
@@ -159,12 +159,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("parts", nargs="*", metavar="part", help=f"all, or some of {', '.join(PARTS)}")
     parser.add_argument("--repeats", type=int, default=Setting.repeats, help="of every timing")
     parser.add_argument("--out", type=Path, default=measure.FOLDER, help="folder of the results")
+    parser.add_argument("--small", action="store_true", help="the smallest sizes, to see that everything goes through; no measurement")
     given = parser.parse_args(arguments)
     if wrong := [part for part in given.parts if part not in PARTS]:
         parser.error(f"unknown part {wrong[0]!r}; allowed: {', '.join(PARTS)}")
     if given.repeats < 1:
         parser.error(f"--repeats {given.repeats} is not allowed: a whole number from 1")
-    setting = Setting(repeats=given.repeats)
+    setting = Setting(repeats=given.repeats, small=given.small)
     for part in given.parts or PARTS:
         began = time.monotonic()
         file = measure.save(part, {"what": PARTS[part].__doc__} | PARTS[part](setting), began, given.out)

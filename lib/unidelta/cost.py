@@ -29,7 +29,6 @@ def cards() -> pd.DataFrame:
 
 def backbone(config, rows: int, length: int, answer: int, keys: int = 0, training: bool = True) -> float:
     """FLOP of one pass over `rows` inputs of `length` tokens with answers of `answer`; keys: how many more a prefix gives to self-attention.
-
     Decoding token by token with a cache multiplies as much as one forward pass (training=False)."""
     d, inner, ff, deep = config.d_model, config.num_heads * config.d_kv, config.d_ff, config.num_decoder_layers
     attention, gated = 8 * d * inner, 6 * d * ff  # q, k, v, o and the three feed-forward maps, FLOP a token
@@ -62,9 +61,10 @@ def activations(config, rows: int, length: int, answer: int, keys: int = 0) -> f
 
 
 def memory(config, made: dict, y: int, tasks: int, rows: int, length: int, answer: int, bytes_each: int = 4) -> dict[str, float]:
-    """GiB that a step of `approximate` holds; rows: of all deltas; bytes_each: of a number of the backbone and its activations (projections have four)."""
+    """GiB that a step of `approximate` holds; rows: of all deltas; bytes_each: of a number of the backbone and its activations (projections have four).
+    Embedding and head are two matrices, as in T5 v1.1."""
     d, ff, inner = config.d_model, config.d_ff, config.num_heads * config.d_kv
-    weights = (1 + (not config.tie_word_embeddings)) * config.vocab_size * d + config.num_layers * (4 * d * inner + 3 * d * ff)
+    weights = 2 * config.vocab_size * d + config.num_layers * (4 * d * inner + 3 * d * ff)
     weights += config.num_decoder_layers * (8 * d * inner + 3 * d * ff)
     numels, keys = [what.numel for what in made.values()], max(getattr(what, "length", 0) for what in made.values())
     maps = sum(2 * n * y + y * y for n in numels)
@@ -95,8 +95,8 @@ def plan(setting: str, profile: profiles.Profile = profiles.PROFILES["paper"]) -
     served = suite.single("hub") if setting == "single" else {"": tasks.names("multi", "unseen")}
     train, unseen = len(served) if setting == "single" else len(tasks.names("multi", "train")), sum(map(len, served.values()))
     spaces, scored = (train, len(KINDS) * dev) if setting == "single" else (1, len(KINDS) * 240 * train)  # appendix A.2: 240 rows of each task
-    grid, checks = unseen * len(KINDS) * len(p.optimize_lrs), p.optimize_steps // p.optimize_every
     rows = len(KINDS) * p.approximate_batch * p.approximate_draws
+    grid, checks = unseen * len(KINDS) * len(p.optimize_lrs), p.optimize_steps // p.optimize_every
     subspace = Work("optimize", grid, p.optimize_steps, p.optimize_batch, checks, dev)
     return p, [Work("original", (train + unseen) * len(KINDS), p.original_steps, p.original_batch, p.original_steps // p.original_every, dev),
                Work("approximate", spaces, p.approximate_steps, rows, p.approximate_steps // p.approximate_every, scored, True),
@@ -106,16 +106,13 @@ def plan(setting: str, profile: profiles.Profile = profiles.PROFILES["paper"]) -
 
 def hours(setting: str, config, made: dict, flops: float, bandwidth: float, length: int = 128, answer: int = 4) -> pd.DataFrame:
     """Hours of every stage on a device that achieves `flops` FLOP/s and `bandwidth` bytes/s: columns jobs, steps (of all jobs), training, scoring, hours.
-
     Every pass is counted with the prefix's keys and the dearest delta, and a step of `approximate` with Adafactor's traffic over the projections.
     """
-    p, works = plan(setting)
-    keys = max(getattr(what, "length", 0) for what in made.values())
+    (p, works), lines = plan(setting), []
+    keys, numels = max(getattr(what, "length", 0) for what in made.values()), [what.numel for what in made.values()]
     count = len(tasks.names("multi", "train")) if setting == "multi" else 1
-    lines = []
     for w in works:
         step = backbone(config, w.rows, length, answer, keys) + max(delta(what, w.rows, length, answer) for what in made.values())
-        numels = [what.numel for what in made.values()]
         maps = sum(projections(n, p.y, count, p.approximate_draws) for n in numels) if w.maps else 0
         traffic = 4 * PASSES * sum(2 * n * p.y for n in numels) if w.maps else 0
         training = w.jobs * w.steps * ((step + maps) / flops + traffic / bandwidth) / 3600

@@ -184,24 +184,26 @@ def activations(found: dict | None) -> Markdown:
     """How the counted activations compare with the bytes that torch keeps."""
     if found is None:
         return absent()
-    parts = ", ".join(f"{number(ratio)} of the count at {length} tokens" for length, ratio in found["activations_measured_over_counted"].items())
+    parts = ", ".join(f"{number(ratio)} at {length} tokens" for length, ratio in found["activations_measured_over_counted"].items())
     r = found["flops_per_second"]
-    return Markdown(f"The rate was {number(r['median'] / 1e9)} GFLOP/s. Activations that torch keeps for a backward pass of the bare network, measured: {parts}.")
+    return Markdown(f"The rate was {number(r['median'] / 1e9)} GFLOP/s. Activations that torch keeps for a backward pass of the bare network, "
+                    f"measured over counted: {parts}.")
 
 
 def assumed(p, text: str) -> Markdown:
     """The line below an estimate: what was assumed, and that it is an estimate."""
-    return Markdown(f"*{text} Counted, not timed. Assumed: {100 * p.share:.0f} % of the published {p.dtype} peak and bandwidth (data/gpus.tsv), inputs of {p.length} "
-                    f"tokens, answers of {p.answer}.*")
+    return Markdown(f"*{text} Counted, not timed. Assumed: {100 * p.share:.0f} % of the published {p.dtype} peak and bandwidth (data/gpus.tsv), "
+                    f"inputs of {p.length} tokens, answers of {p.answer}.*")
 
 
 def fits(answer: int = 4) -> Markdown:
     """Whether the multi-task approximation fits the card that the paper used, and with what."""
     card, limit = "V100 SXM2 32 GB", cost.cards().memory_gib["V100 SXM2 32 GB"]
     parts = needed("multi", 512, answer)
-    total, state = sum(parts.values()), sum(parts[n] for n in ("projections", "their gradients", "best so far", "Adafactor's moments", "Adafactor's working space"))
-    return Markdown(f"At y = 100 the projections with all that training adds to them take {number(state)} GiB, the whole step at 512 tokens {number(total)} GiB in float32: "
-                    f"it {'fits' if total < limit else 'does not fit'} a card of {limit} GiB ({card}, the paper's).")
+    total = sum(parts.values())
+    state = total - sum(parts[name] for name in ("backbone", "solutions", "activations"))
+    return Markdown(f"At y = 100 the projections with all that training adds to them take {number(state)} GiB, the whole step at 512 tokens "
+                    f"{number(total)} GiB in float32: it {'fits' if total < limit else 'does not fit'} a card of {limit} GiB ({card}, the paper's).")
 
 
 def base() -> tuple:
