@@ -94,9 +94,10 @@ def validation(backbone, made: dict, datas: Sequence[TaskData], rows: int) -> di
 
 
 # --- (b) multi-task approximation --------------------------------------------------------------------------------------
-def approximation(backbone, made: dict, datas: Sequence[TaskData], y: int, ratio: float = 0.1, lr: float = 1e-4) -> dict:
+def approximation(backbone, made: dict, datas: Sequence[TaskData], y: int, ratio: float = 0.1, lr: float = 1e-4, network: bool = True) -> dict:
     """One step of the projections on one example of every task, each with its task's own solutions of the three deltas: one example and delta
-    after another (at their own lengths, or padded), or in one mixed pass as `stages.approximate` does it."""
+    after another (at their own lengths, or padded), or in one mixed pass as `stages.approximate` does it. network=False: the projections, the
+    reconstruction and Adafactor alone, to see their share."""
     start = {k: made[k].init(42).to(backbone.device) for k in made}
     offset = {k: (stack(backbone, made[k], len(datas)) - start[k])[None] for k in made}
     rows, mixture = pieces(datas, 1), draw_ratios(0, 0, len(datas)).to(backbone.device)[None]
@@ -110,7 +111,7 @@ def approximation(backbone, made: dict, datas: Sequence[TaskData], y: int, ratio
         mixed, total = interpolate(own, mixture[:, some]), 0.0
         batch = shape(collate(rows[some], backbone.device))
         entries = [(made[k], (start[k] + maps[k].to_delta(mixed)).flatten(0, 1)) for k in made]
-        for several in [entries] if shape is mixed_pass else [[entry] for entry in entries]:
+        for several in ([entries] if shape is mixed_pass else [[entry] for entry in entries]) if network else []:
             with deltas.applied(backbone.model, several):
                 whole = {n: t.repeat(len(several), 1) for n, t in batch.items()}
                 total = total + losses(backbone, whole, len(several) * len(rows[some])).sum()

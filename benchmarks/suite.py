@@ -79,7 +79,13 @@ def multitask(s: Setting) -> dict:
     def over_draws(name):
         return lambda: [variants[name]() for variants in made]
     whole = measure.compare({name: over_draws(name) for name in made[0]}, min(s.repeats, 5), same=False)
-    return {"lines": {"training step": whole}, "tasks": [d.task for d in chosen], "batch": tasks, "y": 100, "profile": {"ours": measure.hot(made[0]["ours"])}}
+    alone = [steps.approximation(s.backbone, s.deltas, chosen[i * tasks:(i + 1) * tasks], 100, network=False)["ours"] for i in range(draws)]
+    parts = {"without the network": lambda: [step() for step in alone], "ours": over_draws("ours")}
+    share = measure.compare(parts, min(s.repeats, 5), same=False)["ratio"]["without the network"]
+    lengths = [[len(split.inputs[r]) for split, rows in steps.pieces(chosen[i * tasks:(i + 1) * tasks], 1) for r in rows] for i in range(draws)]
+    filled = sum(map(sum, lengths)) / sum(len(each) * max(each) for each in lengths)
+    return {"lines": {"training step": whole}, "share_without_network": share, "tokens_not_padding": filled, "tasks": [d.task for d in chosen],
+            "batch": tasks, "y": 100, "profile": {"ours": measure.hot(made[0]["ours"])}}
 
 
 def floor(s: Setting) -> dict:

@@ -64,8 +64,7 @@ def memory(config, made: dict, y: int, tasks: int, rows: int, length: int, answe
     """GiB that a step of `approximate` holds; rows: of all deltas; bytes_each: of a number of the backbone and its activations (projections have four).
     Embedding and head are two matrices, as in T5 v1.1."""
     d, ff, inner = config.d_model, config.d_ff, config.num_heads * config.d_kv
-    weights = 2 * config.vocab_size * d + config.num_layers * (4 * d * inner + 3 * d * ff)
-    weights += config.num_decoder_layers * (8 * d * inner + 3 * d * ff)
+    weights = 2 * config.vocab_size * d + config.num_layers * (4 * d * inner + 3 * d * ff) + config.num_decoder_layers * (8 * d * inner + 3 * d * ff)
     numels, keys = [what.numel for what in made.values()], max(getattr(what, "length", 0) for what in made.values())
     maps = sum(2 * n * y + y * y for n in numels)
     parts = {"backbone": bytes_each * weights, "projections": 4 * maps, "their gradients": 4 * maps, "best so far": 4 * maps,

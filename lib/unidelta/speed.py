@@ -110,6 +110,15 @@ def _bars(axis, x: list, each: list[dict], **style) -> None:
     axis.errorbar(x, middle, yerr=[[r["median"] - r["low"] for r in each], [r["high"] - r["median"] for r in each]], capsize=2, **style)
 
 
+def mixed(found: dict | None) -> Markdown:
+    """Where a mixed pass loses to what it could save: padding, and work that does not depend on how the network is run."""
+    if found is None:
+        return absent()
+    filled, share = 100 * found["tokens_not_padding"], 100 * found["share_without_network"]["median"]
+    return Markdown(f"Rows of different tasks have different lengths, and the mixed pass makes all as long as the longest: {filled:.0f} % of its input tokens "
+                    f"are not padding. The projections, the reconstruction and Adafactor take {share:.0f} % of our step.")
+
+
 def stacks(found: dict | None) -> Figure | Markdown:
     """(d) Seconds of a step for each solution, separate and stacked, against K."""
     if found is None:
