@@ -125,8 +125,8 @@ def hadamard(s: Setting) -> dict:
     for e in (4, 10) if s.small else range(10, 25, 2):
         measure.agree(transform.transforms(2**e, s.device), atol=1e-4 * 2**(e / 2))
         variants = transform.transforms(2**e, s.device) | transform.copy(2**e, s.device)
-        lines[f"2^{e}"] = measure.compare({name: many(call, max(1, 2**(16 - e))) for name, call in variants.items()}, s.repeats, same=False) | {"log2": e}
-    return {"lines": lines, "calls": "2^(16 - log2 P) for small sizes, else one"}
+        lines[f"2^{e}"] = measure.compare({name: many(call, max(1, 2**(20 - e))) for name, call in variants.items()}, s.repeats, same=False) | {"log2": e}
+    return {"lines": lines, "calls": "2^(20 - log2 P) for sizes below 2^20, else one"}
 
 
 def many(call: Callable, times: int) -> Callable:
@@ -135,14 +135,16 @@ def many(call: Callable, times: int) -> Callable:
 
 
 def landscape(s: Setting) -> dict:
-    """(g) Twelve points of a landscape on 100 test rows (the paper's figure has 21 x 21)."""
-    count, rows = (3, 4) if s.small else (STACK, 100)
+    """(g) Twelve points of a landscape (the paper's figure has 21 x 21) on 100 test rows, and once on 20 rows, padded too."""
+    count, rows, few = (3, 4, 2) if s.small else (STACK, 100, 20)
     lines, hot = {}, {}
     for kind, delta in s.deltas.items():
         variants = steps.points(s.backbone, delta, s.data(TASK), count, rows, STACK)
-        lines[kind] = measure.compare(variants, min(s.repeats, 3))
-        hot[kind] = measure.hot(variants["ours"])
-    return {"lines": lines, "profile": hot, "points": count, "rows": rows}
+        unpadded = {name: variants[name] for name in ("point by point", "ours")}
+        lines[f"{kind}, {rows} rows"] = measure.compare(unpadded, min(s.repeats, 5))
+        hot[f"{kind}, {rows} rows"] = measure.hot(variants["ours"])
+    lines[f"lora, {few} rows"] = measure.compare(steps.points(s.backbone, s.deltas["lora"], s.data(TASK), count, few, STACK), min(s.repeats, 5))
+    return {"lines": lines, "profile": hot, "points": count}
 
 
 def throughput(s: Setting) -> dict:
