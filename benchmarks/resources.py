@@ -60,7 +60,7 @@ def measured(make, device: torch.device, repeats: int) -> dict:
         process.join()
 
 
-def grid(backbone, made: dict, datas: list, repeats: int, lengths=(32, 64, 128, 256, 512), solutions=(1, 3, 12, 48), dimensions=(4, 16, 100),
+def grid(backbone, made: dict, datas: list, repeats: int, lengths=(32, 128, 512), solutions=(1, 3, 12, 48), dimensions=(4, 16, 100),
          counts=(1, 4, 12, 48)) -> list[dict]:
     """One line per measurement: `axis` (length, K, y or tasks), `value`, `delta`, and what `measured` gives."""
     work = [("length", n, k, lambda d=d, n=n: training(backbone, d, 3, n)) for k, d in made.items() for n in lengths]
