@@ -36,16 +36,15 @@ def random_task(name: str, config, rows: int, length: int) -> TaskData:
 
 def fitted(make, repeats: int) -> dict:
     """Median and quartiles of a step's seconds and its peak memory on the card (MiB), or that it does not fit."""
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    resources.forget_peak(device)
     try:
         step = make()
         step()
         spent = measure.spread(measure.seconds({"step": step}, repeats)["step"])
     except torch.cuda.OutOfMemoryError:
         return {"fits": False}
-    return {"fits": True, "seconds": spent, "peak_mib": resources.peak(torch.device("cuda" if torch.cuda.is_available() else "cpu"))}
+    return {"fits": True, "seconds": spent, "peak_mib": resources.peak(device)}
 
 
 def step_times(t5, made: dict, solutions: list[int], length: int, repeats: int) -> list[dict]:

@@ -1,9 +1,12 @@
 """Tokens a second and peak memory of one step, against sequence length, stacked solutions, dimension of the subspace and number of tasks."""
 from __future__ import annotations
 
+import ctypes
+import gc
 import multiprocessing
-import resource
+import re
 import statistics
+from pathlib import Path
 
 import measure
 import steps
@@ -30,11 +33,22 @@ def approximation(backbone, made: dict, datas: list, y: int, draws: int = 4):
     return step, len(made) * len(some) * longest
 
 
+def forget_peak(device: torch.device) -> None:
+    """Let the peak begin anew, from what is in use now. On a CPU it needs Linux: glibc gives freed memory back, and the kernel resets its mark."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        return
+    gc.collect()
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")
+
+
 def peak(device: torch.device) -> float:
-    """MiB of peak memory of this process: on a GPU what torch held at most, else the largest resident set."""
+    """MiB of peak memory since `forget_peak`: on a GPU what torch held at most, else the largest resident set."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text()).group(1)) / 1024
 
 
 def measured(make, device: torch.device, repeats: int) -> dict:
@@ -43,6 +57,7 @@ def measured(make, device: torch.device, repeats: int) -> dict:
     mine, theirs = multiprocessing.Pipe()
 
     def child():
+        forget_peak(device)
         before = peak(device)
         step, tokens = make()
         step()

@@ -53,11 +53,11 @@ def projections(numel: int, y: int, tasks: int, draws: int = 1) -> float:
 
 
 def activations(config, rows: int, length: int, answer: int, keys: int = 0) -> float:
-    """Numbers that the backward pass of a frozen network needs: inputs of norms, activation functions and products; a fused attention is assumed."""
+    """Numbers kept for the backward pass of a frozen network: inputs of norms, activations and (fused) attentions, whose bias is of the scores' size."""
     d, inner, ff, deep = config.d_model, config.num_heads * config.d_kv, config.d_ff, config.num_decoder_layers
     encoder = config.num_layers * (length * (2 * d + 4 * inner + 3 * ff) + 2 * keys * inner)
     decoder = deep * (answer * (3 * d + 6 * inner + 3 * ff) + 2 * (length + keys) * inner) + 2 * answer * config.vocab_size
-    return rows * (encoder + decoder)
+    return rows * (encoder + decoder + config.num_heads * (config.num_layers * length * (length + keys) + deep * answer * (answer + keys + length)))
 
 
 def memory(config, made: dict, y: int, tasks: int, rows: int, length: int, answer: int, bytes_each: int = 4) -> dict[str, float]:

@@ -164,12 +164,12 @@ def throughput(found: dict | None) -> Figure | Markdown:
             axes[column].plot(mine.value, [r["median"] / 1000 for r in mine.tokens_per_second], "o-", markersize=3, color=colour, label=label)
             axes[4 + column].plot(mine.value, mine.peak_mib, "o-", markersize=3, color=colour)
         ticks = sorted(set(frame[frame.axis == axis].value))
-        axes[column].set(xscale="log", ylim=(0, None))
-        axes[4 + column].set(xscale="log", xlabel=name, ylim=(0, None))
+        axes[column].set(xscale="log")
+        axes[4 + column].set(xscale="log", xlabel=name)
         axes[4 + column].set_xticks(ticks, ticks)
         axes[4 + column].minorticks_off()
-    axes[0].set(ylabel="1000 tokens a second")
-    axes[4].set(ylabel="peak memory, MiB")
+    axes[0].set(ylabel="1000 tokens a second", ylim=(0, None))  # after all is drawn, for the rows share their scales
+    axes[4].set(ylabel="peak memory, MiB", ylim=(0, None))
     axes[0].legend(fontsize=6)
     axes[2].legend(fontsize=6)
     return figure
