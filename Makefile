@@ -28,7 +28,7 @@ ifneq "$(shell cat $(STAMP) 2>/dev/null)" "$(CURDIR)"
 .PHONY: $(STAMP)
 endif
 
-.PHONY: help environment book test unit notebooks lint clean distclean
+.PHONY: help environment book test unit notebooks bench lint clean distclean
 
 help:            ## what can be made
 	@grep -E '^[a-z]+: .*##' Makefile | sed -E 's/^([a-z]+):[^#]*## */make \1\t/' | expand -t 20
@@ -51,7 +51,7 @@ $(STAMP): pyproject.toml requirements.txt
 	else \
 	  "$$python" -m venv --without-pip .venv; pip=("$$python" -m pip --python $(PY)); \
 	fi; \
-	"$${pip[@]}" install -qq --disable-pip-version-check -c requirements.txt -e '.[book,test]'; \
+	"$${pip[@]}" install -qq --disable-pip-version-check -c requirements.txt -e '.[book,test,bench]'; \
 	printf '%s' "$$PWD" > $(STAMP); \
 	echo "Environment ready."
 
@@ -70,6 +70,9 @@ unit: $(STAMP)   ## unit tests only (seconds to a few minutes)
 
 notebooks: $(STAMP)   ## re-run the committed notebooks and compare their outputs; open the rendered pages
 	UNIDELTA_BOOK=required $(PY) -m pytest tests/test_book.py --nbval notebooks --nbval-sanitize-with tests/nbval.cfg
+
+bench: $(STAMP)  ## measure speed anew (about eight minutes of an idle machine); results in data/benchmarks
+	$(PY) benchmarks/suite.py
 
 lint: $(STAMP)   ## ruff over the library and the tests
 	$(PY) -m ruff check lib tests benchmarks

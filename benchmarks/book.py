@@ -1,0 +1,57 @@
+"""Seconds that the whole book takes: `python benchmarks/book.py` clones the project, and times `make book` there, from an empty store.
+
+The environment is made first and timed apart, for it depends on the network. The machine should have nothing else to do.
+"""
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import measure
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def jobs(log: str) -> dict[str, int]:
+    """Seconds of every job that the build's log says is done."""
+    return {name: int(seconds) for name, seconds in re.findall(r"^((?:run|notebook|pages)\b[^\n]*?) done in (\d+) s$", log, re.MULTILINE)}
+
+
+def timed(command: list[str], folder: Path) -> tuple[float, str]:
+    """Seconds and what was printed. Raises RuntimeError with the end of it if the command fails."""
+    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "UNIDELTA_RUNS", "VIRTUAL_ENV")}
+    began = time.monotonic()
+    done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed; it ended:\n{done.stdout[-2000:]}")
+    return time.monotonic() - began, done.stdout
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--jobs", type=int, default=2, help="notebooks at once, as in make book JOBS=2")
+    parser.add_argument("--out", type=Path, default=measure.FOLDER, help="folder of the result")
+    given = parser.parse_args(arguments)
+    if given.jobs < 1:
+        parser.error(f"--jobs {given.jobs} is not allowed: a whole number from 1")
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as scratch:
+        clone = Path(scratch) / "clone"
+        timed(["git", "clone", "--quiet", str(ROOT), str(clone)], Path(scratch))
+        environment, _ = timed(["make", "environment"], clone)
+        seconds, log = timed(["make", "book", f"JOBS={given.jobs}"], clone)
+        pages = len(list((clone / "_build" / "html").rglob("*.html")))
+    file = measure.save("book", {"what": "(i) make book from an empty store, in a fresh clone", "jobs_at_once": given.jobs, "environment_seconds": environment,
+                                 "seconds": seconds, "pages": pages, "jobs": jobs(log)}, began, given.out)
+    print(f"{seconds / 60:.1f} minutes, {file}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""Tokens a second and peak memory of one step, against sequence length, stacked solutions, dimension of the subspace and number of tasks."""
+from __future__ import annotations
+
+import ctypes
+import gc
+import multiprocessing
+import re
+import statistics
+from pathlib import Path
+
+import measure
+import steps
+import torch
+
+
+def batch_of(backbone, rows: int, length: int, answer: int = 4) -> dict:
+    """Random token numbers without padding: inputs (rows, length), labels (rows, answer)."""
+    draw = torch.Generator().manual_seed(0)
+    ids, labels = (torch.randint(5, backbone.config.vocab_size, (rows, n), generator=draw).to(backbone.device) for n in (length, answer))
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}
+
+
+def training(backbone, delta, solutions: int, length: int, batch: int = 8):
+    """One step of stacked solutions in their own space, and its input tokens."""
+    return steps.training(backbone, delta, batch_of(backbone, solutions * batch, length), solutions), solutions * batch * length
+
+
+def approximation(backbone, made: dict, datas: list, y: int, draws: int = 4):
+    """One multi-task approximation step on `draws` examples of as many of the tasks, and its input tokens (for the three deltas)."""
+    some = datas[:draws]
+    step = steps.approximation(backbone, made, some, y)["ours"]
+    longest = max(len(split.inputs[r]) for split, rows in steps.pieces(some, 1) for r in rows)
+    return step, len(made) * len(some) * longest
+
+
+def forget_peak(device: torch.device) -> None:
+    """Let the peak begin anew, from what is in use now. On a CPU it needs Linux: glibc gives freed memory back, and the kernel resets its mark."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        return
+    gc.collect()
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak(device: torch.device) -> float:
+    """MiB of peak memory since `forget_peak`: on a GPU what torch held at most, else the largest resident set."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    return int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text()).group(1)) / 1024
+
+
+def measured(make, device: torch.device, repeats: int) -> dict:
+    """Run `make()` -> (step, tokens) in a process of its own and time it there: {"tokens_per_second" (median, quartiles), "peak_mib" above what
+    the process began with}. Raises RuntimeError if that process fails."""
+    mine, theirs = multiprocessing.Pipe()
+
+    def child():
+        forget_peak(device)
+        before = peak(device)
+        step, tokens = make()
+        step()
+        spent = measure.seconds({"step": step}, repeats)["step"]
+        theirs.send({"tokens_per_second": measure.spread([tokens / s for s in spent]), "seconds": statistics.median(spent), "peak_mib": peak(device) - before})
+
+    process = multiprocessing.get_context("fork").Process(target=child)  # a copy of this one: the backbone is there, and its peak is its own
+    process.start()
+    theirs.close()
+    try:
+        return mine.recv()
+    except EOFError:
+        raise RuntimeError("a measurement failed in its own process; see the traceback above") from None
+    finally:
+        process.join()
+
+
+def grid(backbone, made: dict, datas: list, repeats: int, lengths=(32, 128, 512), solutions=(1, 3, 12, 48), dimensions=(4, 16, 100),
+         counts=(1, 4, 12, 48)) -> list[dict]:
+    """One line per measurement: `axis` (length, K, y or tasks), `value`, `delta`, and what `measured` gives."""
+    work = [("length", n, k, lambda d=d, n=n: training(backbone, d, 3, n)) for k, d in made.items() for n in lengths]
+    work += [("K", n, k, lambda d=d, n=n: training(backbone, d, n, 32)) for k, d in made.items() for n in solutions]
+    work += [("y", n, "all", lambda n=n: approximation(backbone, made, datas[:4], n)) for n in dimensions]
+    work += [("tasks", n, "all", lambda n=n: approximation(backbone, made, datas[:n], 100, n)) for n in counts if n <= len(datas)]
+    return [{"axis": axis, "value": value, "delta": kind} | measured(make, backbone.device, repeats) for axis, value, kind, make in work]

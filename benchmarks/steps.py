@@ -1,0 +1,254 @@
+"""Training and scoring steps as the released recipe or a plain loop runs them, against the library's: same model, same rows, same results.
+
+Every function returns variants for `measure.compare`: name -> a call that does the work and returns what must agree.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from functools import cache
+from types import SimpleNamespace
+
+import torch
+from more_keys import more_keys
+from torch import Tensor
+from torch.nn.functional import pad
+from transformers.optimization import Adafactor as TheirAdafactor
+
+from unidelta import deltas, stages, tasks
+from unidelta.data import TaskData, collate, rows_of_step
+from unidelta.evaluation import losses, scores
+from unidelta.optim import Adafactor
+from unidelta.projections import KINDS, Projection, draw_ratios, interpolate, reconstruction
+
+PADDED = {"input_ids": (512, 0), "attention_mask": (512, 0), "labels": (64, -100)}  # the released recipe's lengths
+
+
+def padded(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A batch with inputs of 512 tokens and targets of 64, as the released recipe pads every batch."""
+    return {name: pad(t, (0, PADDED[name][0] - t.shape[1]), value=PADDED[name][1]) for name, t in batch.items()}
+
+
+def pieces(datas: Sequence[TaskData], batch: int, step: int = 0) -> list[tuple]:
+    """The training rows of a step, one piece for each solution; as in the stages, a task's solutions see the same rows."""
+    return [(d.train, rows_of_step(len(d.train), d.task, 0, step, batch)) for d in datas]
+
+
+def stack(backbone, delta, solutions: int, seed: int = 0) -> Tensor:
+    """Solutions (K, N) a little beside the common initialisation, so that they differ as trained ones do."""
+    generator = torch.Generator().manual_seed(seed)
+    return (delta.init(42) + 0.01 * torch.randn(solutions, delta.numel, generator=generator)).to(backbone.device)
+
+
+# --- (a) subspace optimisation -----------------------------------------------------------------------------------------
+def optimisation(backbone, delta, datas: Sequence[TaskData], y: int, batch: int, lr: float = 1e-2) -> dict:
+    """One step of I for every solution (one per entry of `datas`): padded to 512 and 64 and one after another, or as `stages.optimize` does it."""
+    run, start = SimpleNamespace(backbone=backbone), delta.init(42).to(backbone.device)
+    up = Projection.start(delta.numel, y, [0], delta.kind).up[0].to(backbone.device)
+    first = 0.02 * torch.randn(len(datas), y, generator=torch.Generator().manual_seed(1)).to(backbone.device)
+    apart, whole = [row[None].clone().requires_grad_() for row in first], first.clone().requires_grad_()
+    optimisers, optimiser, rows = [Adafactor([i], lr) for i in apart], Adafactor([whole], lr), pieces(datas, batch)
+
+    def released():
+        found = []
+        for intrinsic, own, piece in zip(apart, optimisers, rows, strict=True):
+            with deltas.applied(backbone.model, [(delta, start + intrinsic @ up.T)]):
+                found.append(losses(backbone, padded(collate([piece], backbone.device)), 1))
+            found[-1].sum().backward()
+            own.step()
+            own.zero_grad()
+        return torch.cat(found), torch.cat(apart)
+
+    def ours():
+        each = stages.loss_stack(run, delta, start + whole @ up.T, rows)
+        each.sum().backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        return each, whole
+
+    return {"released": released, "ours": ours}
+
+
+def validation(backbone, made: dict, datas: Sequence[TaskData], rows: int) -> dict:
+    """Scores of one vector's solution with each of the three deltas, for every entry of `datas`, on its first `rows` test rows: a padded pass
+    for each delta and solution, at most 64 tokens decoded; or all of them in one mixed pass. made: kind -> delta."""
+    some = [d.head(rows) for d in datas]
+    theta = {k: stack(backbone, delta, len(some)) for k, delta in made.items()}
+
+    def released():
+        out = []
+        for k, delta in made.items():
+            for one, mine in zip(theta[k], some, strict=True):
+                batch = padded(collate([(mine.test, range(rows))], backbone.device))
+                with deltas.applied(backbone.model, [(delta, one)]), torch.inference_mode():
+                    ids = backbone.model.generate(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], max_new_tokens=64,
+                                                  do_sample=False, num_beams=1)
+                said = [text.strip() for text in backbone.tokenizer.batch_decode(ids, skip_special_tokens=True)]
+                out.append(tasks.score(mine.task, said, mine.test.targets))
+        return (torch.tensor(out),)
+
+    def ours():
+        return (torch.tensor(scores(backbone, [(made[k], theta[k]) for k in made], some * len(made), "test")),)
+
+    return {"released": released, "ours": ours}
+
+
+# --- (b) multi-task approximation --------------------------------------------------------------------------------------
+def approximation(backbone, made: dict, datas: Sequence[TaskData], y: int, ratio: float = 0.1, lr: float = 1e-4, network: bool = True) -> dict:
+    """One step of the projections on one example of every task, each with its task's own solutions of the three deltas: one example and delta
+    after another (at their own lengths, or padded), or in one mixed pass as `stages.approximate` does it. network=False: the projections, the
+    reconstruction and Adafactor alone, to see their share."""
+    start = {k: made[k].init(42).to(backbone.device) for k in made}
+    offset = {k: (stack(backbone, made[k], len(datas)) - start[k])[None] for k in made}
+    rows, mixture = pieces(datas, 1), draw_ratios(0, 0, len(datas)).to(backbone.device)[None]
+
+    def maps_and_optimiser():
+        maps = {k: Projection(*(t.to(backbone.device).requires_grad_() for t in Projection.start(made[k].numel, y, [0], k).tensors())) for k in made}
+        return maps, Adafactor([t for k in made for t in maps[k].tensors()], lr)
+
+    def loss_of(maps, some: slice, shape) -> Tensor:  # of some examples; their own tasks' solutions
+        own = {k: maps[k].to_subspace(offset[k][:, some]) for k in made}
+        mixed, total = interpolate(own, mixture[:, some]), 0.0
+        batch = shape(collate(rows[some], backbone.device))
+        entries = [(made[k], (start[k] + maps[k].to_delta(mixed)).flatten(0, 1)) for k in made]
+        for several in ([entries] if shape is mixed_pass else [[entry] for entry in entries]) if network else []:
+            with deltas.applied(backbone.model, several):
+                whole = {n: t.repeat(len(several), 1) for n, t in batch.items()}
+                total = total + losses(backbone, whole, len(several) * len(rows[some])).sum()
+        dist = sum(reconstruction("released", maps[k].to_delta(mixed), maps[k].to_delta(own[k]), offset[k][:, some]) for k in made)
+        return (total + ratio * dist.sum()) / len(rows)
+
+    def mixed_pass(batch):
+        return batch
+
+    def variant(parts: list[slice], shape):
+        own = cache(maps_and_optimiser)  # made when the variant is first called: at full size one set fills a card
+
+        def step():
+            (maps, optimiser), total = own(), 0.0
+            for part in parts:
+                loss = loss_of(maps, part, shape)
+                loss.backward()
+                total = total + loss.detach()
+            optimiser.step()
+            optimiser.zero_grad()
+            return total, maps["lora"].down2
+        return step
+
+    each = [slice(t, t + 1) for t in range(len(datas))]
+    return {"one by one": variant(each, lambda batch: batch), "one by one, padded": variant(each, padded), "ours": variant([slice(None)], mixed_pass)}
+
+
+# --- (c) the floor -----------------------------------------------------------------------------------------------------
+def training(backbone, delta, batch: dict[str, Tensor], solutions: int, lr: float = 1e-3):
+    """A call that takes one step of `solutions` stacked solutions in their own space, as `stages.original` does it; returns their losses."""
+    theta = stack(backbone, delta, solutions).requires_grad_()
+    optimiser = Adafactor([theta], lr, delta.blocks)
+
+    def step():
+        with deltas.applied(backbone.model, [(delta, theta)]):
+            each = losses(backbone, batch, solutions)
+        each.sum().backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        return each, theta
+    return step
+
+
+def bare(backbone, batch: dict[str, Tensor]):
+    """A call of the frozen network without any delta: forward, and backward to the embeddings of input and target, below which no one can go."""
+    model, ids = backbone.model, batch["labels"].clamp_min(0)
+    inputs = model.shared(batch["input_ids"]).detach().requires_grad_()
+    shifted = model.shared(torch.cat([torch.zeros_like(ids[:, :1]), ids[:, :-1]], 1)).detach().requires_grad_()
+    parts = {"inputs_embeds": inputs, "attention_mask": batch["attention_mask"], "decoder_inputs_embeds": shifted, "labels": batch["labels"]}
+
+    def step():
+        loss = losses(backbone, parts, 1)
+        loss.sum().backward()
+        inputs.grad = shifted.grad = None
+        return (loss,)
+    return step
+
+
+def floor(backbone, delta, batch: dict[str, Tensor], solutions: int) -> dict:
+    """The bare network (for a prefix with as many more keys) against our training step on the same batch."""
+    network = bare(backbone, batch)
+
+    def with_more_keys():
+        with more_keys(backbone.model, delta.length):
+            return network()
+
+    return {"floor": with_more_keys if delta.kind == "prefix" else network, "ours": training(backbone, delta, batch, solutions)}
+
+
+# --- (d) stacks, (e) peft, (g) landscape -------------------------------------------------------------------------------
+def stacked(backbone, delta, datas: Sequence[TaskData], batch: int, lr: float = 1e-3) -> dict:
+    """One step of K = len(datas) solutions in their own space: one after another (each at its own rows' length), or as one stack."""
+    rows, device = pieces(datas, batch), backbone.device
+    first = stack(backbone, delta, len(datas))
+    apart, whole = [row[None].clone().requires_grad_() for row in first], first.clone().requires_grad_()
+    optimisers, optimiser = [Adafactor([t], lr, delta.blocks) for t in apart], Adafactor([whole], lr, delta.blocks)
+
+    def step(theta, own, some):
+        with deltas.applied(backbone.model, [(delta, theta)]):
+            each = losses(backbone, collate(some, device), len(some))
+        each.sum().backward()
+        own.step()
+        own.zero_grad()
+        return each.detach()
+
+    def separate():
+        each = [step(theta, own, [piece]) for theta, own, piece in zip(apart, optimisers, rows, strict=True)]
+        return torch.cat(each), torch.cat(apart)
+
+    return {"separate": separate, "ours": lambda: (step(whole, optimiser, rows), whole)}
+
+
+def peft(backbone, delta, datas: Sequence[TaskData], batch: int, lr: float = 1e-3) -> dict:
+    """One step of LoRA solutions: peft's, one after another in a plain loop with transformers' Adafactor, or ours as one stack.
+
+    delta: a `Lora`. peft gets a copy of the backbone, its weights A^T and B^T of our theta.
+    """
+    from peft import LoraConfig, get_peft_model
+    rows, first = pieces(datas, batch), stack(backbone, delta, len(datas))
+    config = LoraConfig(r=delta.rank, lora_alpha=delta.scale * delta.rank, target_modules=["q", "v"], lora_dropout=0.0)
+    plain = []
+    for theta in first:
+        wrapped, views = get_peft_model(deepcopy(backbone.model), config), delta.views(theta[None])
+        held = [p for n, p in wrapped.named_parameters() if "lora_" in n]  # encoder, then decoder; self, then cross; q, v; A, B: our order
+        for parameter, own in zip(held, views.values(), strict=True):
+            parameter.data.copy_(own[0].T)
+        plain.append((wrapped, held, TheirAdafactor(held, lr=lr, scale_parameter=False, relative_step=False, warmup_init=False)))
+
+    def loop():
+        each = []
+        for (wrapped, _, optimiser), piece in zip(plain, rows, strict=True):
+            loss = wrapped(**collate([piece], backbone.device)).loss
+            loss.backward()
+            optimiser.step()
+            optimiser.zero_grad()
+            each.append(loss.detach())
+        return torch.stack(each), torch.stack([torch.cat([p.detach().T.flatten() for p in held]) for _, held, _ in plain])
+
+    return {"peft": loop, "ours": stacked(backbone, delta, datas, batch, lr)["ours"]}
+
+
+def points(backbone, delta, data: TaskData, count: int, rows: int, size: int) -> dict:
+    """Scores of `count` points of a landscape on the same `rows` test rows: point by point (at the rows' own lengths, or padded and decoding up to
+    64 tokens), or in stacks of `size` as `unidelta.landscape` does it."""
+    run, some, theta = SimpleNamespace(backbone=backbone), data.head(rows), stack(backbone, delta, count)
+
+    def one_by_one():
+        return (torch.tensor([stages.score_stack(run, delta, one[None], [some], "test")[0] for one in theta]),)
+
+    def in_stacks():
+        parts = stages.stacks(range(count), size)
+        return (torch.tensor(sum((stages.score_stack(run, delta, theta[part], [some] * len(part), "test") for part in parts), [])),)
+
+    released = validation(backbone, {delta.kind: delta}, [data] * count, rows)["released"]
+    return {"point by point": one_by_one, "point by point, padded": released, "ours": in_stacks}
+
+
+def made_for(backbone, sizes: dict[str, dict]) -> dict:
+    """kind -> delta, for this backbone."""
+    return {k: deltas.make(k, backbone.config, **sizes[k]) for k in KINDS}

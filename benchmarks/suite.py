@@ -1,0 +1,187 @@
+"""Every measurement of the chapter on speed: `make bench`, or `python benchmarks/suite.py [part ...]`. Results go to data/benchmarks/, one file per part.
+
+All run on the embedded backbone, its profile's sizes and the stand-in rows, with one thread unless OMP_NUM_THREADS says otherwise. `make bench-book`
+(the whole book, an hour) is apart.
+"""
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import measure
+import resources
+import shapes
+import steps
+import torch
+import transform
+
+from unidelta import backbone, data, embedded, profiles
+from unidelta.projections import KINDS
+
+TASK, STACK = "rotten_tomatoes", 12  # the book's own example, and the embedded profile's stack
+
+
+@dataclass
+class Setting:
+    """What the parts share. repeats: of every timing; small: the smallest sizes that still go through everything (for the tests)."""
+
+    name: str = "embedded"
+    repeats: int = 5
+    small: bool = False
+    device: str = "cpu"
+
+    @cached_property
+    def backbone(self):
+        return backbone.load(self.name, device=self.device)
+
+    @cached_property
+    def deltas(self) -> dict:
+        return steps.made_for(self.backbone, {k: profiles.PROFILES["embedded"].sizes(k) for k in KINDS})
+
+    @cached_property
+    def folder(self) -> Path:
+        return Path(tempfile.mkdtemp(prefix="unidelta-bench-"))
+
+    def data(self, task: str) -> data.TaskData:
+        p = profiles.PROFILES["embedded"]
+        return data.load(self.backbone, task, "embedded", None, 0, {"train": 200, "dev": 100, "test": 100}, p.max_length, self.folder)
+
+    def several(self, n: int) -> list[data.TaskData]:
+        """n of the stand-in tasks, in a random order that is always the same."""
+        return [self.data(t) for t in random.Random(0).sample(embedded.names(), n)]
+
+
+def recipe(s: Setting) -> dict:
+    """(a) Subspace optimisation: a training step of six solutions (two learning rates, three seeds), and the validation of two."""
+    k, rows = (2, 4) if s.small else (6, 16)
+    lines = {f"training step, {kind}": measure.compare(steps.optimisation(s.backbone, delta, [s.data(TASK)] * k, 4, 8), min(s.repeats, 5))
+             for kind, delta in s.deltas.items()}
+    scoring = steps.validation(s.backbone, s.deltas, [s.data(TASK)] * (1 if s.small else 2), rows)
+    lines["validation with the three deltas"] = measure.compare(scoring, min(s.repeats, 5))
+    return {"lines": lines, "solutions": k, "rows": 8, "validation_rows": rows}
+
+
+def multitask(s: Setting) -> dict:
+    """(b) Multi-task approximation, y = 100: a step on one example of each of four tasks; several draws of four."""
+    draws, tasks = (1, 2) if s.small else (3, 4)
+    chosen = s.several(draws * tasks)
+    made = [steps.approximation(s.backbone, s.deltas, chosen[i * tasks:(i + 1) * tasks], 100) for i in range(draws)]
+    for variants in made:
+        measure.agree(variants)
+
+    def over_draws(name):
+        return lambda: [variants[name]() for variants in made]
+    whole = measure.compare({name: over_draws(name) for name in made[0]}, min(s.repeats, 5), same=False)
+    alone = [steps.approximation(s.backbone, s.deltas, chosen[i * tasks:(i + 1) * tasks], 100, network=False)["ours"] for i in range(draws)]
+    parts = {"without the network": lambda: [step() for step in alone], "ours": over_draws("ours")}
+    share = measure.compare(parts, min(s.repeats, 5), same=False)["ratio"]["without the network"]
+    lengths = [[len(split.inputs[r]) for split, rows in steps.pieces(chosen[i * tasks:(i + 1) * tasks], 1) for r in rows] for i in range(draws)]
+    filled = sum(map(sum, lengths)) / sum(len(each) * max(each) for each in lengths)
+    return {"lines": {"training step": whole}, "share_without_network": share, "tokens_not_padding": filled, "tasks": [d.task for d in chosen],
+            "batch": tasks, "y": 100, "profile": {"ours": measure.hot(made[0]["ours"])}}
+
+
+def floor(s: Setting) -> dict:
+    """(c) A step in the deltas' own space against the bare network: the embedded backbone with 12 solutions, and one of T5-base's shape with one."""
+    lines, hot = {}, {}
+    batch = steps.collate(steps.pieces([s.data(TASK)] * STACK, 8), s.backbone.device)
+    for kind, delta in s.deltas.items():
+        variants = steps.floor(s.backbone, delta, batch, STACK)
+        lines[f"embedded, {kind}"] = measure.compare(variants, 3 * s.repeats, over="floor", same=False)
+        hot[f"embedded, {kind}"] = measure.hot(variants["ours"])
+    base = shapes.random_t5("tiny" if s.small else "base", device=s.device)
+    for kind, delta in steps.made_for(base, {k: profiles.PROFILES["paper"].sizes(k) for k in KINDS}).items():
+        variants = steps.floor(base, delta, resources.batch_of(base, 2, 64), 1)
+        lines[f"T5-base, {kind}"] = measure.compare(variants, min(s.repeats, 5), over="floor", same=False)
+        hot[f"T5-base, {kind}"] = measure.hot(variants["ours"])
+    return {"lines": lines, "profile": hot, "solutions": STACK}
+
+
+def stacks(s: Setting) -> dict:
+    """(d) K solutions as one stack, or one after another."""
+    lines = {}
+    for kind, delta in s.deltas.items():
+        for k in (1, 2) if s.small else (1, 3, 12, 48):
+            lines[f"{kind}, K = {k}"] = measure.compare(steps.stacked(s.backbone, delta, [s.data(TASK)] * k, 8), s.repeats) | {"delta": kind, "K": k}
+    return {"lines": lines}
+
+
+def against_peft(s: Setting) -> dict:
+    """(e) LoRA: peft's in a plain loop, one and 12 solutions."""
+    return {"lines": {f"K = {k}": measure.compare(steps.peft(s.backbone, s.deltas["lora"], [s.data(TASK)] * k, 8), s.repeats)
+                      for k in ((1, 2) if s.small else (1, STACK))}}
+
+
+def hadamard(s: Setting) -> dict:
+    """(f) The transform: 2^10 to 2^24 numbers."""
+    lines = {}
+    for e in (4, 10) if s.small else range(10, 25, 2):
+        measure.agree(transform.transforms(2**e, s.device), atol=1e-4 * 2**(e / 2))
+        variants = transform.transforms(2**e, s.device) | transform.copy(2**e, s.device)
+        often = {name: many(call, 1 if s.small else max(1, 2**(20 - e))) for name, call in variants.items()}
+        lines[f"2^{e}"] = measure.compare(often, s.repeats, same=False) | {"log2": e}
+    return {"lines": lines, "calls": "2^(20 - log2 P) for sizes below 2^20, else one"}
+
+
+def many(call: Callable, times: int) -> Callable:
+    """The call so often that the clock can resolve it."""
+    return lambda: [call() for _ in range(times)]
+
+
+def landscape(s: Setting) -> dict:
+    """(g) Twelve points of a landscape (the paper's figure has 21 x 21) on 100 test rows, and once on 20 rows, padded too."""
+    count, rows, few = (3, 4, 2) if s.small else (STACK, 100, 20)
+    lines, hot = {}, {}
+    for kind, delta in s.deltas.items():
+        variants = steps.points(s.backbone, delta, s.data(TASK), count, rows, STACK)
+        unpadded = {name: variants[name] for name in ("point by point", "ours")}
+        lines[f"{kind}, {rows} rows"] = measure.compare(unpadded, min(s.repeats, 5))
+        hot[f"{kind}, {rows} rows"] = measure.hot(variants["ours"])
+    lines[f"lora, {few} rows"] = measure.compare(steps.points(s.backbone, s.deltas["lora"], s.data(TASK), count, few, STACK), min(s.repeats, 5))
+    return {"lines": lines, "profile": hot, "points": count}
+
+
+def throughput(s: Setting) -> dict:
+    """(h) Tokens a second and peak memory."""
+    sizes = dict(lengths=(8,), solutions=(1,), dimensions=(4,), counts=(1, 2)) if s.small else {}
+    return {"measurements": resources.grid(s.backbone, s.deltas, s.several(2 if s.small else 48), min(s.repeats, 3), **sizes)}
+
+
+def cost(s: Setting) -> dict:
+    """The cost model against real steps of T5-base's shape on this machine."""
+    import check_cost
+    return check_cost.check("tiny" if s.small else "base", min(s.repeats, 3), device=s.device)
+
+
+PARTS = {f.__name__: f for f in (recipe, multitask, floor, stacks, against_peft, hadamard, landscape, throughput, cost)}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"all, or some of {', '.join(PARTS)}")
+    parser.add_argument("--repeats", type=int, default=Setting.repeats, help="of every timing")
+    parser.add_argument("--out", type=Path, default=measure.FOLDER, help="folder of the results")
+    parser.add_argument("--small", action="store_true", help="the smallest sizes, to see that everything goes through; no measurement")
+    given = parser.parse_args(arguments)
+    if wrong := [part for part in given.parts if part not in PARTS]:
+        parser.error(f"unknown part {wrong[0]!r}; allowed: {', '.join(PARTS)}")
+    if given.repeats < 1:
+        parser.error(f"--repeats {given.repeats} is not allowed: a whole number from 1")
+    setting = Setting(repeats=given.repeats, small=given.small)
+    for part in given.parts or PARTS:
+        began = time.monotonic()
+        file = measure.save(part, {"what": PARTS[part].__doc__} | PARTS[part](setting), began, given.out)
+        print(f"{part}: {time.monotonic() - began:.0f} s, {file}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    torch.manual_seed(0)
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""The Walsh-Hadamard transform against a copy of its memory, a dense product, and the released code's formulation."""
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from unidelta.fastfood import hadamard
+
+DENSE_UP_TO = 2**12  # above, the matrix alone would take a quarter of a gibibyte and more
+
+
+def butterflies(x: Tensor) -> Tensor:
+    """H x in the textbook formulation, which the released code uses too: a Python loop over the log2(P) levels, each of which adds and subtracts
+    halves and stacks the two. x (P,)."""
+    half, size = 1, len(x)
+    while half < size:
+        x = x.view(-1, 2, half)
+        x = torch.stack([x[:, 0] + x[:, 1], x[:, 0] - x[:, 1]], dim=1).reshape(-1)
+        half *= 2
+    return x
+
+
+def transforms(size: int, device: str = "cpu", dense: bool | None = None) -> dict:
+    """Variants on one vector of `size` random numbers; the dense product only up to DENSE_UP_TO, unless told."""
+    x = torch.randn(size, generator=torch.Generator().manual_seed(0)).to(device)
+    out = {"released formulation": lambda: (butterflies(x),), "ours": lambda: (hadamard(x),)}
+    if size <= DENSE_UP_TO if dense is None else dense:
+        h = hadamard(torch.eye(size, device=device))
+        out["dense product"] = lambda: (h @ x,)
+    return out
+
+
+def copy(size: int, device: str = "cpu") -> dict:
+    """The memory copy alone, for its result is another: x to a tensor that is there already."""
+    x = torch.randn(size, device=device)
+    y = torch.empty_like(x)
+    return {"memory copy": lambda: (y.copy_(x),)}

@@ -1,0 +1,120 @@
+"""What a run costs: floating-point operations and bytes counted from the configuration, hours and GiB from these and a card's published figures.
+
+A multiplication with an addition counts as two operations (FLOP). Only matrix products are counted, what runs beside them is in the share of a
+card's peak that is assumed. The backbone is frozen: its backward pass goes to activations only, so a linear map costs twice its forward pass in
+training and a product of two activations (attention) three times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import prod
+from pathlib import Path
+
+import pandas as pd
+
+from unidelta import profiles, suite, tasks
+from unidelta.projections import KINDS
+
+CARDS = Path(__file__).resolve().parents[2] / "data" / "gpus.tsv"  # peaks in TFLOP/s (dense, without sparsity), bandwidth in GB/s
+SETTINGS = ("single", "multi")
+MULTI = {"y": 100, "approximate_batch": 1, "approximate_draws": 4, "approximate_lr": 1e-4, "approximate_steps": 60 * 20000 // 4}  # appendix A.2: one epoch
+PASSES = 12  # times that Adafactor and the gradient's accumulation read or write a number of a projection (unidelta.optim, counted by hand)
+
+
+def cards() -> pd.DataFrame:
+    """GPUs and their published figures: memory_gib, float32 and bfloat16 (TFLOP/s; empty where the card has no such format), bandwidth (GB/s)."""
+    return pd.read_csv(CARDS, sep="\t", index_col="card")
+
+
+def backbone(config, rows: int, length: int, answer: int, keys: int = 0, training: bool = True) -> float:
+    """FLOP of one pass over `rows` inputs of `length` tokens with answers of `answer`; keys: how many more a prefix gives to self-attention.
+    Decoding token by token with a cache multiplies as much as one forward pass (training=False)."""
+    d, inner, ff, deep = config.d_model, config.num_heads * config.d_kv, config.d_ff, config.num_decoder_layers
+    attention, gated = 8 * d * inner, 6 * d * ff  # q, k, v, o and the three feed-forward maps, FLOP a token
+    linear = length * (config.num_layers * (attention + gated) + deep * 4 * d * inner)  # the encoder, and cross-attention's keys and values
+    linear += answer * (deep * (attention + 4 * d * inner + gated) + 2 * d * config.vocab_size)
+    products = 4 * inner * (config.num_layers * length * (length + keys) + deep * answer * (answer + keys + length))
+    return rows * (linear * (2 if training else 1) + products * (3 if training else 1))
+
+
+def delta(what, rows: int, length: int, answer: int, training: bool = True) -> float:
+    """FLOP of one solution of a delta on `rows` rows: every number of theta meets every token of its place, a prefix's meets the prefix only."""
+    def meets(name):
+        if what.kind == "prefix":
+            return 0 if name.endswith("embedding") else what.length
+        return rows * (length if name.startswith("encoder") or ".cross.v" in name else answer)
+    return (6 if training else 2) * sum(prod(shape) * meets(name) for name, shape in what.shapes)
+
+
+def projections(numel: int, y: int, tasks: int, draws: int = 1) -> float:
+    """FLOP of one delta's two projections in a step of `approximate`: every task's solution down, the draws' vectors up (interpolated twice, own once)."""
+    return 2 * numel * y * (2 * tasks + 7 * draws)
+
+
+def activations(config, rows: int, length: int, answer: int, keys: int = 0) -> float:
+    """Numbers kept for the backward pass of a frozen network: inputs of norms, activations and (fused) attentions, whose bias is of the scores' size."""
+    d, inner, ff, deep = config.d_model, config.num_heads * config.d_kv, config.d_ff, config.num_decoder_layers
+    encoder = config.num_layers * (length * (2 * d + 4 * inner + 3 * ff) + 2 * keys * inner)
+    decoder = deep * (answer * (3 * d + 6 * inner + 3 * ff) + 2 * (length + keys) * inner) + 2 * answer * config.vocab_size
+    return rows * (encoder + decoder + config.num_heads * (config.num_layers * length * (length + keys) + deep * answer * (answer + keys + length)))
+
+
+def memory(config, made: dict, y: int, tasks: int, rows: int, length: int, answer: int, bytes_each: int = 4) -> dict[str, float]:
+    """GiB that a step of `approximate` holds; rows: of all deltas; bytes_each: of a number of the backbone and its activations (projections have four).
+    Embedding and head are two matrices, as in T5 v1.1."""
+    d, ff, inner = config.d_model, config.d_ff, config.num_heads * config.d_kv
+    weights = 2 * config.vocab_size * d + config.num_layers * (4 * d * inner + 3 * d * ff) + config.num_decoder_layers * (8 * d * inner + 3 * d * ff)
+    numels, keys = [what.numel for what in made.values()], max(getattr(what, "length", 0) for what in made.values())
+    maps = sum(2 * n * y + y * y for n in numels)
+    parts = {"backbone": bytes_each * weights, "projections": 4 * maps, "their gradients": 4 * maps, "best so far": 4 * maps,
+             "Adafactor's moments": 4 * sum(2 * (n + y) + 2 * y for n in numels), "Adafactor's working space": 8 * max(numels) * y,
+             "solutions": 4 * tasks * sum(numels), "activations": bytes_each * activations(config, rows, length, answer, keys)}
+    return {name: number / 2**30 for name, number in parts.items()}
+
+
+@dataclass(frozen=True)
+class Work:
+    """One stage: `jobs` runs of `steps` steps over `rows` rows, each with `validations` of `scored` rows. `maps`: it trains projections."""
+
+    stage: str
+    jobs: int
+    steps: int
+    rows: int
+    validations: int
+    scored: int
+    maps: bool = False
+
+
+def plan(setting: str, profile: profiles.Profile = profiles.PROFILES["paper"]) -> tuple[profiles.Profile, list[Work]]:
+    """Every stage of a full reproduction with one seed, from the profile's steps, batches and grids. Raises ValueError for an unknown setting."""
+    if setting not in SETTINGS:
+        raise ValueError(f"unknown setting {setting!r}; allowed: {', '.join(SETTINGS)}")
+    p, dev = profile if setting == "single" else replace(profile, **MULTI), profile.caps["dev"]
+    served = suite.single("hub") if setting == "single" else {"": tasks.names("multi", "unseen")}
+    train, unseen = len(served) if setting == "single" else len(tasks.names("multi", "train")), sum(map(len, served.values()))
+    spaces, scored = (train, len(KINDS) * dev) if setting == "single" else (1, len(KINDS) * 240 * train)  # appendix A.2: 240 rows of each task
+    rows = len(KINDS) * p.approximate_batch * p.approximate_draws
+    grid, checks = unseen * len(KINDS) * len(p.optimize_lrs), p.optimize_steps // p.optimize_every
+    subspace = Work("optimize", grid, p.optimize_steps, p.optimize_batch, checks, dev)
+    return p, [Work("original", (train + unseen) * len(KINDS), p.original_steps, p.original_batch, p.original_steps // p.original_every, dev),
+               Work("approximate", spaces, p.approximate_steps, rows, p.approximate_steps // p.approximate_every, scored, True),
+               subspace, replace(subspace, stage="optimize, random control"),
+               Work("transfer", unseen * len(KINDS), 0, 0, len(KINDS) * len(p.optimize_lrs) * checks, dev)]
+
+
+def hours(setting: str, config, made: dict, flops: float, bandwidth: float, length: int = 128, answer: int = 4) -> pd.DataFrame:
+    """Hours of every stage on a device that achieves `flops` FLOP/s and `bandwidth` bytes/s: columns jobs, steps (of all jobs), training, scoring, hours.
+    Every pass is counted with the prefix's keys and the dearest delta, and a step of `approximate` with Adafactor's traffic over the projections.
+    """
+    (p, works), lines = plan(setting), []
+    keys, numels = max(getattr(what, "length", 0) for what in made.values()), [what.numel for what in made.values()]
+    count = len(tasks.names("multi", "train")) if setting == "multi" else 1
+    for w in works:
+        step = backbone(config, w.rows, length, answer, keys) + max(delta(what, w.rows, length, answer) for what in made.values())
+        maps = sum(projections(n, p.y, count, p.approximate_draws) for n in numels) if w.maps else 0
+        traffic = 4 * PASSES * sum(2 * n * p.y for n in numels) if w.maps else 0
+        training = w.jobs * w.steps * ((step + maps) / flops + traffic / bandwidth) / 3600
+        scoring = w.jobs * w.validations * backbone(config, w.scored, length, answer, keys, training=False) / flops / 3600
+        lines.append({"stage": w.stage, "jobs": w.jobs, "steps": w.jobs * w.steps, "training": training, "scoring": scoring, "hours": training + scoring})
+    return pd.DataFrame(lines).set_index("stage")

@@ -1,0 +1,255 @@
+"""What data/benchmarks holds, as the tables and figures of the chapter on speed and cost. Nothing here measures anything: see benchmarks/."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from pathlib import Path
+
+import pandas as pd
+from IPython.display import HTML, Markdown
+from matplotlib.figure import Figure
+
+from unidelta import cost, deltas, figures, profiles
+from unidelta.projections import KINDS
+from unidelta.report import LABEL
+
+PARTS = ("recipe", "multitask", "floor", "stacks", "against_peft", "hadamard", "landscape", "throughput", "cost", "book")
+FOLDER = Path(__file__).resolve().parents[2] / "data" / "benchmarks"
+TARGETS = {("recipe", "released"): (15, "at least"), ("multitask", "one by one, padded"): (6, "at least"), ("multitask", "one by one"): (6, "at least"),
+           ("hadamard", "released formulation"): (3, "at least"), ("landscape", "point by point"): (5, "at least"),
+           ("landscape", "point by point, padded"): (5, "at least"), ("floor", "ours"): (1.2, "at most"), ("stacks", "separate"): (2, "at least")}
+
+
+def fraction(value) -> bool:
+    """a number above 0 and at most 1"""
+    return isinstance(value, (int, float)) and 0 < value <= 1
+
+
+def folders() -> list[str]:
+    """Where results lie: `benchmarks`, and folders in it (other machines)."""
+    return ["benchmarks", *sorted(f"benchmarks/{p.name}" for p in FOLDER.iterdir() if p.is_dir())]
+
+
+def load(part: str, folder: Path = FOLDER) -> dict | None:
+    """The results of a part of the suite, or None if it has not been measured. Raises ValueError where there is no such folder."""
+    if not folder.is_dir():
+        raise ValueError(f"there is no folder {folder.name}; allowed: {', '.join(folders())}")
+    file = folder / f"{part}.json"
+    return {"part": part} | json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+
+
+def table(rows: list[list], header: list[str]) -> HTML:
+    """A plain table; cells are texts."""
+    head = "".join(f"<th>{escape(h)}</th>" for h in header)
+    body = "".join("<tr>" + "".join(f"<td>{escape(str(c))}</td>" for c in row) + "</tr>" for row in rows)
+    return HTML(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+
+
+def absent() -> Markdown:
+    return Markdown("*This has not been measured on any machine whose results are stored here; the script is there to do it.*")
+
+
+def number(x: float) -> str:
+    """Three digits, without an exponent."""
+    return f"{x:,.0f}" if abs(x) >= 100 else f"{x:.3g}"
+
+
+def judged(found: dict) -> list[tuple[str, str, dict, str, bool | None]]:
+    """Every ratio of a part: line, variant, median and quartiles, its target in words ("" without one), and whether the median meets it."""
+    out = []
+    for name, line in found["lines"].items():
+        for variant, r in line["ratio"].items():
+            target, way = TARGETS.get((found["part"], variant), (None, ""))
+            if target is None or line.get("K", 12) != 12:  # of the stacks, that of twelve has a target
+                out.append((name, variant, r, "", None))
+            else:
+                out.append((name, variant, r, f"{way} {target}", r["median"] >= target if way == "at least" else r["median"] <= target))
+    return out
+
+
+def ratios(found: dict | None) -> HTML | Markdown:
+    """Every line of a part: the variant, its time over ours (or ours over the floor), quartiles, the target we set and whether it is met."""
+    if found is None:
+        return absent()
+    rows = [[name, variant, number(r["median"]), f"{number(r['low'])} to {number(r['high'])}", r["n"], target, {None: "", True: "yes", False: "no"}[met]]
+            for name, variant, r, target, met in judged(found)]
+    return table(rows, ["what", "variant", "ratio", "quartiles", "repeats", "target", "met"])
+
+
+def shortfall(found: dict | None) -> Markdown:
+    """Which of the targets are missed, in a sentence."""
+    if found is None:
+        return absent()
+    missed = [f"{name} ({variant}): {number(r['median'])}, target {target}" for name, variant, r, target, met in judged(found) if met is False]
+    return Markdown(f"**Falls short:** {'; '.join(missed)}." if missed else "Every target of this section is met.")
+
+
+def caption(found: dict | None, text: str) -> Markdown:
+    """The line below: what it shows, then the machine, threads, versions and commit it was measured with."""
+    if found is None:
+        return Markdown(f"*{text} Not measured.*")
+    m = found["made"]
+    device = f"CPU ({m['cpu']})" if m["device"] == "CPU" else m["device"]
+    commit = (m["git_commit"] or "unknown")[:9], ", with changes" if m["git_dirty"] else ""
+    return Markdown(f"*{text} {device}, {m['threads']} thread{'s' * (m['threads'] != 1)}; torch {m['torch']}, transformers {m['transformers']}; "
+                    f"commit `{commit[0]}`{commit[1]}; {m['created'][:10]}.*")
+
+
+def hot(found: dict | None) -> HTML | Markdown:
+    """Where the time of our step goes: the operators' own shares (torch profiler)."""
+    if found is None:
+        return absent()
+    def shares(rows):
+        return ", ".join(f"{r['operator'].removeprefix('aten::')} {r['percent']:.0f} %" for r in rows[:6])
+    return table([[name, shares(rows)] for name, rows in found["profile"].items()], ["step", "largest shares of the operators' own time"])
+
+
+def _bars(axis, x: list, each: list[dict], **style) -> None:
+    middle = [r["median"] for r in each]
+    axis.errorbar(x, middle, yerr=[[r["median"] - r["low"] for r in each], [r["high"] - r["median"] for r in each]], capsize=2, **style)
+
+
+def mixed(found: dict | None) -> Markdown:
+    """Where a mixed pass loses to what it could save: padding, and work that does not depend on how the network is run."""
+    if found is None:
+        return absent()
+    filled, share = 100 * found["tokens_not_padding"], 100 * found["share_without_network"]["median"]
+    return Markdown(f"Rows of different tasks have different lengths, and the mixed pass makes all as long as the longest: {filled:.0f} % of its input tokens "
+                    f"are not padding. The projections, the reconstruction and Adafactor take {share:.0f} % of our step.")
+
+
+def stacks(found: dict | None) -> Figure | Markdown:
+    """(d) Time of K separate steps over that of one stack, against K."""
+    if found is None:
+        return absent()
+    figure, (axis,) = figures.canvas(height=2.7, width=4.8)
+    for kind in KINDS:
+        mine = [line for line in found["lines"].values() if line["delta"] == kind]
+        _bars(axis, [line["K"] for line in mine], [line["ratio"]["separate"] for line in mine], fmt="o-", color=figures.COLOUR[kind], label=LABEL[kind])
+    ks = [line["K"] for line in mine]
+    axis.set(xscale="log", xlabel="solutions K", ylabel="separate / stacked", ylim=(0, None))
+    axis.set_xticks(ks, ks)
+    axis.minorticks_off()
+    axis.axhline(1, color="black", linewidth=0.8)
+    axis.legend(fontsize=7)
+    return figure
+
+
+def transform(found: dict | None) -> Figure | Markdown:
+    """(f) Time of the alternatives over ours against size."""
+    if found is None:
+        return absent()
+    figure, (axis,) = figures.canvas(height=2.7)
+    lines = list(found["lines"].values())
+    for name, colour, marker in (("released formulation", "#D55E00", "o"), ("dense product", "#CC79A7", "s"), ("memory copy", "black", "^")):
+        mine = [line for line in lines if name in line["ratio"]]
+        _bars(axis, [line["log2"] for line in mine], [line["ratio"][name] for line in mine], fmt=f"{marker}-", color=colour, label=name)
+    axis.axhline(1, color="black", linewidth=0.8)
+    axis.set(yscale="log", xlabel="numbers P", ylabel="its time / ours")
+    axis.set_xticks([line["log2"] for line in lines], [f"$2^{{{line['log2']}}}$" for line in lines])
+    axis.legend(fontsize=7)
+    return figure
+
+
+def throughput(found: dict | None) -> Figure | Markdown:
+    """(h) Tokens a second (above) and peak memory (below) against length, K, y and number of tasks."""
+    if found is None:
+        return absent()
+    frame = pd.DataFrame(found["measurements"])
+    figure, axes = figures.canvas(2, 4, height=2.1, sharex="col", sharey="row")
+    for column, (axis, name) in enumerate({"length": "tokens of an input", "K": "solutions K", "y": "dimension y", "tasks": "tasks"}.items()):
+        for kind, mine in frame[frame.axis == axis].groupby("delta", sort=False):
+            colour, label = figures.COLOUR.get(kind, "black"), LABEL.get(kind, "all three")
+            axes[column].plot(mine.value, [r["median"] / 1000 for r in mine.tokens_per_second], "o-", markersize=3, color=colour, label=label)
+            axes[4 + column].plot(mine.value, mine.peak_mib, "o-", markersize=3, color=colour)
+        ticks = sorted(set(frame[frame.axis == axis].value))
+        axes[column].set(xscale="log")
+        axes[4 + column].set(xscale="log", xlabel=name)
+        axes[4 + column].set_xticks(ticks, ticks)
+        axes[4 + column].minorticks_off()
+    axes[0].set(ylabel="1000 tokens a second", ylim=(0, None))  # after all is drawn, for the rows share their scales
+    axes[4].set(ylabel="peak memory, MiB", ylim=(0, None))
+    axes[0].legend(fontsize=6)
+    axes[2].legend(fontsize=6)
+    return figure
+
+
+def checked(found: dict | None) -> HTML | Markdown:
+    """The cost model's prediction beside the measured seconds of every step."""
+    if found is None:
+        return absent()
+    rows = [[s["step"], number(s["gflop"]), number(s["measured"]), number(s["predicted"]), number(s["ratio"]["median"]),
+             f"{number(s['ratio']['low'])} to {number(s['ratio']['high'])}"] for s in found["steps"]]
+    return table(rows, ["step", "GFLOP", "seconds", "predicted", "measured / predicted", "quartiles"])
+
+
+def activations(found: dict | None) -> Markdown:
+    """How the counted activations compare with the bytes that torch keeps."""
+    if found is None:
+        return absent()
+    parts = ", ".join(f"{number(ratio)} at {length} tokens" for length, ratio in found["activations_measured_over_counted"].items())
+    r = found["flops_per_second"]
+    return Markdown(f"The rate was {number(r['median'] / 1e9)} GFLOP/s. Activations that torch keeps for a backward pass of the bare network, "
+                    f"measured over counted: {parts}.")
+
+
+def assumed(p, text: str) -> Markdown:
+    """The line below an estimate: what was assumed, and that it is an estimate."""
+    return Markdown(f"*{text} Counted, not timed. Assumed: {100 * p.share:.0f} % of the published {p.dtype} peak and bandwidth (data/gpus.tsv), "
+                    f"inputs of {p.length} tokens, answers of {p.answer}.*")
+
+
+def fits(answer: int = 4) -> Markdown:
+    """Whether the multi-task approximation fits the card that the paper used, and with what."""
+    card, limit = "V100 SXM2 32 GB", cost.cards().memory_gib["V100 SXM2 32 GB"]
+    parts = needed("multi", 512, answer)
+    total = sum(parts.values())
+    state = total - sum(parts[name] for name in ("backbone", "solutions", "activations"))
+    return Markdown(f"At y = 100 the projections with all that training adds to them take {number(state)} GiB, the whole step at 512 tokens "
+                    f"{number(total)} GiB in float32: it {'fits' if total < limit else 'does not fit'} a card of {limit} GiB ({card}, the paper's).")
+
+
+def base() -> tuple:
+    """The configuration of google/t5-base-lm-adapt (its shape; no weights, no network) and the deltas of the paper's sizes."""
+    from transformers import T5Config
+    config = T5Config(d_model=768, d_kv=64, d_ff=2048, num_layers=12, num_heads=12, vocab_size=32128, feed_forward_proj="gated-gelu", tie_word_embeddings=False)
+    return config, {k: deltas.make(k, config, **profiles.PROFILES["paper"].sizes(k)) for k in KINDS}
+
+
+def reproduction(setting: str, share: float, length: int, answer: int, dtype: str) -> HTML:
+    """Hours of every stage on every card that has the format, if it achieves `share` of its published peak, and whether approximate fits its memory."""
+    config, made = base()
+    cards = cost.cards().dropna(subset=[dtype])
+    each = {name: cost.hours(setting, config, made, 1e12 * share * c[dtype], 1e9 * share * c.bandwidth, length, answer) for name, c in cards.iterrows()}
+    first = next(iter(each.values()))
+    rows = [[stage, f"{first.jobs[stage]:,}", f"{first.steps[stage]:,}", *(number(frame.hours[stage]) for frame in each.values())] for stage in first.index]
+    rows.append(["all", f"{first.jobs.sum():,}", f"{first.steps.sum():,}", *(number(frame.hours.sum()) for frame in each.values())])
+    need = needed(setting, 512, answer, 4 if dtype == "float32" else 2)
+    fits = ["fits" if sum(need.values()) < c.memory_gib else "does not fit" for _, c in cards.iterrows()]
+    return table([*rows, [f"memory of approximate, 512 tokens: {number(sum(need.values()))} GiB", "", "", *fits]], ["hours", "jobs", "steps", *each])
+
+
+def needed(setting: str, length: int, answer: int, bytes_each: int = 4) -> dict[str, float]:
+    """GiB of a step of `approximate`, by part."""
+    (config, made), (p, works) = base(), cost.plan(setting)
+    rows, = {w.rows for w in works if w.maps}
+    return cost.memory(config, made, p.y, 60 if setting == "multi" else 1, rows, length, answer, bytes_each)
+
+
+def memory(answer: int = 4) -> HTML:
+    """`needed` for both settings at 128 and 512 tokens, the backbone and its activations in float32 or bfloat16."""
+    columns = {f"{setting}, {length} tokens, {dtype}": needed(setting, length, answer, size)
+               for setting in cost.SETTINGS for length in (128, 512) for dtype, size in (("float32", 4), ("bfloat16", 2))}
+    parts = next(iter(columns.values()))
+    rows = [[part, *(number(c[part]) for c in columns.values())] for part in parts]
+    return table([*rows, ["in all", *(number(sum(c.values())) for c in columns.values())]], ["GiB", *columns])
+
+
+def book(found: dict | None) -> HTML | Markdown:
+    """(i) Minutes of `make book` and of its longest jobs."""
+    if found is None:
+        return absent()
+    longest = sorted(found["jobs"].items(), key=lambda job: -job[1])[:8]
+    rows = [["the whole book", f"{found['seconds'] / 60:.1f}"], ["the environment, before it", f"{found['environment_seconds'] / 60:.1f}"]]
+    return table(rows + [[name, f"{seconds / 60:.1f}"] for name, seconds in longest], [f"{found['jobs_at_once']} jobs at once", "minutes"])

@@ -1,0 +1,193 @@
+"""Every benchmark goes through at a tiny size and its variants agree; the cost model counts what can be counted by hand. Nothing here is timed."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from scipy.linalg import hadamard
+from transformers import T5Config
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import book  # noqa: E402
+import check_cost  # noqa: E402
+import gpu  # noqa: E402
+import measure  # noqa: E402
+import shapes  # noqa: E402
+import steps  # noqa: E402
+import suite  # noqa: E402
+import transform  # noqa: E402
+from more_keys import more_keys  # noqa: E402
+
+from unidelta import cost, deltas, speed  # noqa: E402
+from unidelta.profiles import PROFILES  # noqa: E402
+from unidelta.projections import KINDS  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def setting(tiny_t5):
+    return suite.Setting(tiny_t5, repeats=1, small=True)
+
+
+@pytest.mark.parametrize("part", [p for p in suite.PARTS if p not in ("floor", "throughput", "cost")])
+def test_parts_agree_and_report_ratios(part, setting):
+    found = suite.PARTS[part](setting)
+    assert found["lines"] and all(r["median"] > 0 and r["n"] >= 1 for line in found["lines"].values() for r in line["ratio"].values())
+    json.dumps(found)
+
+
+def test_the_floor_is_the_same_network(setting):
+    found = suite.floor(setting)
+    assert set(found["lines"]) == {f"{shape}, {kind}" for shape in ("embedded", "T5-base") for kind in KINDS}
+    batch = steps.collate(steps.pieces([setting.data(suite.TASK)], 4), setting.backbone.device)
+    loss, = steps.bare(setting.backbone, batch)()
+    assert torch.allclose(loss.mean(), setting.backbone.model(**batch).loss, rtol=1e-5)
+
+
+def test_more_keys_are_zeros_before_the_own_ones(setting):
+    """A prefix whose last linear map is zero gives keys and values of zeros; without a bias of their own they are the floor's."""
+    t5, batch = setting.backbone, steps.collate(steps.pieces([setting.data(suite.TASK)], 4), setting.backbone.device)
+    prefix = deltas.make("prefix", t5.config, length=5, hidden=2, bias="zero")
+    before = t5.model(**batch).loss
+    with more_keys(t5.model, 5):
+        floor = t5.model(**batch).loss
+    with deltas.applied(t5.model, [(prefix, torch.zeros(prefix.numel))]):
+        ours = t5.model(**batch).loss
+    assert torch.allclose(floor, ours, rtol=1e-5) and not torch.allclose(floor, before, rtol=1e-5)
+    assert torch.equal(t5.model(**batch).loss, before), "outside the block the model is as it was"
+
+
+def test_throughput_has_a_line_for_every_axis(setting):
+    found = suite.throughput(setting)["measurements"]
+    assert {line["axis"] for line in found} == {"length", "K", "y", "tasks"}
+    assert all(line["tokens_per_second"]["median"] > 0 and line["peak_mib"] >= 0 for line in found)
+
+
+def test_variants_that_differ_are_named():
+    with pytest.raises(AssertionError, match="ours and released differ by 1.00e"):
+        measure.agree({"released": lambda: [torch.zeros(2)], "ours": lambda: [torch.ones(2)]})
+
+
+def test_ratios_are_taken_within_a_repeat():
+    found = measure.ratios({"a": [2.0, 30.0, 4.0], "ours": [1.0, 10.0, 1.0]}, "ours")["a"]
+    assert found == {"median": 3.0, "low": 2.5, "high": 3.5, "n": 3}
+
+
+def test_variants_take_turns():
+    order = []
+    measure.seconds({name: lambda name=name: order.append(name) for name in "abc"}, 3)
+    assert "".join(order) == "abcbcacab"
+
+
+def test_the_released_formulation_is_the_transform():
+    x = torch.randn(64, dtype=torch.float64)
+    assert torch.allclose(transform.butterflies(x), torch.from_numpy(hadamard(64)).double() @ x)
+
+
+def test_padding_is_the_recipes():
+    batch = steps.padded({"input_ids": torch.ones(2, 5), "attention_mask": torch.ones(2, 5), "labels": torch.ones(2, 3)})
+    assert {n: (tuple(t.shape), t[0, -1].item()) for n, t in batch.items()} == {
+        "input_ids": ((2, 512), 0), "attention_mask": ((2, 512), 0), "labels": ((2, 64), -100)}
+
+
+@pytest.mark.parametrize("main", [suite.main, gpu.main, book.main])
+def test_bad_arguments_are_one_line(main, capsys):
+    for arguments in (["--nonsense"], ["--repeats", "0"] if main is not book.main else ["--jobs", "0"]):
+        with pytest.raises(SystemExit) as stopped:
+            main(arguments)
+        assert stopped.value.code == 2 and "error:" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_run_leaves_its_machine_beside_its_numbers(tmp_path):
+    assert suite.main(["hadamard", "--small", "--repeats", "1", "--out", str(tmp_path)]) == 0
+    found = json.loads((tmp_path / "hadamard.json").read_text(encoding="utf-8"))
+    assert {"device", "cpu", "threads", "torch", "git_commit", "created"} <= set(found["made"]) and found["lines"]["2^4"]["log2"] == 4
+
+
+def test_gpu_script_goes_through_on_a_cpu(tmp_path):
+    small = ["--shape", "tiny", "--device", "cpu", "--repeats", "1", "--solutions", "1,2", "--log2", "4,6", "--length", "8"]
+    assert gpu.main([*small, "--out", str(tmp_path)]) == 0
+    found = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))
+    assert {line["stage"] for line in found["steps"]} == {"original", "optimize", "approximate"}
+    assert found["landscape"]["points_per_second"]["median"] > 0 and [w["log2"] for w in found["transform"]] == [4, 6] and found["memory"]["y"] == 100
+
+
+def test_the_books_time_is_taken_from_its_log():
+    assert book.jobs("run dream ...\nrun dream done in 61 s\nnotebook 20_data done in 5 s\n") == {"run dream": 61, "notebook 20_data": 5}
+
+
+# --- the cost model ----------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def base():
+    return T5Config(feed_forward_proj="gated-gelu", tie_word_embeddings=False, **shapes.SHAPES["base"])
+
+
+def test_operations_of_a_network_small_enough_to_count():
+    config = T5Config(d_model=2, d_kv=1, num_heads=1, d_ff=3, num_layers=1, num_decoder_layers=1, vocab_size=5, feed_forward_proj="gated-gelu")
+    linear = 3 * (4 * 4 + 6 * 6) + 3 * 4 * 2  # encoder: q k v o (2 x 1 each), 3 maps 2 x 3; cross-attention's k and v
+    linear += 2 * (4 * 4 + 2 * 4 + 6 * 6 + 2 * 2 * 5)
+    products = 4 * (3 * 3 + 2 * (2 + 3))
+    assert cost.backbone(config, 1, 3, 2, training=False) == linear + products
+    assert cost.backbone(config, 7, 3, 2) == 7 * (2 * linear + 3 * products)
+    assert cost.backbone(config, 1, 3, 2, keys=10, training=False) == linear + products + 4 * 10 * (3 + 2)
+
+
+def test_counts_what_torch_counts(base):
+    """torch's own counter sees the same products in a forward pass (it takes no fused attention apart)."""
+    from torch.utils.flop_counter import FlopCounterMode
+    t5 = shapes.random_t5("tiny")
+    ids, labels = torch.ones(2, 16, dtype=torch.long), torch.ones(2, 4, dtype=torch.long)
+    t5.model.set_attn_implementation("eager")
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        t5.model(input_ids=ids, labels=labels)
+    assert counter.get_total_flops() == cost.backbone(t5.config, 2, 16, 4, training=False)
+
+
+def test_operations_of_deltas_and_projections(base):
+    made = {k: deltas.make(k, base, **PROFILES["paper"].sizes(k)) for k in KINDS}
+    adapter, lora, prefix = (made[k] for k in ("adapter", "lora", "prefix"))
+    assert cost.delta(adapter, 1, 10, 0, training=False) == 10 * 24 * 2 * 2 * 768 * 12, "24 sites in the encoder"
+    assert cost.delta(lora, 1, 0, 1, training=False) == 2 * (24 + 12) * 2 * 768 * 10, "q, v of self-attention and q of cross-attention"
+    assert cost.delta(prefix, 1, 10, 3) == cost.delta(prefix, 8, 100, 30) == 6 * 120 * 2 * (24 * 768 + 24 * 2 * 12 * 768)
+    assert cost.projections(1_105_920, 100, 60) == 2 * 1_105_920 * 100 * 127
+
+
+def test_memory_of_the_multi_task_setting(base):
+    made = {k: deltas.make(k, base, **PROFILES["paper"].sizes(k)) for k in KINDS}
+    parts = cost.memory(base, made, 100, 60, 12, 512, 4)
+    assert parts["backbone"] == pytest.approx(4 * 247_530_000 / 2**30, rel=1e-3), "weights without norms and position buckets"
+    assert parts["projections"] == 4 * (6 * 1_105_920 * 100 + 3 * 100**2) / 2**30
+    assert parts["activations"] == pytest.approx(3 * cost.memory(base, made, 100, 60, 4, 512, 4)["activations"])
+
+
+def test_the_plan_is_the_profiles():
+    single, multi = (cost.plan(s)[1] for s in cost.SETTINGS)
+    of = {w.stage: w for w in single}
+    assert of["approximate"].steps == PROFILES["paper"].approximate_steps and of["approximate"].rows == 24 and of["optimize"].rows == 8
+    of = {w.stage: w for w in multi}
+    assert of["approximate"].steps == 300_000 and of["approximate"].rows == 12 and of["approximate"].scored == 3 * 240 * 60
+    assert of["original"].jobs == 69 * 3 and of["optimize"].jobs == 9 * 3 * 2 and of["transfer"].jobs * of["transfer"].validations == 9 * 9 * 20
+    with pytest.raises(ValueError, match="allowed: single, multi"):
+        cost.plan("both")
+
+
+def test_hours_fall_with_the_rate(base):
+    made = {k: deltas.make(k, base) for k in KINDS}
+    slow, fast = (cost.hours("multi", base, made, flops, flops / 10).hours for flops in (1e12, 2e12))
+    assert (slow / fast).tolist() == pytest.approx([2.0] * len(slow)) and (cost.cards().float32 > 0).all()
+
+
+def test_the_check_of_the_model_goes_through():
+    found = check_cost.check("tiny", 1)
+    assert len(found["steps"]) == 6 and all(line["ratio"]["median"] > 0 for line in found["steps"])
+    assert 0.5 < found["activations_measured_over_counted"][64] < 3
+
+
+# --- the chapter's tables ----------------------------------------------------------------------------------------------
+def test_a_missing_measurement_is_said(tmp_path):
+    assert "not been measured" in speed.ratios(speed.load("nothing_here", tmp_path)).data
+    with pytest.raises(ValueError, match="no folder"):
+        speed.load("recipe", tmp_path / "none")
