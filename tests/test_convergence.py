@@ -8,9 +8,11 @@ from unidelta.projections import KINDS
 from unidelta.stages import Run
 
 
-@pytest.mark.parametrize("curve, percent", [([4.0, 3.0, 2.0, 1.0], 75), ([4.0, 1.0, 1.0, 1.0], 25), ([1.0, 2.0], 0), ([3.0], 0), ([10.0, 1.1, 1.0, 5.0], 50)])
+@pytest.mark.parametrize("curve, percent", [([4.0, 3.0, 2.0, 1.0], 75), ([4.0, 1.0, 1.0, 1.0], 25), ([1.0, 2.0, 3.0], 0), ([10.0, 1.8, 1.0, 5.0], 25),
+                                            ([10.0, 2.0, 1.0, 5.0], 50)])
 def test_when_a_loss_has_gone_most_of_its_way(curve, percent):
-    assert convergence.reached(curve) == (percent if percent != 50 else 25), "nine tenths of the way to 1 is 1.9"
+    assert convergence.reached(curve) == percent, "nine tenths of the way from 10 to 1 is 1.9"
+    assert convergence.reached([3.0, 1.0]) != convergence.reached([3.0, 1.0]), "two values say nothing"
 
 
 def test_the_lag_is_taken_run_by_run():

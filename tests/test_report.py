@@ -96,6 +96,8 @@ def test_variants_are_compared_by_seed(two):
     said = prose.moved({"as it is": two, "y=16": better}).data
     assert "`y=16`: own +8.1 ± 0.0 points (a change)" in said
     assert report.variants("y=16; y=16, optimize_init=train") == [("y=16", {"y": 16}), ("y=16, optimize_init=train", {"y": 16, "optimize_init": "train"})]
+    zero = results({"rotten_tomatoes": (0.0, [10.0, 10.0, 10.0])})
+    assert "own without a ratio" in prose.moved({"as it is": zero, "y=16": zero}).data and "nan" not in prose.moved({"as it is": zero, "y=16": zero}).data
     with pytest.raises(ParameterError, match="setting=value"):
         report.variants("y")
 

@@ -39,7 +39,10 @@ def curves(run: Run, train: Sequence[str], seeds: Sequence[int]) -> tuple[Curves
 
 def reached(curve: Sequence[float], way: float = WAY) -> float:
     """The part of the steps, in percent, after which the loss has gone `way` of the way from its first to its lowest value; 0 for a loss that
-    never falls below its first value. The first value is a mean over steps, so what happens within it is not seen."""
+    never falls below its first value. The first value is a mean over steps, so what happens within it is not seen; of fewer than three
+    values nothing can be said (NaN)."""
+    if len(curve) < 3:
+        return float("nan")
     first, low = curve[0], min(curve)
     return 100 * next(i for i, value in enumerate(curve) if value <= first - way * (first - low)) / len(curve)
 
@@ -49,13 +52,16 @@ def table(found: Curves) -> HTML:
     lines = []
     for name, each in found.items():
         for kind, runs in each.items():
-            lines.append({"": name, "delta": LABEL[kind], "runs": len(runs), "first loss": f"{np.mean([c[0] for c in runs]):.2f}",
+            seen = [at for c in runs if (at := reached(c)) == at]
+            lines.append({"": name, "delta": LABEL[kind], "runs": len(runs), "with three values or more": len(seen),
+                          "first loss": f"{np.mean([c[0] for c in runs]):.2f}",
                           "lowest": f"{np.mean([min(c) for c in runs]):.3f}",
-                          f"{100 * WAY:.0f} % of the way down, after % of the steps": number(*interval([reached(c) for c in runs]))})
+                          f"{100 * WAY:.0f} % of the way down, after % of the steps": number(*interval(seen))})
     return html(lines)
 
 
 def lag(found: Curves, name: str = TASK) -> tuple[float, float]:
     """By how many percent of the steps the prefix reaches WAY later than the slower of the other two, run by run: mean and half interval."""
     at = {k: np.array([reached(c) for c in runs]) for k, runs in found[name].items()}
-    return interval(list(at["prefix"] - np.maximum(at["adapter"], at["lora"])))
+    later = at["prefix"] - np.maximum(at["adapter"], at["lora"])
+    return interval(later[~np.isnan(later)])

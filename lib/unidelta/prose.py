@@ -113,6 +113,9 @@ def moved(found: dict[str, Results]) -> Markdown:
         parts = []
         for what, frame, other in (("own", results.own, base.own), ("transfer", results.moved, base.moved)):
             mean, half = difference(frame, other)
+            if mean != mean:
+                parts.append(f"{what} without a ratio (E_ori is zero)")
+                continue
             known = "one seed, no interval" if half != half else "a change" if abs(mean) > half else "no change that could be told from the seeds"
             parts.append(f"{what} {mean:+.1f}" + (f" ± {half:.1f}" if half == half else "") + f" points ({known})")
         lines.append(f"- `{name}`: {'; '.join(parts)}.")
