@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from unidelta import corpus, embedded, formats, skills, suite, tasks
+from unidelta import corpus, embedded, formats, pretrain, skills, suite, tasks
 
 # the hub's own columns of each data set, and how many classes or options its rows have
 HUB = {
@@ -140,7 +140,7 @@ def test_unknown_tasks_and_splits_are_one_line(name, split, message):
 def asked():
     """Many pre-training items of every skill, (skill, input, target)."""
     rng = random.Random("leaks")
-    return [skills.skill(rng, name) for name in skills.SKILLS for _ in range(1500)]
+    return [skills.skill(rng, name, rename=pretrain.RECIPE["renamed"]) for name in skills.SKILLS for _ in range(1500)]
 
 
 def test_no_skill_is_answered_with_a_tasks_label_word(asked):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from unidelta import backbone, corpus, pretrain, skills
+from unidelta import backbone, corpus, pretrain, prompts, skills
 
 TINY = pretrain.RECIPE | dict(d_model=16, num_layers=1, num_heads=2, d_ff=24, steps=6, batch=8, warmup=2, vocabulary=2560)
 
@@ -93,11 +93,33 @@ def test_batches_are_padded_with_what_the_loss_ignores(words):
 
 
 def test_the_rate_warms_up_stays_flat_and_ends_at_zero():
-    recipe = {"lr": 1.0, "warmup": 10, "steps": 100}
+    recipe = {"lr": 1.0, "warmup": 10, "renamed_from": 200, "steps": 100}
     rates = [pretrain.lr_at(step, recipe) for step in range(1, 101)]
     assert rates[:10] == pytest.approx([i / 10 for i in range(1, 11)])
     assert rates[9:50] == [1.0] * 41, "flat until half of the steps"
     assert rates[50:] == pytest.approx([(100 - s) / 50 for s in range(51, 101)]) and rates[-1] == 0.0
+
+
+def test_the_rate_begins_anew_where_answers_are_renamed():
+    recipe = {"lr": 1.0, "warmup": 10, "renamed_from": 100, "steps": 140}
+    rates = [pretrain.lr_at(step, recipe) for step in range(1, 141)]
+    assert rates[99] == 0.0 and rates[100] == pytest.approx(0.1) and rates[109:120] == [1.0] * 11 and rates[-1] == 0.0
+    assert rates[:100] == [pretrain.lr_at(step, recipe | {"renamed_from": 100, "steps": 100}) for step in range(1, 101)]
+
+
+def test_a_prompt_that_renames_the_answers_holds_the_one_to_say(monkeypatch):
+    rng, given, rename = random.Random(2), [], prompts.renamed
+    clause, names = rename(rng, ("yes", "no", "maybe"))
+    assert len(set(names)) == 3 and all(word in clause for word in (*names, "yes", "no", "maybe"))
+    monkeypatch.setattr(prompts, "renamed", lambda rng, answers: (given.append(rename(rng, answers)), given[-1])[1])
+    for share, expected in ((0.0, 0), (1.0, 200)):
+        count = 0
+        for _ in range(200):
+            given.clear()
+            _, question, answer = skills.skill(rng, "inference", rename=share)
+            assert not given or given[0][0] in question and answer in given[0][1]
+            count += len(given)
+        assert count == expected
 
 
 def weights(folder):

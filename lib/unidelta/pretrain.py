@@ -22,11 +22,13 @@ RECIPE = dict(
     seed=0,
     d_model=64, num_layers=2, num_heads=4, d_ff=168,   # T5 v1.1: gated GELU, untied head
     vocabulary=2560,           # byte-level BPE: any text can be encoded
-    steps=24000, batch=64,     # one step = `batch` items of about 40 tokens
+    steps=36000, batch=64,     # one step = `batch` items of about 40 tokens
     dressed=0.7,               # share of the skills' items under a prompt drawn at random ...
     plain_steps=4000,          # ... once the skills have been met under simpler ones, where it is 0.2
-    lr=3e-3, warmup=300,       # AdamW, flat until half of the steps, then linear to zero
-    text_share=0.25,           # plain text with masked spans; the rest are skills
+    renamed_from=24000,        # from here on ...
+    renamed=0.35,              # ... this share of the prompts gives the answers other names, to be said instead
+    lr=3e-3, warmup=300,       # AdamW; before and after `renamed_from` anew: flat until half of the steps, then linear to zero
+    text_share=0.2,            # plain text with masked spans; the rest are skills
 )
 
 
@@ -58,11 +60,11 @@ def mask_spans(text: str, rng: random.Random) -> tuple[str, str]:
     return " ".join(words), " ".join(target)
 
 
-def item(rng: random.Random, text_share: float, dressed: float = 0.7) -> tuple[str, str, str]:
+def item(rng: random.Random, text_share: float, dressed: float = 0.7, renamed: float = 0.0) -> tuple[str, str, str]:
     """(kind, input, target) of one pre-training example."""
     if rng.random() < text_share:
         return "text", *mask_spans(corpus.text(rng), rng)
-    name, question, answer = skills.skill(rng, dress=dressed)
+    name, question, answer = skills.skill(rng, dress=dressed, rename=renamed)
     return name, question, "<extra_id_0> " + answer
 
 
@@ -80,7 +82,8 @@ def batches(tokenizer, recipe: dict, start: int):
     for block in range(start // pool, recipe["steps"] // pool + 1):
         rng = random.Random(f"pretrain/{recipe['seed']}/{block}")
         dressed = recipe["dressed"] if block * pool >= recipe["plain_steps"] else min(0.2, recipe["dressed"])
-        drawn = [item(rng, recipe["text_share"], dressed)[1:] for _ in range(pool * recipe["batch"])]
+        renamed = recipe["renamed"] if block * pool >= recipe["renamed_from"] else 0.0
+        drawn = [item(rng, recipe["text_share"], dressed, renamed)[1:] for _ in range(pool * recipe["batch"])]
         drawn.sort(key=lambda p: ("<extra_id_0>" in p[0], len(p[0])))
         groups = [drawn[i:i + recipe["batch"]] for i in range(0, len(drawn), recipe["batch"])]
         rng.shuffle(groups)
@@ -105,8 +108,9 @@ def probe(model, tokenizer, seed: int = 1, rows: int = 100) -> dict[str, float]:
 
 
 def lr_at(step: int, recipe: dict) -> float:
-    warm, half, steps = recipe["warmup"], recipe["steps"] / 2, recipe["steps"]
-    return recipe["lr"] * min(step / warm, 1.0, (steps - step) / (steps - half))
+    first, warm = min(recipe["renamed_from"], recipe["steps"]), recipe["warmup"]
+    at, steps = (step, first) if step <= first else (step - first, recipe["steps"] - first)
+    return recipe["lr"] * min(at / warm, 1.0, 2 * (steps - at) / steps)
 
 
 def train(out: Path, recipe: dict, every: int = 1000) -> None:
@@ -173,8 +177,10 @@ A T5 v1.1 small enough to travel with the project: d_model {config["d_model"]}, 
 
 Trained from nothing on text that the project generates (`unidelta.corpus`, `unidelta.skills`; about a small world, in English, with no row of
 any task): {recipe["text_share"]:.0%} paragraphs with masked spans, the rest skills cast as text to text,
-{recipe["dressed"]:.0%} of them under prompts drawn at random (from step {recipe["plain_steps"]:,}; before, fewer). {recipe["steps"]} steps of
-{recipe["batch"]} items, AdamW, learning rate {recipe["lr"]} flat to the half and then linear to zero, seed {recipe["seed"]};
+{recipe["dressed"]:.0%} of them under prompts drawn at random (from step {recipe["plain_steps"]:,}; before, fewer), {recipe["renamed"]:.0%} of those with
+answers to choose from, from step {recipe["renamed_from"]:,}, under prompts that give the answers other names. {recipe["steps"]} steps of
+{recipe["batch"]} items, AdamW, learning rate {recipe["lr"]}, before and after step {recipe["renamed_from"]:,} flat to the half and then
+linear to zero, seed {recipe["seed"]};
 {last["seconds"] / 60:.0f} minutes with {state["threads"]} thread{"s" * (state["threads"] > 1)}. Loss at the end: {last["loss"]:.3f}.
 {"".join(f"{chr(10)}{remark}{chr(10)}" for remark in state.get("remarks", []))}
 Share of held-out skill items answered exactly (greedy decoding, 100 items each; some questions have more than one fair answer form):

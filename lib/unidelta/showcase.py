@@ -54,11 +54,11 @@ def probes(record: dict) -> HTML:
 
 
 def pretraining_items(seed: int = 0) -> HTML:
-    """Items of pre-training: plain text with masked spans, then one of each skill, as input and target."""
+    """Items of pre-training: plain text with masked spans, one of each skill, and two with answers renamed, as input and target."""
     rng = random.Random(seed)
     shown = [("text", *pretrain.mask_spans(corpus.text(rng), rng)) for _ in range(2)]
-    for name in skills.SKILLS:
-        _, question, answer = skills.skill(rng, name)
+    for name, rename in [*((name, 0.0) for name in skills.SKILLS), ("opinion", 1.0), ("inference", 1.0)]:
+        _, question, answer = skills.skill(rng, name, rename=rename)
         shown.append((name, question, f"<extra_id_0> {answer}"))
     return html([{"kind": k, "input": escape(a), "target": escape(b)} for k, a, b in shown])
 

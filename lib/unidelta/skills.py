@@ -81,13 +81,17 @@ def _inference(rng) -> Ask:
         (rng.choice([f"{buyer} took over {sold} for {n} million on {day}, says a paper in {city}.",
                      f"A paper in {city} says that {buyer} had {sold} for {n} million, on {day}.",
                      f"{n} million: that is what {buyer}, of {city}, gave for {sold} this {day}.",
-                     f"{sold} belongs to {buyer} of {city} since {day}; the price was {n} million."]),
+                     f"{sold} belongs to {buyer} of {city} since {day}; the price was {n} million.",
+                     f"{buyer} of {city} made {sold} its own on {day}. It took {n} million.",
+                     f"{day} in {city}: {buyer} of this city took its rival {sold}, at {n} million."]),
          [f"{sold} went to {buyer}.", f"The price was {n} million.", f"It was {day}.", f"This has to do with {city}.",
-          f"{buyer} owns {sold}.", f"{day} was the day."],
+          f"{buyer} owns {sold}.", f"{day} was the day.", f"{buyer} is in {city}.", f"{sold} changed hands on {day}.",
+          f"{buyer} made a deal on {day}.", f"the owner of {sold} is {buyer}"],
          [f"The {who} of {buyer} was {mood}.", f"{buyer} has {a(mood)} {who}.", f"{third} saw it."],
          [f"{buyer} went to {sold}.", f"The price was {m} million.", f"It was {late}.", f"{town} is the place of it.",
-          f"{third} owns {sold}.", f"{late} was the day."]))
-    fact, sure, open_, never = rng.choice([scene, scene, nature, nature, deal])
+          f"{third} owns {sold}.", f"{late} was the day.", f"{buyer} is in {town}.", f"{sold} changed hands on {late}.",
+          f"{buyer} made a deal on {late}.", f"the owner of {sold} is {third}"]))
+    fact, sure, open_, never = rng.choice([scene, nature, nature, deal, deal])
     label = rng.randrange(3)
     return [fact, rng.choice([sure, open_, never][label])], [
         ("", ("yes", "maybe", "no")), ("is it so?", ("yes", "maybe", "no")), ("how sure?", ("certain", "possible", "impossible")),
@@ -95,8 +99,9 @@ def _inference(rng) -> Ask:
 
 
 def _paraphrase(rng) -> Ask:
-    """Two sentences that differ in one thing at most, the words of which may be synonyms; half of the pairs are built alike, the easier ones."""
-    scene, same, alike = W["scene"], rng.random() < .5, rng.random() < .5
+    """Two sentences that differ in one thing at most, the words of which may be synonyms; most pairs are built alike, some of them word by
+    word: the easier ones, from which comparing is learnt."""
+    scene, same, alike = W["scene"], rng.random() < .5, rng.random() < .6
     pools = {"v": scene["synonym"], "x": THINGS, "c": scene["city"], "d": scene["day"]}
     frame = {k: rng.choice(pool) for k, pool in pools.items()}
     slots = rng.sample(list(pools), rng.randint(1, 4))
@@ -115,9 +120,13 @@ def _paraphrase(rng) -> Ask:
         front = parts.pop() + " " if len(parts) > 1 and turned else ""
         return cap(front + " ".join([start.format(verb), *parts])) + rng.choice(["", "", " .", "?" if not past else "."])
     (p, q), first, second = rng.sample([0, 2], 2), plan(), plan()
+    if alike:
+        q, second = rng.choice([p, q]), first
+    new = {"v": other["v"][q + past], "x": a(other["x"]), "c": other["c"], "d": other["d"]}[slot]
     reason = {"v": "other act", "x": "other thing", "c": "other city", "d": "other day"}[slot]
-    return [say(frame, p, *first), say(other, q, *(first if alike else second))], [
-        ("", ("yes", "no")), ("alike?", ("alike", reason)), ("what differs?", ("nothing", reason)), ("are both one?", ("yes", "no"))], 0 if same else 1
+    return [say(frame, p, *first), say(other, q, *second)], [
+        ("", ("yes", "no")), ("alike?", ("alike", reason)), ("what differs?", ("nothing", reason)), ("are both one?", ("yes", "no")),
+        ("what is new?", ("nothing new", new))], 0 if same else 1
 
 
 def _word_sense(rng) -> Ask:
@@ -197,7 +206,7 @@ def _choice(rng, dress: bool) -> tuple[str, str]:
         (role, roles[0][1], [r[1] for r in roles[1:]]), (role, roles[0][1], [r[1] for r in roles[1:]]), (who, roles[0][0], [r[0] for r in roles[1:]]),
         *2 * [((cause, effect)[side].format(p=p) + rng.choice([", and ", ": ", "", "."]), (effect, cause)[side].format(p=p),
                [o[1 - side].format(p=p) for o in others])],
-        *3 * [(rng.choice(["", "", f"{p} reads of {x} in a book. ", f"In {city} they study the {y}. ", f"{day} is for science, says {p}. "]) + rng.choice([
+        *4 * [(rng.choice(["", "", f"{p} reads of {x} in a book. ", f"In {city} they study the {y}. ", f"{day} is for science, says {p}. "]) + rng.choice([
             f"{'much' if up else 'little'} {x}, so the {y} is", f"as {x} goes {'up' if up else 'down'}, {y} is", f"the {x} {more} and then the {y} {blank}",
             f"{p} of {city} sees that {x} {more}, so {y} seems", f"where {x} {more}, {p} looks for {blank} {y}", f"{y} when {x} {more}",
             f"The {x} in {city} {more}. This makes {y} {blank}", f"With {x} that {more} one has {blank} {y}"]), right, [wrong])],
@@ -248,11 +257,13 @@ def _reflexive(rng) -> Ask:
 SKILLS = {"opinion": _opinion, "inference": _inference, "paraphrase": _paraphrase, "sense": _word_sense, "reference": _reference,
           "choice": _choice, "agreement": _reflexive}
 # how often each skill is drawn: the comparisons and the choice are the slow ones to learn
-SHARE = {"opinion": 5, "inference": 7, "paraphrase": 10, "sense": 3, "reference": 3, "choice": 12, "agreement": 2}
+SHARE = {"opinion": 5, "inference": 9, "paraphrase": 10, "sense": 3, "reference": 3, "choice": 12, "agreement": 2}
 
 
-def skill(rng: random.Random, name: str | None = None, dress: float = .6) -> tuple[str, str, str]:
-    """One (skill, input, target) item; the target lacks its leading sentinel. dress: the share of items under a random prompt."""
+def skill(rng: random.Random, name: str | None = None, dress: float = .7, rename: float = 0.0) -> tuple[str, str, str]:
+    """One (skill, input, target) item; the target lacks its leading sentinel. dress: the share of items under a random prompt; rename: of
+    those with answers to choose from, the share whose prompt gives these other names. How to word an answer is then a matter of the
+    prompt, apart from the skill."""
     name = name or rng.choices(list(SHARE), list(SHARE.values()))[0]
     dresses = rng.random() < dress
     if name == "choice":
@@ -261,4 +272,7 @@ def skill(rng: random.Random, name: str | None = None, dress: float = .6) -> tup
     parts, ways, right = SKILLS[name](rng)
     bare = [way for way in ways if way[0] == ""]
     question, answers = rng.choice(bare) if dresses and bare and rng.random() < .7 else rng.choice(ways)
+    if len(answers) > 1 and rng.random() < rename:
+        names, answers = prompts.renamed(rng, answers)
+        question = rng.choice([f"{question} {names}", f"{names} {question}"]).strip()
     return name, (prompts.dressed if dresses else prompts.plain)(rng, parts, question).strip(), answers[right]

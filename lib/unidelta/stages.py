@@ -218,15 +218,16 @@ def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> 
             return [(delta[k], (start[k] + maps[k].to_delta(intrinsic[k])).flatten(0, 1)) for k in KINDS]
 
         def loss(step):
-            own = {k: maps[k].to_subspace(offset[k]) for k in KINDS}
             # the rows of a draw are the same for the three deltas
             turn, rows = dealt(run, datas, mine, step, draws, p.approximate_batch)
+            here = {k: chosen(offset[k], turn) for k in KINDS}  # of sixty tasks, a step needs few
+            own = {k: maps[k].to_subspace(here[k]) for k in KINDS}
             ratios = torch.stack([draw_ratios(seed, step, draws) for seed in mine]).to(start["lora"])
-            mixed = interpolate({k: chosen(own[k], turn) for k in KINDS}, ratios)
+            mixed = interpolate(own, ratios)
             batch = {n: t.repeat(len(KINDS), 1) for n, t in collate(rows, run.backbone.device).items()}
             with deltas.applied(run.backbone.model, thetas({k: mixed for k in KINDS})):
                 task = losses(run.backbone, batch, len(KINDS) * len(rows)).view(len(KINDS), len(mine), draws).mean(2)
-            dist = [reconstruction(p.variant, maps[k].to_delta(mixed), maps[k].to_delta(chosen(own[k], turn)), chosen(offset[k], turn)) for k in KINDS]
+            dist = [reconstruction(p.variant, maps[k].to_delta(mixed), maps[k].to_delta(own[k]), here[k]) for k in KINDS]
             parts.add(step, {f"{name}.{k}": v for name, each in (("task", task), ("dist", [ratio * d / draws for d in dist]))
                              for k, v in zip(KINDS, each, strict=True)})
             return task.sum(0) + ratio * sum(dist) / draws

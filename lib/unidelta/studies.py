@@ -91,7 +91,12 @@ def fidelity(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[
     return found | {f"fastfood={how}": collect_shared(open_run(fastfood=how), tasks, seeds[:1], None, METHODS) for how in ("exact", "released")}
 
 
-STUDIES = {f.__name__: f for f in (multi_task, dimension, simplified, finetune, absolute, second_group, fidelity)}
+def real_rows(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
+    """real rows, which the embedded backbone is not made for: --profile mini --mirror FOLDER"""
+    return {task: collect(open_run(), [task], seeds) for task in chosen(["rotten_tomatoes", "qasc"], only)}
+
+
+STUDIES = {f.__name__: f for f in (multi_task, dimension, simplified, finetune, absolute, second_group, fidelity, real_rows)}
 
 
 def main(argv: list[str] | None = None) -> None:
