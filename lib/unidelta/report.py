@@ -257,11 +257,12 @@ def relative(frame: pd.DataFrame, column: str = "sub") -> pd.Series:
     return (100 * frame[column] / frame["ori"]).where(frame["ori"] > 0)
 
 
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and half the width of its 95 % t-interval; the half is undefined for a single value."""
+def interval(values: Sequence[float], among: int = 1) -> tuple[float, float]:
+    """Mean and half the width of its 95 % t-interval, which is wide enough for `among` of them at once (Bonferroni); the half is undefined
+    for a single value."""
     values = pd.Series(values, dtype=float)
     n = len(values)
-    return values.mean(), (stdtrit(n - 1, 0.975) * values.std(ddof=1) / n ** 0.5 if n > 1 else float("nan"))
+    return values.mean(), (stdtrit(n - 1, 1 - 0.025 / among) * values.std(ddof=1) / n ** 0.5 if n > 1 else float("nan"))
 
 
 def over_seeds(frame: pd.DataFrame, values: pd.Series) -> tuple[float, float]:
