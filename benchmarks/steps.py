@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers.optimization import Adafactor as TheirAdafactor
 
-from unidelta import deltas, stages, tasks
+from unidelta import deltas, tasks, workbench
 from unidelta.data import TaskData, collate, rows_of_step
 from unidelta.evaluation import losses, scores
 from unidelta.optim import Adafactor
@@ -60,7 +60,7 @@ def optimisation(backbone, delta, datas: Sequence[TaskData], y: int, batch: int,
         return torch.cat(found), torch.cat(apart)
 
     def ours():
-        each = stages.loss_stack(run, delta, start + whole @ up.T, rows)
+        each = workbench.loss_stack(run, delta, start + whole @ up.T, rows)
         each.sum().backward()
         optimiser.step()
         optimiser.zero_grad()
@@ -239,11 +239,11 @@ def points(backbone, delta, data: TaskData, count: int, rows: int, size: int) ->
     run, some, theta = SimpleNamespace(backbone=backbone), data.head(rows), stack(backbone, delta, count)
 
     def one_by_one():
-        return (torch.tensor([stages.score_stack(run, delta, one[None], [some], "test")[0] for one in theta]),)
+        return (torch.tensor([workbench.score_stack(run, delta, one[None], [some], "test")[0] for one in theta]),)
 
     def in_stacks():
-        parts = stages.stacks(range(count), size)
-        return (torch.tensor(sum((stages.score_stack(run, delta, theta[part], [some] * len(part), "test") for part in parts), [])),)
+        parts = workbench.stacks(range(count), size)
+        return (torch.tensor(sum((workbench.score_stack(run, delta, theta[part], [some] * len(part), "test") for part in parts), [])),)
 
     released = validation(backbone, {delta.kind: delta}, [data] * count, rows)["released"]
     return {"point by point": one_by_one, "point by point, padded": released, "ours": in_stacks}

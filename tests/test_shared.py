@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from unidelta import data, deltas, evaluation, fastfood, profiles, shared, stages
+from unidelta import data, deltas, evaluation, fastfood, profiles, shared, stages, workbench
 from unidelta.fastfood import Fastfood
 from unidelta.finetune import METHODS, Finetune
 from unidelta.projections import KINDS
@@ -91,7 +91,7 @@ def test_the_loss_of_a_stack_of_backbones_is_each_ones_own(open_run):
     theta = torch.stack([start, start + 0.05])
     rows = [(split, [0, 1, 2]), (split, [3, 4, 5])]
     alone = [delta.tuned(run.backbone, one).model(**data.collate([piece], torch.device("cpu"))).loss for one, piece in zip(theta, rows, strict=True)]
-    torch.testing.assert_close(stages.loss_stack(run, delta, theta, rows), torch.stack(alone), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(workbench.loss_stack(run, delta, theta, rows), torch.stack(alone), rtol=1e-4, atol=1e-5)
 
 
 def test_fine_tuning_is_scored_like_the_deltas_and_keeps_no_weights(done):
@@ -129,7 +129,7 @@ def test_transfer_maps_the_source_vector_up_by_the_targets_own_projection(done):
         c, l = square["chosen"][source][target]  # noqa: E741
         offset = fast.to_delta(kept[c, l].view(1, 1, 3))[0, 0] if target == "finetune" else saved[f"up.{target}"] @ kept[c, l]
         theta = (run.start(target) + offset)[None]
-        assert stages.score_stack(run, run.delta(target), theta, [mine], "test") == [pytest.approx(square["test"][source][target])]
+        assert workbench.score_stack(run, run.delta(target), theta, [mine], "test") == [pytest.approx(square["test"][source][target])]
 
 
 class Captured(Exception):
@@ -146,7 +146,7 @@ def test_the_objective_by_hand_and_what_trains(open_run, monkeypatch, kinds, dra
         each.sum().backward()
         raise Captured(optimizer, each.detach(), score())
 
-    monkeypatch.setattr(stages, "fit", fit)
+    monkeypatch.setattr(workbench, "fit", fit)
     with pytest.raises(Captured) as caught:
         shared.shared(run, both, kinds, seeds)
     optimizer, ours, dev = caught.value.args
@@ -178,8 +178,8 @@ def test_a_second_call_computes_nothing(done, monkeypatch):
     def never(*args, **options):
         raise AssertionError("computed again")
 
-    for name in ("fit", "score_stack"):
-        monkeypatch.setattr(stages, name, never)
+    for module, name in ((workbench, "fit"), (workbench, "score_stack"), (stages, "score_stack")):
+        monkeypatch.setattr(module, name, never)
     assert stages.original(run, UNSEEN, ["finetune"]).keys() == found["original"].keys()
     for stage in ("optimize", "transfer"):
         again = getattr(shared, stage)(run, TRAIN, UNSEEN)
@@ -190,7 +190,7 @@ def test_a_second_call_computes_nothing(done, monkeypatch):
 
 def test_a_killed_run_goes_on_where_it_was(open_run, monkeypatch):
     whole, killed, scored = shared.shared(open_run("whole"), TRAIN)[0], open_run("killed"), []
-    real = stages.score_stack
+    real = workbench.score_stack
 
     def die(*args):
         scored.append(1)
@@ -198,7 +198,7 @@ def test_a_killed_run_goes_on_where_it_was(open_run, monkeypatch):
             raise KeyboardInterrupt
         return real(*args)
 
-    monkeypatch.setattr(stages, "score_stack", die)
+    monkeypatch.setattr(workbench, "score_stack", die)
     with pytest.raises(KeyboardInterrupt):
         shared.shared(killed, TRAIN)
     monkeypatch.undo()

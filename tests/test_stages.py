@@ -11,7 +11,7 @@ import pytest
 import tiny
 import torch
 
-from unidelta import controls, data, deltas, evaluation, landscape, profiles, stages, tasks
+from unidelta import controls, data, deltas, evaluation, landscape, profiles, stages, tasks, workbench
 from unidelta.projections import KINDS, Projection, draw_ratios
 from unidelta.stages import Run
 
@@ -79,8 +79,8 @@ def test_a_second_call_computes_nothing(done, monkeypatch):
     def never(*args, **options):
         raise AssertionError("computed again")
 
-    for module, name in ((stages, "fit"), (stages, "score_stack"), (controls, "score_stack"), (landscape, "score_stack"),
-                         (stages, "scores"), (controls, "scores")):
+    for module, name in ((workbench, "fit"), (workbench, "score_stack"), (stages, "score_stack"), (controls, "score_stack"), (landscape, "score_stack"),
+                         (workbench, "scores"), (controls, "scores")):
         monkeypatch.setattr(module, name, never)
     both = (0, 1)
     again = {"original": stages.original(run, TRAIN + UNSEEN, seeds=both), "approximate": stages.approximate(run, TRAIN, both),
@@ -206,17 +206,17 @@ class Captured(Exception):
 def first_loss(monkeypatch):
     """The losses of step `at` of a stage: its loop is stopped before it begins."""
     def capture(stage, call, at=0):
-        original = stages.fit
+        original = workbench.fit
 
         def fit(optimizer, loss, score, **options):
             if not options["label"].startswith(stage):
                 return original(optimizer, loss, score, **options)
             raise Captured(loss(at).detach(), [round(x, 9) for x in score()])
 
-        monkeypatch.setattr(stages, "fit", fit)
+        monkeypatch.setattr(workbench, "fit", fit)
         with pytest.raises(Captured) as found:
             call()
-        monkeypatch.setattr(stages, "fit", original)
+        monkeypatch.setattr(workbench, "fit", original)
         return found.value.args
     return capture
 
@@ -367,8 +367,8 @@ def test_subspaces_do_not_depend_on_their_company(open_run):
 
 
 def test_stacks_are_as_equal_as_can_be():
-    assert stages.stacks(list(range(7)), 3) == [[0, 1], [2, 3], [4, 5, 6]]
-    assert stages.stacks([1, 2], 0) == [[1], [2]] and stages.stacks([], 3) == []
+    assert workbench.stacks(list(range(7)), 3) == [[0, 1], [2, 3], [4, 5, 6]]
+    assert workbench.stacks([1, 2], 0) == [[1], [2]] and workbench.stacks([], 3) == []
 
 
 def test_answers_of_a_stack_are_those_of_its_members(done, monkeypatch):
@@ -440,8 +440,8 @@ def same(found, other):
 
 def die(monkeypatch, stage, after):
     """Make the `after`-th scoring within `stage` raise, as a kill would end it."""
-    module, count = (landscape if stage == "landscape" else stages), [0]
-    real, fit = module.score_stack, stages.fit
+    modules, count = [landscape] if stage == "landscape" else [stages, workbench], [0]
+    real, fit = workbench.score_stack, workbench.fit
     inside = [stage == "landscape"]
 
     def score_stack(*args):
@@ -454,16 +454,18 @@ def die(monkeypatch, stage, after):
         inside[0] = options["label"].startswith(stage)
         return fit(*args, **options)
 
-    monkeypatch.setattr(module, "score_stack", score_stack)
+    for module in modules:
+        monkeypatch.setattr(module, "score_stack", score_stack)
     if stage != "landscape":
-        monkeypatch.setattr(stages, "fit", marked)
+        monkeypatch.setattr(workbench, "fit", marked)
 
 
 @pytest.mark.parametrize("stage, after", [("original", 1), ("approximate", 3), ("optimize", 1), ("landscape", 7)])
 def test_a_killed_stage_goes_on_where_it_was(open_run, monkeypatch, stage, after):
     steps, loss = [], stages.losses
     count = lambda *args: (steps.append(1), loss(*args))[1]  # noqa: E731
-    monkeypatch.setattr(stages, "losses", count)
+    for module in (stages, workbench):
+        monkeypatch.setattr(module, "losses", count)
     whole = CALLS[stage](open_run("whole"))
     monkeypatch.undo()
     needed = len(steps)
@@ -475,7 +477,8 @@ def test_a_killed_stage_goes_on_where_it_was(open_run, monkeypatch, stage, after
     checkpoints = list((run.store.base / ".partial" / stage).rglob("checkpoint.safetensors"))
     assert len(checkpoints) == 1 and not list((run.store.base).glob(f"{stage}/*/metrics.json"))
     steps.clear()
-    monkeypatch.setattr(stages, "losses", count)
+    for module in (stages, workbench):
+        monkeypatch.setattr(module, "losses", count)
     same(CALLS[stage](run), whole)
     upstream = {"original": 0, "approximate": 12, "optimize": 16, "landscape": needed}[stage]
     assert len(steps) == needed - upstream - 2 * (stage != "landscape"), "neither the stages before nor the first two of four steps are done again"

@@ -15,7 +15,7 @@ from torch import Tensor
 from unidelta.data import TaskData, tasks_of_step
 
 if TYPE_CHECKING:
-    from unidelta.stages import Run
+    from unidelta.workbench import Run
 
 
 def several(run: Run, train: Sequence[str]) -> dict:

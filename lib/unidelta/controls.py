@@ -18,8 +18,9 @@ from unidelta import tasks as registry
 from unidelta.data import TaskData
 from unidelta.evaluation import scores
 from unidelta.projections import KINDS
-from unidelta.stages import Run, approximate, compute, original, save, score_stack
+from unidelta.stages import approximate, original
 from unidelta.store import Artifact
+from unidelta.workbench import Run, compute, save, score_stack
 
 
 def answers_open(run: Run, task: str, seed: int) -> list[list[str]]:

@@ -13,7 +13,8 @@ from IPython.display import HTML
 
 from unidelta.projections import KINDS
 from unidelta.report import LABEL, html, interval, number
-from unidelta.stages import Run, approximate, original
+from unidelta.stages import approximate, original
+from unidelta.workbench import Run
 
 WAY = 0.9  # of the way down
 SPACE, TASK, DIST = "own space", "subspace: task loss", "subspace: weighted reconstruction"

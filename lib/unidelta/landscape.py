@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from unidelta.projections import KINDS
-from unidelta.stages import Run, approximate, compute, optimize, original, save, score_stack, stacks, up_projection
+from unidelta.stages import approximate, optimize, original, up_projection
 from unidelta.store import Artifact, load_checkpoint, save_checkpoint
+from unidelta.workbench import Run, compute, save, score_stack, stacks
 
 
 def plane(a: Tensor, p: Tensor, l: Tensor) -> tuple[Tensor, Tensor]:  # noqa: E741

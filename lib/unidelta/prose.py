@@ -12,7 +12,8 @@ from IPython.display import Markdown
 from unidelta import suite, tasks
 from unidelta.projections import KINDS
 from unidelta.report import CONTROLS, FLAG, LABEL, MARGIN, TRANSFER, Results, interval, number, over_seeds, relative, rows_of, weak
-from unidelta.stages import Run, approximate, original
+from unidelta.stages import approximate, original
+from unidelta.workbench import Run
 
 
 def note(results: Results) -> str:

@@ -26,7 +26,8 @@ from unidelta.finetune import METHODS
 from unidelta.params import ParameterError
 from unidelta.profiles import PROFILES
 from unidelta.projections import KINDS, VARIANTS
-from unidelta.stages import Run, approximate, optimize, original, transfer
+from unidelta.stages import approximate, optimize, original, transfer
+from unidelta.workbench import Run
 
 LABEL = {"adapter": "Adapter", "lora": "LoRA", "prefix": "Prefix", "finetune": "Fine-tune"}
 PAIRS = [(s, t) for s in KINDS for t in KINDS if s != t]  # the published order: A->L, A->P, L->A, ...

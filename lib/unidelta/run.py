@@ -11,7 +11,8 @@ import sys
 
 from unidelta import suite, tasks
 from unidelta.controls import controls
-from unidelta.stages import Run, optimize, original, transfer
+from unidelta.stages import optimize, original, transfer
+from unidelta.workbench import Run
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -22,8 +22,8 @@ from unidelta.fastfood import Fastfood
 from unidelta.finetune import METHODS
 from unidelta.optim import Adafactor
 from unidelta.projections import KINDS
-from unidelta.stages import Run, compute, loss_stack, save, score_training
 from unidelta.store import Artifact
+from unidelta.workbench import Run, compute, loss_stack, save, score_training
 
 
 def allowed(kinds: Sequence[str]) -> list[str]:

@@ -19,7 +19,7 @@ from unidelta.params import ParameterError
 from unidelta.profiles import PROFILES
 from unidelta.projections import KINDS
 from unidelta.report import LABEL, html, number
-from unidelta.stages import Run
+from unidelta.workbench import Run
 
 
 def training(t5: Backbone) -> dict:

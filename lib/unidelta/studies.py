@@ -18,7 +18,7 @@ from unidelta.finetune import METHODS
 from unidelta.params import ParameterError
 from unidelta.projections import KINDS
 from unidelta.report import Results, collect, collect_original, collect_shared
-from unidelta.stages import Run
+from unidelta.workbench import Run
 
 AS_IT_IS, MANY = "as it is", "many tasks"
 Open = Callable[..., Run]

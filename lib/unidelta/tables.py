@@ -11,7 +11,8 @@ from unidelta.finetune import METHODS
 from unidelta.landscape import Plane
 from unidelta.projections import KINDS
 from unidelta.report import CONTROLS, FLAG, LABEL, PAIRS, TRANSFER, Results, html, interval, number, over_seeds, recovered, relative, rows_of, weak
-from unidelta.stages import Run, approximate, original
+from unidelta.stages import approximate, original
+from unidelta.workbench import Run
 
 
 def _both(ours: str, published: float | None) -> str:

@@ -1,0 +1,135 @@
+"""What every stage works with: a profile opened as a `Run`, compute-or-load, and losses and scores of whole stacks of solutions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from unidelta import backbone as backbones
+from unidelta import data, deltas, profiles
+from unidelta.backbone import Backbone
+from unidelta.data import TaskData, collate, rows_of_step
+from unidelta.evaluation import losses, scores
+from unidelta.finetune import Finetune
+from unidelta.optim import Adafactor
+from unidelta.profiles import Profile
+from unidelta.store import Artifact, Store
+from unidelta.store import key as key_of
+from unidelta.training import Fit, fit
+
+
+@dataclass(frozen=True)
+class Run:
+    """A profile with its backbone loaded and its store opened: what every stage needs."""
+
+    profile: Profile
+    backbone: Backbone
+    store: Store
+
+    @classmethod
+    def open(cls, profile: str = "embedded", root: str | None = None, **overrides) -> Run:
+        """`overrides` replace fields of the profile. Raises ValueError (one line) for what is not allowed."""
+        p = profiles.get(profile, **overrides)
+        return cls(p, backbones.load(p.backbone, p.dtype, p.device), Store(root, p.name))
+
+    def delta(self, kind: str) -> deltas.Delta:
+        """One of the three deltas, or `finetune`."""
+        if kind == "finetune":
+            return Finetune.of(self.backbone.model)
+        return deltas.make(kind, self.backbone.config, **self.profile.sizes(kind))
+
+    def start(self, kind: str) -> Tensor:
+        """theta_init of one method, (N,): the same for every task and seed; theta_0 for `finetune`."""
+        return self.delta(kind).init(self.profile.init_seed).to(self.backbone.device)
+
+    def data(self, task: str, seed: int) -> TaskData:
+        p = self.profile
+        return data.load(self.backbone, task, p.source, p.mirror, seed, p.caps, p.max_length, self.store.base.parent)
+
+    @staticmethod
+    def rows(datas: Sequence[TaskData], seeds: Sequence[int], step: int, batch: int) -> list[tuple]:
+        """The training rows of one step, one (split, row numbers) piece for each task and seed."""
+        return [(d.train, rows_of_step(len(d.train), d.task, s, step, batch)) for d, s in zip(datas, seeds, strict=True)]
+
+    def config(self, stage: str, *settings: str, **what) -> dict:
+        """Everything that determines an artifact: the backbone, the named settings of the profile, and `what`."""
+        p = self.profile
+        return {"stage": stage, "backbone": self.backbone.fingerprint, "dtype": p.dtype, **{s: getattr(p, s) for s in settings}, **what}
+
+    def fit(self, optimizer: Adafactor, loss, score, stage: str, stack: Sequence[tuple], *, steps: int | None = None, **options) -> Fit:
+        """`training.fit` with a stage's settings and `options`. stack: (slug, config) of its artifacts; checkpoints go to the partial folder of the
+        first, under a name of the whole stack, for another stack may begin with the same artifact."""
+        p, whole = self.profile, {"stack": [self.store.path(stage, *named).name for named in stack]}
+        return fit(optimizer, loss, score, steps=steps or getattr(p, f"{stage}_steps"), every=getattr(p, f"{stage}_every"),
+                   folder=self.store.partial(stage, *stack[0]) / key_of(whole), label=f"{stage} {stack[0][0]}", **options)
+
+
+def compute(run: Run, stage: str, wanted: dict[tuple, tuple[str, dict]], work: Callable[[list[tuple]], None]) -> dict[tuple, Artifact]:
+    """Compute-or-load: artifacts by key. wanted: key -> (slug, config); `work(keys)` must save the missing ones.
+
+    A lock per missing artifact keeps other processes from computing it too; they find it done when their turn comes.
+    """
+    found = {key: run.store.find(stage, *named) for key, named in wanted.items()}
+    with ExitStack() as held:
+        for name in sorted(run.store.path(stage, *wanted[key]).name for key, a in found.items() if a is None):  # one order: no deadlock
+            held.enter_context(run.store.lock(stage, name))
+        found = {key: a or run.store.find(stage, *wanted[key]) for key, a in found.items()}
+        if missing := [key for key, a in found.items() if a is None]:
+            work(missing)
+    return {key: a or run.store.find(stage, *wanted[key]) for key, a in found.items()}
+
+
+def stacks(keys: Sequence, size: int, length: Callable = lambda key: 1) -> list[list]:
+    """Cut into groups of at most `size`, as equal as can be, none with a `length` more than 1.3 times another's (padding is work too)."""
+    runs: list[list] = []
+    for key in sorted(keys, key=length):
+        if runs and length(key) <= 1.3 * length(runs[-1][0]):
+            runs[-1].append(key)
+        else:
+            runs.append([key])
+    out = []
+    for run in runs:
+        n = -(-len(run) // max(size, 1))
+        out += [sorted(run[len(run) * i // n:len(run) * (i + 1) // n]) for i in range(n)]
+    return out
+
+
+def loss_stack(run: Run, delta, theta: Tensor, rows: Sequence[tuple]) -> Tensor:
+    """L_task of each solution in theta (K, N) on its own piece of `rows`, (K,); all in one pass, fine-tuned backbones in one each."""
+    if delta.kind == "finetune":
+        return torch.cat([losses(delta.tuned(run.backbone, one), collate([piece], run.backbone.device), 1) for one, piece in zip(theta, rows, strict=True)])
+    with deltas.applied(run.backbone.model, [(delta, theta)]):
+        return losses(run.backbone, collate(rows, run.backbone.device), len(rows))
+
+
+def score_stack(run: Run, delta, theta: Tensor, datas: Sequence[TaskData], split: str) -> list[float]:
+    """Score of each solution in theta (K, N) on its own task; neighbours with the same task are decoded together."""
+    if delta.kind == "finetune":
+        return [scores(delta.tuned(run.backbone, one), [], [mine], split)[0] for one, mine in zip(theta, datas, strict=True)]
+    out, start = [], 0
+    while start < len(datas):
+        stop = start + 1
+        while stop < len(datas) and datas[stop].task == datas[start].task and len(getattr(datas[stop], split)) == len(getattr(datas[start], split)):
+            stop += 1
+        out += scores(run.backbone, [(delta, theta[start:stop])], datas[start:stop], split)
+        start = stop
+    return out
+
+
+def score_training(run: Run, entries: Sequence[tuple], datas: Sequence[Sequence[TaskData]]) -> list[float]:
+    """Dev score of each run, the mean over methods and training tasks. entries: (delta, theta (S, T, N)) of each method."""
+    flat = [mine[t].head(run.profile.validation_rows, "dev") for t in range(len(datas[0])) for mine in datas]  # by task: its runs are decoded together
+    each = torch.tensor([score_stack(run, delta, theta.transpose(0, 1).flatten(0, 1), flat, "dev") for delta, theta in entries])
+    return each.mean(0).view(-1, len(datas)).mean(0).tolist()
+
+
+def save(run: Run, stage: str, named: tuple[str, dict], metrics: dict, tensors: dict, done: Fit | None = None, columns: Sequence[int] = ()) -> Artifact:
+    """Save one artifact of a stack; its log keeps the stack's columns that are its own."""
+    rows = [r for r in done.log if r["dev"][columns[0]] is not None] if done else []
+    log = [{key: value if key == "step" else {n: v[columns[0]] for n, v in value.items()} if isinstance(value, dict) else [value[i] for i in columns]
+            for key, value in r.items()} for r in rows] if done else None
+    return run.store.save(stage, *named, metrics, {k: t.detach().contiguous().cpu() for k, t in tensors.items()}, log)
