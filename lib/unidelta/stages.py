@@ -227,8 +227,8 @@ def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequen
     def work(keys):
         for key in keys:
             task, seed = key
-            mine, kept = run.data(task, seed), {k: vectors[task, k, seed].tensors()["kept"].to(run.backbone.device) for k in kinds}
-            candidates = torch.stack([kept[k].flatten(0, 1) for k in kinds])  # (kinds, C * L, y)
+            mine, own = run.data(task, seed), {k: vectors[task, k, seed] for k in kinds}
+            candidates = {k: own[k].tensors()["kept"].to(run.backbone.device).flatten(0, 1) for k in kinds}  # (C * L, y)
             metrics = {name: {k: {} for k in kinds} for name in ("test", "dev", "chosen")}
             for target in kinds:
                 delta, start, to_offset = run.delta(target), run.start(target), up_map(run, subspaces[seed], target, up)
@@ -237,12 +237,15 @@ def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequen
                     parts = some.split(1 if delta.kind == "finetune" else len(some))
                     return sum((score_stack(run, delta, start + to_offset(part), [mine] * len(part), split) for part in parts), [])
 
-                dev = torch.tensor(score(candidates.flatten(0, 1), "dev")).view(len(kinds), -1)
+                others = [k for k in kinds if k != target]  # a delta's own vectors were scored when they were found
+                dev = torch.tensor(score(torch.cat([candidates[k] for k in others]), "dev")).view(len(others), -1) if others else torch.empty(0, 1)
                 best = dev.argmax(1)
-                test = score(candidates[torch.arange(len(kinds)), best], "test")
-                for i, source in enumerate(kinds):
-                    metrics["test"][source][target], metrics["dev"][source][target] = test[i], dev[i].max()
-                    metrics["chosen"][source][target] = list(divmod(int(best[i]), rates))
+                test = score(torch.stack([candidates[k][b] for k, b in zip(others, best, strict=True)]), "test") if others else []
+                known = own[target].tensors()["kept_scores"].flatten()
+                found = [(k, t, d.max(), int(b)) for k, t, d, b in zip(others, test, dev, best, strict=True)]
+                for source, reached, selected, at in [*found, (target, own[target].metrics["test"], known.max(), int(known.argmax()))]:
+                    metrics["test"][source][target], metrics["dev"][source][target] = reached, selected
+                    metrics["chosen"][source][target] = list(divmod(at, rates))
             save(run, "transfer", wanted[key], metrics, {})
 
     return compute(run, "transfer", wanted, work)
