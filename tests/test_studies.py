@@ -1,6 +1,8 @@
 """Archived studies: what each holds, from a tiny run to data and back; one line for what is not allowed; nothing half-written."""
 
+import hashlib
 import json
+from zipfile import ZipFile
 
 import pytest
 
@@ -86,3 +88,15 @@ def test_fidelity_changes_one_thing_at_a_time(study):
     assert all(len(configs[name] & configs["as it is"]) >= 6 for name in ("variant=paper", "variant=released, ratio=10")), "the originals are the same"
     assert len(found["fastfood=exact"].frame) == 16 and {*found["fastfood=released"].frame.target} == {"adapter", "lora", "prefix", "finetune"}
     assert "prefix=released" in tables.comparison(found).data
+
+
+def test_what_is_archived_is_what_the_store_held(study, tmp_path):
+    """Every record lies in the archive as it was, so that its hashes still hold."""
+    (results,) = study("absolute").values()
+    with ZipFile(tmp_path / "out" / results.folder / archive.PACKED) as packed:
+        assert {name.rsplit("/", 1)[0] for name in packed.namelist()} == set(results.ids)
+        for i in results.ids:
+            said = json.loads(packed.read(f"{i}/metrics.json"))["files"]
+            for part in {"config.json", "log.jsonl"} & set(said):
+                assert hashlib.sha256(packed.read(f"{i}/{part}")).hexdigest() == said[part]["sha256"]
+    assert all(len(log) == 1 and log[0]["step"] == 1 for log in results.logs("original"))

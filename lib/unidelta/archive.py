@@ -1,18 +1,18 @@
 """Results that a book build is too short to compute again, kept as data: data/results/<name>/<variant>/.
 
-An archived result is what `report.collect` gave, as a frame, with the line that says what it was obtained with, and config.json, metrics.json
-and log.jsonl of every artifact behind it (versions, seeds and hashes included). Tensors stay in the store they were computed in.
+An archived result is what `report.collect` gave, as a frame, with the line that says what it was obtained with, and, in artifacts.zip, config.json,
+metrics.json and log.jsonl of every artifact behind it as the store holds them (versions, seeds and hashes included). Tensors stay in the store.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pandas as pd
 from IPython.display import HTML, Markdown
@@ -22,6 +22,7 @@ from unidelta.report import Results
 
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "results"
 KEPT = ("config.json", "metrics.json", "log.jsonl")
+PACKED = "artifacts.zip"
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,17 @@ class Archived(Results):
 
     def logs(self, stage: str) -> list[list[dict]]:
         """The training logs of this stage's artifacts, one record per validation, in the order of their ids."""
-        files = [FOLDER / self.folder / i / "log.jsonl" for i in self.ids if i.startswith(f"{stage}/")]
-        return [[json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] for file in files]
+        with ZipFile(FOLDER / self.folder / PACKED) as packed:
+            texts = [packed.read(f"{i}/log.jsonl").decode() for i in self.ids if i.startswith(f"{stage}/")]
+        return [[json.loads(line) for line in text.splitlines()] for text in texts]
 
     def caption(self, text: str) -> Markdown:
         return Markdown(f"*{text} {self.line}; {len(self.ids)} artifacts, archived.*")
 
     def provenance(self) -> HTML:
-        listing = "\n".join(f"data/results/{self.folder}/{i}" for i in self.ids)
-        return HTML(f"<details><summary>{len(self.ids)} archived artifacts behind this page</summary><pre>{listing}</pre></details>")
+        listing = "\n".join(self.ids)
+        return HTML(f"<details><summary>{len(self.ids)} archived artifacts behind this page, in data/results/{self.folder}/{PACKED}</summary>"
+                    f"<pre>{listing}</pre></details>")
 
 
 def save(found: dict[str, Results], name: str, root: Path | None = None) -> Path:
@@ -51,11 +54,11 @@ def save(found: dict[str, Results], name: str, root: Path | None = None) -> Path
     with TemporaryDirectory(dir=target.parent, prefix=f".{name}-") as work:
         for variant, results in found.items():
             folder = Path(work) / "new" / re.sub(r"[^A-Za-z0-9.=_-]+", "_", variant)
-            for i in results.ids:
-                (folder / i).mkdir(parents=True)
-                for part in KEPT:
+            folder.mkdir(parents=True)
+            with ZipFile(folder / PACKED, "w", ZIP_DEFLATED) as packed:
+                for i, part in ((i, part) for i in results.ids for part in KEPT):
                     if (source := results.run.store.base / i / part).exists():
-                        shutil.copyfile(source, folder / i / part)
+                        packed.write(source, f"{i}/{part}")
             results.frame.to_csv(folder / "frame.csv", index=False, float_format="%.6g")
             about = {"variant": variant, "seeds": results.seeds, "y": results.run.profile.y, "line": report.setting(results.run, results.seeds),
                      "ids": results.ids}
