@@ -74,8 +74,8 @@ def test_the_table_has_every_claim_and_says_what_was_not_run():
     base = results(GOOD)
     found = [*claims.every(base, {"rotten_tomatoes": plane(5, 10, 20)}), *claims_archived.every(base, {})]
     rows = BeautifulSoup(claims.table(found).data, "html.parser").find_all("tr")
-    assert len(rows) == len(found) + 1 == 17
-    assert [c.verdict for c in found].count(claims.NOT_RUN) == 10 and all(c.rule and c.published and c.text for c in found)
+    assert len(rows) == len(found) + 1 == 18
+    assert [c.verdict for c in found].count(claims.NOT_RUN) == 11 and all(c.rule and c.published and c.text for c in found)
 
 
 def test_studies_of_another_backbone_are_not_judged_by(monkeypatch, tmp_path):
@@ -124,6 +124,13 @@ def test_the_slowest_is_judged_by_the_logs(monkeypatch):
         monkeypatch.setattr(Archived, "logs", lambda self, stage, late=late: [log(late)] * 3)
         claim = claims_archived.slowest(archived(GOOD))
         assert claim.verdict == said and ("50.0 ± 0.0 %" in claim.ours) == late
+
+
+def test_a_random_subspace_may_do_as_well():
+    many = results(GOOD)
+    assert many.own.random.max() < 80 and claims_archived.beyond_random(many).verdict == claims.HOLDS
+    many.frame["random"] = many.frame["sub"] + 20
+    assert claims_archived.beyond_random(many).verdict == claims.FAILS
 
 
 @pytest.mark.parametrize("scores, said", [([80.0, 81.0, 82.0], claims.HOLDS), ([50.0, 51.0, 52.0], claims.FAILS), ([60.0, 75.0, 90.0], claims.OPEN)])
