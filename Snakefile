@@ -22,7 +22,7 @@ RUNS = {name: f"--train {name} --seeds 0,1,2" for name in ["dream", "glue-mnli",
 
 # Chapters that need no run, for they show what is archived or stored: they fill the cores while the last runs end.
 STORED = {"00_backbone", "04_tasks", "13_second_group", "14_real_rows", "17_multi_task", "18_dimension", "19_finetune", "20_data", "21_simplified",
-          "22_absolute", "23_convergence", "24_fidelity", "30_speed"}
+          "22_absolute", "24_fidelity", "30_speed"}
 
 # A job says when it starts and how long it took; its own output goes to its log, the end of which is shown if it fails.
 JOB = """start=$SECONDS; echo "{what} ..." >&2
