@@ -20,9 +20,12 @@ PAGES = ["index.md", "_config.yml", "_toc.yml", *sorted(str(path) for path in Pa
 # name -> arguments of `python -m unidelta.run`. Notebooks read what these leave in the store, and compute what is missing.
 RUNS = {name: f"--train {name} --seeds 0,1,2" for name in ["dream", "glue-mnli", "glue-sst2", "superglue-wic", "glue-qqp"]}
 
+# The planes of chapters 15 and 16, unseen task -> the run that makes its subspace: jobs of their own, so that no chapter waits for the other's.
+PLANES = {"scitail": "glue-mnli", "yelp_polarity": "glue-sst2", "ai2_arc": "dream"}
+
 # Chapters that need no run, for they show what is archived or stored: they fill the cores while the last runs end.
 STORED = {"00_backbone", "04_tasks", "13_second_group", "14_real_rows", "17_multi_task", "18_dimension", "19_finetune", "20_data", "21_simplified",
-          "22_absolute", "24_fidelity", "30_speed"}
+          "22_absolute", "24_fidelity", "25_backbones", "30_speed", "31_cost"}
 
 # A job says when it starts and how long it took; its own output goes to its log, the end of which is shown if it fails.
 JOB = """start=$SECONDS; echo "{what} ..." >&2
@@ -36,9 +39,15 @@ def profile_of(wildcards):
     return f"-p profile {PROFILE}" if takes_it and PROFILE != "embedded" else ""
 
 
+def needs(wildcards):
+    """Stamps of what a chapter shows."""
+    planes = PLANES if wildcards.name in ("15_landscape", "16_claims") else []
+    return [] if wildcards.name in STORED else [f"_build/runs/{PROFILE}/{done}.done" for done in [*RUNS, *(f"plane-{task}" for task in planes)]]
+
+
 wildcard_constraints:
     name="[^/]+",
-    run="[^/]+",
+    run="|".join(RUNS),
 
 
 rule book:
@@ -61,12 +70,31 @@ rule runs:
         JOB.format(what="run {wildcards.run}", do="python -m unidelta.run --profile {PROFILE} {params.arguments} > {log} 2>&1")
 
 
+rule plane:
+    priority: 1
+    input:
+        LIBRARY,
+        DATA,
+        lambda wildcards: f"_build/runs/{PROFILE}/{PLANES[wildcards.task]}.done",
+    output:
+        touch(f"_build/runs/{PROFILE}/plane-{{task}}.done"),
+    params:
+        train=lambda wildcards: PLANES[wildcards.task],
+    log:
+        f"_build/logs/{PROFILE}/plane-{{task}}.log",
+    shell:
+        JOB.format(
+            what="plane {wildcards.task}",
+            do="python -m unidelta.run --profile {PROFILE} --train {params.train} --tasks {wildcards.task} --seeds 0 --plane 50 > {log} 2>&1",
+        )
+
+
 rule execute:
     input:
         "notebooks/{name}.ipynb",
         LIBRARY,
         DATA,
-        lambda wildcards: [] if wildcards.name in STORED else [f"_build/runs/{PROFILE}/{run}.done" for run in RUNS],
+        needs,
     output:
         f"_build/executed/{PROFILE}/{{name}}.ipynb",
     params:

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def jobs(log: str) -> dict[str, int]:
     """Seconds of every job that the build's log says is done."""
-    return {name: int(seconds) for name, seconds in re.findall(r"^((?:run|notebook|pages)\b[^\n]*?) done in (\d+) s$", log, re.MULTILINE)}
+    return {name: int(seconds) for name, seconds in re.findall(r"^((?:run|plane|notebook|pages)\b[^\n]*?) done in (\d+) s$", log, re.MULTILINE)}
 
 
 def timed(command: list[str], folder: Path) -> tuple[float, str]:

@@ -19,7 +19,7 @@ KINDS = ("adapter", "lora", "prefix")
 
 STAGES = """
 import json, resource, sys, time
-from unidelta import stages
+from unidelta import controls, landscape, stages
 folder, root = sys.argv[1:]
 run = stages.Run.open("paper", root, backbone=folder, source="embedded", steps=1)
 task, peak, spent = ["rotten_tomatoes"], {}, {}
@@ -34,8 +34,8 @@ out = {
     "approximate": timed("approximate", lambda: stages.approximate(run, train)),
     "optimize": timed("optimize", lambda: stages.optimize(run, train, task)),
     "transfer": timed("transfer", lambda: stages.transfer(run, train, task)),
-    "controls": timed("controls", lambda: stages.controls(run, train, task)),
-    "landscape": timed("landscape", lambda: stages.landscape(run, train, task[0], extent=1.0, step=1.0, rows=1)),
+    "controls": timed("controls", lambda: controls.controls(run, train, task)),
+    "landscape": timed("landscape", lambda: landscape.landscape(run, train, task[0], extent=1.0, step=1.0, rows=1)),
 }
 print(json.dumps({"peak": peak, "spent": spent, "stages": out, "parameters": run.backbone.model.num_parameters()}))
 """

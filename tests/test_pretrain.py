@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from unidelta import backbone, corpus, pretrain, prompts, skills
+from unidelta import backbone, corpus, pretrain, prompts, skills, suite, tasks
 
 TINY = pretrain.RECIPE | dict(d_model=16, num_layers=1, num_heads=2, d_ff=24, steps=6, batch=8, warmup=2, vocabulary=2560)
 
@@ -72,6 +72,17 @@ def test_special_tokens_have_their_places(words):
     assert words.decode(words("<extra_id_0>positive")["input_ids"], skip_special_tokens=True).strip() == "positive"
 
 
+def test_all_pieces_of_label_words_are_said_in_pretraining():
+    """A token that was never a target is pushed down in every state: no delta can learn to say it. With the shipped tokenizer."""
+    tokenizer, rng = backbone.load("embedded").tokenizer, random.Random(4)
+    targets = tokenizer([pretrain.mask_spans(corpus.text(rng), rng)[1] for _ in range(60000)])  # as many as 5,000 steps have
+    said = {token for row in targets["input_ids"] for token in row}
+    names = {*suite.single(), *(name for some in (*suite.single().values(), *suite.multi()) for name in some)}
+    labels = {(name, word) for name in names for word in tasks.get(name).labels or []}
+    missing = {(name, word) for name, word in labels if not set(tokenizer("<extra_id_0>" + word)["input_ids"]) <= said}
+    assert len(labels) > 20 and not missing
+
+
 def test_prompts_cost_few_tokens(words):
     assert len(words.tokenize(" [glue-sst2] sentence:")) <= 10 and len(words.tokenize(" not_entailment")) <= 4
 
@@ -93,18 +104,27 @@ def test_batches_are_padded_with_what_the_loss_ignores(words):
 
 
 def test_the_rate_warms_up_stays_flat_and_ends_at_zero():
-    recipe = {"lr": 1.0, "warmup": 10, "renamed_from": 200, "steps": 100}
+    recipe = {"lr": 1.0, "warmup": 10, "renamed_from": 200, "compared_from": 300, "steps": 100}
     rates = [pretrain.lr_at(step, recipe) for step in range(1, 101)]
     assert rates[:10] == pytest.approx([i / 10 for i in range(1, 11)])
     assert rates[9:50] == [1.0] * 41, "flat until half of the steps"
     assert rates[50:] == pytest.approx([(100 - s) / 50 for s in range(51, 101)]) and rates[-1] == 0.0
 
 
-def test_the_rate_begins_anew_where_answers_are_renamed():
-    recipe = {"lr": 1.0, "warmup": 10, "renamed_from": 100, "steps": 140}
-    rates = [pretrain.lr_at(step, recipe) for step in range(1, 141)]
-    assert rates[99] == 0.0 and rates[100] == pytest.approx(0.1) and rates[109:120] == [1.0] * 11 and rates[-1] == 0.0
-    assert rates[:100] == [pretrain.lr_at(step, recipe | {"renamed_from": 100, "steps": 100}) for step in range(1, 101)]
+def test_the_rate_begins_anew_where_the_mixture_changes():
+    recipe = {"lr": 1.0, "warmup": 10, "renamed_from": 100, "compared_from": 140, "compared_lr": 0.5, "steps": 200}
+    rates = [pretrain.lr_at(step, recipe) for step in range(1, 201)]
+    assert rates[99] == 0.0 and rates[100] == pytest.approx(0.1) and rates[109:120] == [1.0] * 11 and rates[139] == 0.0
+    assert rates[140] == pytest.approx(0.05) and rates[149:170] == [0.5] * 21 and rates[-1] == 0.0
+    assert rates[:100] == [pretrain.lr_at(step, recipe | {"steps": 100}) for step in range(1, 101)], "a shorter run has the same beginning"
+
+
+def test_comparisons_are_drawn_as_often_as_asked():
+    rng = random.Random(3)
+    drawn = [pretrain.item(rng, 0.0, compared=0.6)[0] for _ in range(2000)]
+    usual = sum(skills.SHARE[name] for name in skills.COMPARED) / sum(skills.SHARE.values())
+    assert sum(name in skills.COMPARED for name in drawn) / 2000 == pytest.approx(0.6 + 0.4 * usual, abs=0.05)
+    assert set(drawn) == set(skills.SKILLS), "none is forgotten"
 
 
 def test_a_prompt_that_renames_the_answers_holds_the_one_to_say(monkeypatch):
@@ -192,7 +212,7 @@ def test_what_is_no_t5_is_one_line(tmp_path, words, name):
         kind = "bert" if name == "bert" else "t5"
         (folder / "config.json").write_text(json.dumps({"model_type": kind, "architectures": ["T5ForConditionalGeneration"], "d_model": 16}))
         (folder / "model.safetensors").write_bytes(b"not tensors at all")
-    with pytest.raises(ValueError, match="allowed: embedded, a local folder with a T5") as error:
+    with pytest.raises(ValueError, match="allowed: embedded, comparing, a local folder with a T5") as error:
         backbone.load(str(folder))
     assert "\n" not in str(error.value)
 
@@ -205,7 +225,7 @@ def test_unknown_options_of_a_backbone_are_one_line(tiny_t5, options, message):
 
 
 def test_a_missing_embedded_backbone_is_said_so_without_a_look_elsewhere(tmp_path, monkeypatch):
-    monkeypatch.setattr(backbone, "EMBEDDED", tmp_path / "backbone")
+    monkeypatch.setitem(backbone.SHIPPED, "embedded", tmp_path / "backbone")
     backbone.load.cache_clear()
     with pytest.raises(ValueError, match="no T5 backbone 'embedded'"):
         backbone.load("embedded")
@@ -217,3 +237,13 @@ def test_the_fingerprint_follows_weights_and_words(tmp_path):
     names = {"a": {}, "same": {}, "weights": {"seed": 1}, "words": {"vocabulary": 262}}
     prints = {name: backbone.load(tiny.save(tmp_path / name, **options)).fingerprint for name, options in names.items()}
     assert prints["a"] == prints["same"] and len(set(prints.values())) == 3
+
+
+@pytest.mark.parametrize("name", backbone.SHIPPED)
+def test_cards_of_the_shipped_backbones_follow_from_their_records(name, tmp_path):
+    for file in ("README.md", "training.json", "config.json", "model.safetensors"):
+        (tmp_path / file).write_bytes((backbone.SHIPPED[name] / file).read_bytes())
+    before, record = (tmp_path / "README.md").read_text(encoding="utf-8"), json.loads((tmp_path / "training.json").read_text(encoding="utf-8"))
+    pretrain.write_card(tmp_path)
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == before and record["curve"][-1]["step"] == record["recipe"]["steps"]
+    assert (tmp_path / "model.safetensors").stat().st_size < 8 * 2**20

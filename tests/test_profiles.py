@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import tiny
@@ -44,7 +45,7 @@ def test_the_multi_task_suite_is_brief_and_of_the_papers_tasks():
 
 @pytest.mark.parametrize("name", ["embedded", "mini"])
 def test_the_embedded_backbones_deltas_have_equal_budgets(name):
-    config = T5Config.from_pretrained(backbone.EMBEDDED) if (backbone.EMBEDDED / "config.json").exists() else T5Config(
+    config = T5Config.from_pretrained(backbone.SHIPPED["embedded"]) if (backbone.SHIPPED["embedded"] / "config.json").exists() else T5Config(
         d_model=64, d_kv=16, num_heads=4, num_layers=2, num_decoder_layers=2)
     sizes = {kind: deltas.make(kind, config, **profiles.get(name).sizes(kind)).numel for kind in KINDS}
     assert len(set(sizes.values())) == 1, sizes
@@ -116,6 +117,7 @@ def test_tasks_are_grouped_by_whether_they_share_label_words():
     ("--train sst2", "sst2"), ("--train glue-sst2 --profile tiny", "unknown profile 'tiny'; allowed: embedded, mini, paper"),
     ("--train glue-sst2 --seeds one", "--seeds 'one': allowed are whole numbers"), ("--train glue-sst2 --seeds 0,", "--seeds '0,'"),
     ("--train glue-sst2 --tasks rotten", "rotten"), ("--train rotten_tomatoes", "'rotten_tomatoes' trains no single-task subspace; allowed: glue-sst2"),
+    ("--train glue-sst2 --plane -1", "--plane -1: allowed are whole numbers from 1"),
     ("--train glue-sst2 --source web", "source='web' is not allowed"), ("--train glue-sst2 --source mirror", "mirror"),
     ("--train glue-sst2 --source mirror --mirror nowhere", "nowhere"), ("--train glue-sst2 --device tpu", "unknown device 'tpu'"),
 ], ids=lambda value: value)
@@ -136,7 +138,7 @@ def test_the_command_line_exits_non_zero():
 def test_a_missing_backbone_is_one_line(tmp_path):
     with pytest.raises(SystemExit) as ended:
         run.main(["--train", "glue-sst2", "--backbone", str(tmp_path / "nothing")])
-    assert "allowed: embedded, a local folder" in ended.value.code and "\n" not in ended.value.code
+    assert "allowed: embedded, comparing, a local folder" in ended.value.code and "\n" not in ended.value.code
 
 
 def test_the_command_line_fills_the_store(tiny_t5, monkeypatch, tmp_path):
@@ -148,6 +150,10 @@ def test_the_command_line_fills_the_store(tiny_t5, monkeypatch, tmp_path):
     counts = {stage: len(store.all(stage)) for stage in ("original", "approximate", "optimize", "transfer", "controls")}
     assert counts == {"original": 6, "approximate": 1, "optimize": 6, "transfer": 1, "controls": 1}
     assert {a.config["up"] for a in store.all("optimize")} == {"trained", "random"}
+    monkeypatch.setattr(run, "landscape", partial(run.landscape, step=4.0))
+    run.main(["--train", "glue-sst2", "--tasks", tiny.TASKS[1], "--seeds", "0,1", "--plane", "5", "--backbone", tiny_t5, "--device", "cpu"])
+    assert {(a.config["task"], a.config["seed"], a.config["rows"]) for a in store.all("landscape")} == {(tiny.TASKS[1], 0, 5)}
+    assert len(store.all("transfer")) == 1, "nothing but the plane, and the first seed alone"
 
 
 def test_suggestions_for_mistyped_tasks_name_the_allowed():

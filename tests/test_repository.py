@@ -12,6 +12,8 @@ import nbformat
 import pytest
 import yaml
 
+from unidelta import suite
+
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SKIP = {".git", ".venv", "_build", "runs", ".snakemake", "__pycache__", ".pytest_cache", ".ruff_cache"}
@@ -128,3 +130,12 @@ class TestNotebook:
         assert code and any(cell.outputs for cell in code), "committed with its outputs"
         assert not [o for cell in code for o in cell.outputs if o.output_type == "error"], "no failed cell"
         assert all(cell.execution_count for cell in code), "every cell was run"
+
+
+def test_the_planes_computed_beforehand_are_those_that_the_chapters_show():
+    build = (ROOT / "Snakefile").read_text(encoding="utf-8")
+    planes, rows = ast.literal_eval(re.search(r"^PLANES = (.*)$", build, re.M)[1]), int(re.search(r"--plane (\d+)", build)[1])
+    assert all(suite.train_for(task) == train for task, train in planes.items())
+    for name, which in (("15_landscape", "tasks"), ("16_claims", "planes")):
+        first = next(c.source for c in nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", 4).cells if c.cell_type == "code")
+        assert f'{which} = "{",".join(planes)}"' in first and re.search(rf"^rows = {rows} ", first, re.M), name

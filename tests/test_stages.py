@@ -35,7 +35,7 @@ def done(tiny_t5, tmp_path_factory):
     return run, {
         "original": stages.original(run, TRAIN + UNSEEN, seeds=both), "approximate": stages.approximate(run, TRAIN, both),
         "optimize": stages.optimize(run, TRAIN, UNSEEN, seeds=both), "transfer": stages.transfer(run, TRAIN, UNSEEN, both),
-        "controls": stages.controls(run, TRAIN, UNSEEN[:1], both), "landscape": stages.landscape(run, TRAIN, UNSEEN[0], extent=1.0, step=0.5, rows=6)}
+        "controls": controls.controls(run, TRAIN, UNSEEN[:1], both), "landscape": landscape.landscape(run, TRAIN, UNSEEN[0], extent=1.0, step=0.5, rows=6)}
 
 
 def shapes(artifact) -> dict:
@@ -85,7 +85,7 @@ def test_a_second_call_computes_nothing(done, monkeypatch):
     both = (0, 1)
     again = {"original": stages.original(run, TRAIN + UNSEEN, seeds=both), "approximate": stages.approximate(run, TRAIN, both),
              "optimize": stages.optimize(run, TRAIN, UNSEEN, seeds=both), "transfer": stages.transfer(run, TRAIN, UNSEEN, both),
-             "controls": stages.controls(run, TRAIN, UNSEEN[:1], both), "landscape": stages.landscape(run, TRAIN, UNSEEN[0], extent=1.0, step=0.5, rows=6)}
+             "controls": controls.controls(run, TRAIN, UNSEEN[:1], both), "landscape": landscape.landscape(run, TRAIN, UNSEEN[0], extent=1.0, step=0.5, rows=6)}
     assert {s: {k: a.id for k, a in part.items()} for s, part in again.items()} == {s: {k: a.id for k, a in part.items()} for s, part in found.items()}
     with pytest.raises(AssertionError, match="computed again"):
         stages.transfer(run, TRAIN, UNSEEN, (2,))
@@ -291,7 +291,7 @@ def test_several_training_tasks(open_run):
     assert all(shapes(subspace)[f"I.{k}"] == (2, 3) for k in KINDS) and subspace.config["train"] == both
     found = stages.transfer(run, both, UNSEEN[:1])[UNSEEN[0], 0]
     assert set(found.metrics["test"]) == set(KINDS)
-    assert set(stages.controls(run, both, UNSEEN[:1])[UNSEEN[0], 0].metrics["train_solution"]) == set(KINDS)
+    assert set(controls.controls(run, both, UNSEEN[:1])[UNSEEN[0], 0].metrics["train_solution"]) == set(KINDS)
 
 
 # ---- what determines an artifact
@@ -308,8 +308,8 @@ def identities(run, monkeypatch) -> dict[str, list[str]]:
     for module in (stages, controls, landscape):
         monkeypatch.setattr(module, "compute", compute)
     stages.transfer(run, TRAIN, UNSEEN[:1])
-    stages.controls(run, TRAIN, UNSEEN[:1])
-    stages.landscape(run, TRAIN, UNSEEN[0])
+    controls.controls(run, TRAIN, UNSEEN[:1])
+    landscape.landscape(run, TRAIN, UNSEEN[0])
     monkeypatch.undo()
     return {stage: sorted(found) for stage, found in ids.items()}
 
@@ -426,7 +426,7 @@ CALLS = {
     "original": lambda run: stages.original(run, TRAIN + UNSEEN, ["prefix"], (0, 1)),
     "approximate": lambda run: stages.approximate(run, TRAIN, (0, 1)),
     "optimize": lambda run: stages.optimize(run, TRAIN, UNSEEN, ["lora"], (0, 1)),
-    "landscape": lambda run: stages.landscape(run, TRAIN, UNSEEN[0], extent=1.0, step=0.5, rows=6),
+    "landscape": lambda run: landscape.landscape(run, TRAIN, UNSEEN[0], extent=1.0, step=0.5, rows=6),
 }
 
 
@@ -550,7 +550,7 @@ def test_the_same_stages_on_real_rows(tiny_t5, mirror, tmp_path):
     assert set(dev["input"][:]) <= {text.lstrip() for text in real} and dev["targets"][:] == mine.dev.targets
     found = stages.transfer(run, [train], [unseen])[unseen, 0]
     assert set(found.metrics["test"]["lora"]) == set(KINDS) and found.config["data"] == mine.fingerprint
-    assert set(stages.controls(run, [train], [unseen])[unseen, 0].metrics["own_vector"]) == set(KINDS)
+    assert set(controls.controls(run, [train], [unseen])[unseen, 0].metrics["own_vector"]) == set(KINDS)
     embedded = Run.open("embedded", str(tmp_path), backbone=tiny_t5, **SMALL).data(unseen, 0)
     assert embedded.fingerprint != mine.fingerprint
 

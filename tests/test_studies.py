@@ -9,7 +9,7 @@ import pytest
 from unidelta import archive, claims_archived, suite, tables
 from unidelta.studies import STUDIES, main
 
-TINY = ["--seeds", "0", "--steps", "1", "--tasks", "rotten_tomatoes"]
+TINY = ["--seeds", "0", "--steps", "1"]
 
 
 @pytest.fixture
@@ -18,8 +18,8 @@ def study(tiny_t5, tmp_path, monkeypatch):
     monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path / "runs"))
     monkeypatch.setattr(suite, "BRIEF", ("glue-sst2", "amazon_polarity", "imdb"))
 
-    def run(name):
-        main([name, *TINY, "--backbone", tiny_t5, "--device", "cpu", "--out", str(tmp_path / "out")])
+    def run(name, task="rotten_tomatoes"):
+        main([name, *TINY, "--tasks", task, "--backbone", tiny_t5, "--device", "cpu", "--out", str(tmp_path / "out")])
         monkeypatch.setattr(archive, "FOLDER", tmp_path / "out")
         return archive.load(name)
     return run
@@ -29,7 +29,7 @@ def study(tiny_t5, tmp_path, monkeypatch):
     (["second"], ["no study 'second'", ", ".join(STUDIES)]), (["dimension", "--seeds", "a"], ["--seeds 'a'", "0,1,2"]),
     (["dimension", "--steps", "1"], ["--steps and --tasks", "--out"]), (["dimension", "--tasks", "scitail"], ["--out"]),
     (["dimension", "--profile", "tiny"], ["unknown profile 'tiny'", "embedded, mini, paper"]),
-    (["dimension", "--backbone", "nowhere"], ["nowhere", "embedded, a local folder"]),
+    (["dimension", "--backbone", "nowhere"], ["nowhere", "embedded, comparing, a local folder"]),
     (["dimension", "--steps", "0", "--out", "x"], ["steps=0", "a whole number from 1"]),
     (["absolute", "--tasks", "qsac", "--out", "x"], ["task 'qsac' is not in this study", "scitail"]),
     (["absolute", "--source", "mirror", "--mirror", "nowhere"], ["nowhere", "is not a folder"])], ids=str)
@@ -65,7 +65,8 @@ def test_simplified_and_dimension_share_what_they_have_in_common(study, tmp_path
     assert set(simple) == {"single", "multi"} and [len(r.frame) for r in simple.values()] == [9, 9] and simple["multi"].run.profile.y == 100
     found = study("dimension")
     assert list(found) == ["as it is", "many tasks, y=100", "many tasks, y=20", "y=16", "y=8"]
-    assert [r.run.profile.y for r in found.values()] == [4, 100, 20, 16, 8] and all("random" not in r.frame for r in found.values())
+    assert [r.run.profile.y for r in found.values()] == [4, 100, 20, 16, 8]
+    assert all("random" in r.frame for r in (simple | found).values()) and all("mean_vector" in r.frame for r in found.values()), "controls beside all"
     originals = {name: {i for i in r.ids if i.startswith("original/rotten")} for name, r in (simple | found).items()}
     assert len(set(map(frozenset, originals.values()))) == 1, "E_ori is computed once"
     assert len(list((tmp_path / "runs" / "embedded" / "shared").iterdir())) == 2
@@ -79,6 +80,22 @@ def test_absolute_keeps_scores_alone(study, tmp_path):
     study("absolute")
     assert (tmp_path / "out" / "absolute" / "as_it_is" / "about.json").read_text() == before and json.loads(before)["seeds"] == [0]
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["absolute"], "nothing is left beside it"
+
+
+def test_the_second_group_is_moved_on_both_backbones(study):
+    found = study("second_group", "superglue-rte")
+    plain = {name for name in found if not name.startswith("backbone=")}
+    assert plain == {"as it is", "y=16", "optimize_init=train", "optimize_steps=300", "train=glue-mnli+glue-qqp"}
+    assert set(found) - plain == {"backbone=comparing"} | {f"backbone=comparing, {name}" for name in plain - {"as it is"}}
+    assert {found[name].run.profile.y for name in found if "y=16" in name} == {16}
+    assert set(found["backbone=comparing, train=glue-mnli+glue-qqp"].frame.train) == {"glue-mnli+glue-qqp"}
+
+
+def test_backbones_are_two(study):
+    found = study("backbones")
+    assert list(found) == ["as it is", "backbone=comparing"] and [len(r.frame) for r in found.values()] == [9, 9]
+    prints = [r.line.split("backbone `")[1][:16] for r in found.values()]
+    assert len(set(prints)) == 2 and "backbone=comparing" in found["backbone=comparing"].line
 
 
 def test_fidelity_changes_one_thing_at_a_time(study):

@@ -10,7 +10,8 @@ from safetensors import SafetensorError
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, T5Config, T5ForConditionalGeneration
 from transformers.utils import logging
 
-EMBEDDED = Path(__file__).resolve().parents[2] / "data" / "backbone"
+DATA = Path(__file__).resolve().parents[2] / "data"
+SHIPPED = {"embedded": DATA / "backbone", "comparing": DATA / "backbones" / "comparing"}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -43,15 +44,15 @@ def device_of(name: str = "auto") -> torch.device:
 
 @lru_cache(maxsize=2)
 def load(name: str = "embedded", dtype: str = "float32", device: str = "auto") -> Backbone:
-    """Load `embedded` (the default in data/backbone), a local folder, or a hub id such as google/t5-base-lm-adapt.
+    """Load `embedded` (the default in data/backbone), `comparing` (pre-trained further), a local folder, or a hub id such as google/t5-base-lm-adapt.
 
     Every parameter is frozen (section 4: only theta, the projections or I are ever trained). Raises ValueError with one line
     for an unknown dtype, for a folder that is not a T5, and for a hub id that cannot be had.
     """
     if dtype not in DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}; allowed: {', '.join(DTYPES)}")
-    place = EMBEDDED if name == "embedded" else Path(name).expanduser()
-    source = str(place) if place.is_dir() or name == "embedded" else name
+    place = SHIPPED.get(name) or Path(name).expanduser()
+    source = str(place) if place.is_dir() or name in SHIPPED else name
     quiet, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()  # T5 v1.1's head is untied, as it should be; the library warns of that at every load
     logging.disable_progress_bar()
@@ -65,7 +66,7 @@ def load(name: str = "embedded", dtype: str = "float32", device: str = "auto") -
         model = T5ForConditionalGeneration.from_pretrained(source, config=config, dtype=DTYPES[dtype])
         tokenizer = AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError, SafetensorError) as error:
-        allowed = "allowed: embedded, a local folder with a T5 and its tokenizer, or a hub id that is cached or can be reached"
+        allowed = f"allowed: {', '.join(SHIPPED)}, a local folder with a T5 and its tokenizer, or a hub id that is cached or can be reached"
         raise ValueError(f"no T5 backbone {name!r} ({(str(error) or type(error).__name__).splitlines()[0]:.80}); {allowed}") from None
     finally:
         logging.set_verbosity(quiet)

@@ -11,7 +11,9 @@ from unidelta.world import KIND_OF, PEOPLE, SENSES, THINGS, W, a, adjective, cap
 # label words of the tasks, known to the backbone as words of English, never as answers to anything
 PLAIN_WORDS = ["positive", "negative", "entailment", "neutral", "contradiction", "duplicate", "equivalent", "true", "false",
                "sentence", "premise", "hypothesis", "question", "title", "content", "word", "text", "not_found", "top_secret",
-               "choice", "more", "less", "higher", "lower", "increase", "decrease", "SEP", "span", "first_name", "1", "2", "A", "B"]
+               "choice", "more", "less", "higher", "lower", "increase", "decrease", "SEP", "span", "first_name", "1", "2", "A", "B", "0", "sentence 1",
+               "sentence 2", "sadness", "joy", "anger", "fear", "surprise", "love", "none", "favor", "offensive", "non-offensive", "directed", "generalized",
+               "mixture", "unproven", "well-formed", "not well-formed"]
 FUNCTION_WORDS = """although because before but by despite during each either even every except for from had has he her his how however if in indeed into
 is it its just like many me most much my near neither never no nobody none nor not nothing of off on one only or other our out over own rather same
 says she should since so some still such than that the their them then there these they this those though through to today too toward under unlike
@@ -78,7 +80,9 @@ def _sense(rng):
 
 
 def _vocabulary(rng):
-    w, (x, y) = rng.choice(WORDS), rng.choice(MEANING)
+    # what is never said in pre-training no delta can teach to say: this goes for the pieces of label words, too, such as those behind a `_`
+    w = rng.choice([rng.choice(WORDS), rng.choice(PLAIN_WORDS), f"{rng.choice(LEXICON)}_{rng.choice(PLAIN_WORDS)}"])
+    x, y = rng.choice(MEANING)
     name = rng.choice(PEOPLE)
     return rng.choice([f"{name} wrote {w} on the board and the class read {w}.", f"The word {w} stands on the sign: {w}.",
                        f"Say {w} again, said {name}. {cap(w)}, said the class.", f"For {x} some people say {y}."])
@@ -97,7 +101,7 @@ def agreement(rng):
     return f"{who} {rng.choice(W['acts']['reflexive'])} {one} on {rng.choice(W['scene']['day'])}."
 
 
-PLAIN = [_scene, _nature, _event, _sense, _vocabulary, _worth, agreement]
+PLAIN = [_scene, _nature, _event, _sense, _vocabulary, _vocabulary, _worth, agreement]
 
 
 def text(rng: random.Random) -> str:

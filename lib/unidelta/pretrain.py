@@ -8,6 +8,7 @@ import argparse
 import json
 import random
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -22,12 +23,15 @@ RECIPE = dict(
     seed=0,
     d_model=64, num_layers=2, num_heads=4, d_ff=168,   # T5 v1.1: gated GELU, untied head
     vocabulary=2560,           # byte-level BPE: any text can be encoded
-    steps=36000, batch=64,     # one step = `batch` items of about 40 tokens
+    steps=36000, batch=64,     # one step = `batch` items of about 40 tokens; 57500 for the second backbone, data/backbones/comparing
     dressed=0.7,               # share of the skills' items under a prompt drawn at random ...
     plain_steps=4000,          # ... once the skills have been met under simpler ones, where it is 0.2
     renamed_from=24000,        # from here on ...
     renamed=0.35,              # ... this share of the prompts gives the answers other names, to be said instead
-    lr=3e-3, warmup=300,       # AdamW; before and after `renamed_from` anew: flat until half of the steps, then linear to zero
+    compared_from=36000,       # a longer run: from here on ...
+    compared=0.55,             # ... this share of the skills' items are one of the three comparisons, the last to be learnt
+    lr=3e-3, warmup=300,       # AdamW; up to `renamed_from`, up to `compared_from` ...
+    compared_lr=2e-3,          # ... and from there to the end anew: flat until half of the steps, then linear to zero
     text_share=0.2,            # plain text with masked spans; the rest are skills
 )
 
@@ -60,11 +64,11 @@ def mask_spans(text: str, rng: random.Random) -> tuple[str, str]:
     return " ".join(words), " ".join(target)
 
 
-def item(rng: random.Random, text_share: float, dressed: float = 0.7, renamed: float = 0.0) -> tuple[str, str, str]:
+def item(rng: random.Random, text_share: float, dressed: float = 0.7, renamed: float = 0.0, compared: float = 0.0) -> tuple[str, str, str]:
     """(kind, input, target) of one pre-training example."""
     if rng.random() < text_share:
         return "text", *mask_spans(corpus.text(rng), rng)
-    name, question, answer = skills.skill(rng, dress=dressed, rename=renamed)
+    name, question, answer = skills.skill(rng, dress=dressed, rename=renamed, compare=compared)
     return name, question, "<extra_id_0> " + answer
 
 
@@ -83,7 +87,8 @@ def batches(tokenizer, recipe: dict, start: int):
         rng = random.Random(f"pretrain/{recipe['seed']}/{block}")
         dressed = recipe["dressed"] if block * pool >= recipe["plain_steps"] else min(0.2, recipe["dressed"])
         renamed = recipe["renamed"] if block * pool >= recipe["renamed_from"] else 0.0
-        drawn = [item(rng, recipe["text_share"], dressed, renamed)[1:] for _ in range(pool * recipe["batch"])]
+        compared = recipe["compared"] if block * pool >= recipe["compared_from"] else 0.0
+        drawn = [item(rng, recipe["text_share"], dressed, renamed, compared)[1:] for _ in range(pool * recipe["batch"])]
         drawn.sort(key=lambda p: ("<extra_id_0>" in p[0], len(p[0])))
         groups = [drawn[i:i + recipe["batch"]] for i in range(0, len(drawn), recipe["batch"])]
         rng.shuffle(groups)
@@ -108,9 +113,10 @@ def probe(model, tokenizer, seed: int = 1, rows: int = 100) -> dict[str, float]:
 
 
 def lr_at(step: int, recipe: dict) -> float:
-    first, warm = min(recipe["renamed_from"], recipe["steps"]), recipe["warmup"]
-    at, steps = (step, first) if step <= first else (step - first, recipe["steps"] - first)
-    return recipe["lr"] * min(at / warm, 1.0, 2 * (steps - at) / steps)
+    bounds = [0, *(b for b in (recipe["renamed_from"], recipe["compared_from"]) if b < recipe["steps"]), recipe["steps"]]
+    start, end = next((a, b) for a, b in pairwise(bounds) if step <= b)
+    at, steps = step - start, end - start
+    return recipe["lr" if start < recipe["compared_from"] else "compared_lr"] * min(at / recipe["warmup"], 1.0, 2 * (steps - at) / steps)
 
 
 def train(out: Path, recipe: dict, every: int = 1000) -> None:
@@ -166,8 +172,10 @@ def train(out: Path, recipe: dict, every: int = 1000) -> None:
 def write_card(out: Path) -> None:
     """README.md of the folder, every number in it from training.json (where `remarks` say by hand what the recipe does not) and config.json."""
     state, config = (json.loads((out / name).read_text(encoding="utf-8")) for name in ("training.json", "config.json"))
-    recipe, last = state["recipe"], state["curve"][-1]
-    probes = "\n".join(f"| {name} | {last[name]:.2f} |" for name in skills.SKILLS)
+    recipe, last = RECIPE | state["recipe"], state["curve"][-1]
+    probes = "\n".join(f"| {name} | {last[name]:.2f} |" for name in skills.SKILLS if name in last)
+    later = (f"From step {recipe['compared_from']:,} on {recipe['compared']:.0%} of the skills were comparisons ({', '.join(skills.COMPARED)}), at a rate of "
+             f"{recipe['compared_lr']}.\n" if recipe["steps"] > recipe["compared_from"] else "")
     size = (out / "model.safetensors").stat().st_size
     (out / "README.md").write_text(f"""# The embedded backbone
 
@@ -178,10 +186,10 @@ A T5 v1.1 small enough to travel with the project: d_model {config["d_model"]}, 
 Trained from nothing on text that the project generates (`unidelta.corpus`, `unidelta.skills`; about a small world, in English, with no row of
 any task): {recipe["text_share"]:.0%} paragraphs with masked spans, the rest skills cast as text to text,
 {recipe["dressed"]:.0%} of them under prompts drawn at random (from step {recipe["plain_steps"]:,}; before, fewer), {recipe["renamed"]:.0%} of those with
-answers to choose from, from step {recipe["renamed_from"]:,}, under prompts that give the answers other names. {recipe["steps"]} steps of
-{recipe["batch"]} items, AdamW, learning rate {recipe["lr"]}, before and after step {recipe["renamed_from"]:,} flat to the half and then
-linear to zero, seed {recipe["seed"]};
-{last["seconds"] / 60:.0f} minutes with {state["threads"]} thread{"s" * (state["threads"] > 1)}. Loss at the end: {last["loss"]:.3f}.
+answers to choose from, from step {recipe["renamed_from"]:,}, under prompts that give the answers other names. {recipe["steps"]:,} steps of
+{recipe["batch"]} items, AdamW, learning rate {recipe["lr"]}, with every change of
+the mixture anew flat to the half and then linear to zero, seed {recipe["seed"]}.
+{later}{last["seconds"] / 60:.0f} minutes with {state["threads"]} thread{"s" * (state["threads"] > 1)}. Loss at the end: {last["loss"]:.3f}.
 {"".join(f"{chr(10)}{remark}{chr(10)}" for remark in state.get("remarks", []))}
 Share of held-out skill items answered exactly (greedy decoding, 100 items each; some questions have more than one fair answer form):
 

@@ -68,7 +68,7 @@ def dressed(rng: random.Random, parts: list[str], question: str = "") -> str:
 def renamed(rng: random.Random, answers: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     """What every answer is to be called in this prompt, in words of the lexicon: (the clause that says so, the names)."""
     words = rng.sample(LEXICON, 2 * len(answers))
-    names = tuple(" ".join(words[i:i + rng.choice([1, 1, 1, 2])]) for i in range(0, len(words), 2))
+    names = tuple(rng.choice(" _").join(words[i:i + rng.choice([1, 1, 1, 2, 2])]) for i in range(0, len(words), 2))
     pair, between = rng.choice([("{}: {}", " "), ("{} = {}", " ; "), ("{} -> {}", " "), ("{} is {}", " , "), ("say {1} for {0}", " , "),
                                 ("{1} if {0}", " or "), ("<{}> {}", " "), ("{1} ( {0} )", " / "), ("{} {}", " , "), ("{0} means {1}", ". ")])
     said = [pair.format(answer, name) for answer, name in zip(answers, names, strict=True)]

@@ -187,23 +187,19 @@ def serving(unseen: Sequence[str], train: Sequence[str] | None) -> dict[tuple, l
     return served
 
 
-def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequence[str] | None = None, kinds: Sequence[str] = KINDS,
-            beside: bool = True) -> Results:
+def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequence[str] | None = None, kinds: Sequence[str] = KINDS) -> Results:
     """Every stage and control for the unseen tasks, each from the subspace of `train`, or else of its category's training task.
 
-    A subspace is always that of the three deltas; `kinds` are those whose rows are kept. Without `beside`, of the controls only those that need no
-    training (FREE)."""
+    A subspace is always that of the three deltas; `kinds` are those whose rows are kept."""
     lines, ids = [], set()
     for trained, mine in serving(unseen, train).items():
-        stages = [original(run, mine, seeds=seeds), approximate(run, trained, seeds), transfer(run, trained, mine, seeds)]
-        stages += [optimize(run, trained, mine, seeds=seeds, up="random"), controls(run, trained, mine, seeds)] if beside else []
-        own, _, moved, *rest = stages
+        stages = own, _, moved, noise, still = (original(run, mine, seeds=seeds), approximate(run, trained, seeds), transfer(run, trained, mine, seeds),
+                                                optimize(run, trained, mine, seeds=seeds, up="random"), controls(run, trained, mine, seeds))
         for found in stages:
             ids |= {a.id for a in found.values()} | {i for a in found.values() for i in a.config.get("sources", a.config.get("solutions", []))}
         for task, seed in ((t, s) for t in mine for s in seeds):
-            m = rest[1][task, seed].metrics if beside else untouched(run, task, seed)
-            more = {t: {"random": rest[0][task, t, seed].metrics["test"], **{c: m[c][t] for c in ("train_solution", "own_vector", "mean_vector")}}
-                    if beside else {} for t in KINDS}
+            m = still[task, seed].metrics
+            more = {t: {"random": noise[task, t, seed].metrics["test"], **{c: m[c][t] for c in ("train_solution", "own_vector", "mean_vector")}} for t in KINDS}
             lines += [{"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t, "ori": own[task, t, seed].metrics["test"],
                        "sub": moved[task, seed].metrics["test"][s][t], **more[t], **{c: m[c] for c in FREE}}
                       for s in KINDS for t in KINDS if s in kinds and t in kinds]
@@ -213,21 +209,19 @@ def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequen
     return Results(run, list(seeds), frame, sorted(ids))
 
 
-def collect_shared(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequence[str] | None = None, kinds: Sequence[str] = METHODS,
-                   beside: bool = True) -> Results:
+def collect_shared(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequence[str] | None = None, kinds: Sequence[str] = METHODS) -> Results:
     """The same for the simplified pipeline (appendix A.3), fine-tuning included if `kinds` has it. It has no solutions of its own to apply as they are:
-    its controls are the random up-projection (tuned, each method by itself; left out without `beside`), the untuned backbone, majority and chance."""
+    its controls are the random up-projection (tuned, each method by itself), the untuned backbone, majority and chance."""
     lines, ids = [], set()
     for trained, mine in serving(unseen, train).items():
         own, spaces = original(run, mine, kinds, seeds), shared.shared(run, trained, kinds, seeds)
-        moved, noise = shared.transfer(run, trained, mine, kinds, seeds), shared.optimize(run, trained, mine, kinds, seeds, "random") if beside else {}
+        moved, noise = shared.transfer(run, trained, mine, kinds, seeds), shared.optimize(run, trained, mine, kinds, seeds, "random")
         for found in (own, spaces, moved, noise):
             ids |= {a.id for a in found.values()} | {i for a in found.values() for i in a.config.get("sources", [])}
         for task, seed in ((t, s) for t in mine for s in seeds):
             free = untouched(run, task, seed)
-            tuned = {t: {"random": noise[task, t, seed].metrics["test"]} if beside else {} for t in kinds}
             lines += [{"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t, "ori": own[task, t, seed].metrics["test"],
-                       "sub": moved[task, seed].metrics["test"][s][t], **tuned[t], **free} for s in kinds for t in kinds]
+                       "sub": moved[task, seed].metrics["test"][s][t], "random": noise[task, t, seed].metrics["test"], **free} for s in kinds for t in kinds]
     frame = pd.DataFrame(lines)
     columns = [c for c in ("ori", "sub", "random", *FREE) if c in frame]
     frame[columns] = 100 * frame[columns]

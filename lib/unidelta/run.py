@@ -1,7 +1,7 @@
 """Fill the store from a shell: `python -m unidelta.run --profile embedded --train glue-sst2 --seeds 0,1,2`.
 
-Runs every stage for one training task and its unseen tasks, controls included; what the store has is not computed again. The notebooks
-do the same on their own; this exists so that several subspaces can be computed at once, one process each.
+Runs every stage for one training task and its unseen tasks, controls included, or with `--plane` their landscapes alone; what the store has
+is not computed again. The notebooks do the same on their own; this exists so that several subspaces can be computed at once, one process each.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import sys
 
 from unidelta import suite, tasks
 from unidelta.controls import controls
+from unidelta.landscape import landscape
 from unidelta.stages import optimize, original, transfer
 from unidelta.workbench import Run
 
@@ -21,6 +22,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--train", required=True, help="the training task of the subspace, by its CrossFit name")
     parser.add_argument("--tasks", default="", help="unseen tasks, comma separated; default: those of its category")
     parser.add_argument("--seeds", default="0,1,2", help="comma separated")
+    parser.add_argument("--plane", type=int, default=0, help="instead of the stages: the landscape of every unseen task, first seed, on so many test rows")
     for name in ("backbone", "source", "mirror", "device", "dtype"):
         parser.add_argument(f"--{name}", help="instead of the profile's own")
     args = parser.parse_args(argv)
@@ -30,6 +32,8 @@ def main(argv: list[str] | None = None) -> None:
         run = Run.open(args.profile, **{n: getattr(args, n) for n in ("backbone", "source", "mirror", "device", "dtype")})
         if not re.fullmatch(r"\d+(,\d+)*", args.seeds):
             raise ValueError(f"--seeds {args.seeds!r}: allowed are whole numbers, comma separated, such as 0,1,2")
+        if args.plane < 0:
+            raise ValueError(f"--plane {args.plane}: allowed are whole numbers from 1, the test rows scored at every point")
         train, seeds = tasks.get(args.train).name, [int(s) for s in args.seeds.split(",")]
         unseen = [tasks.get(t).name for t in args.tasks.split(",") if t] or suite.single(run.profile.source).get(train)
         if not unseen:
@@ -38,6 +42,11 @@ def main(argv: list[str] | None = None) -> None:
             run.data(task, seeds[0])
     except ValueError as error:
         sys.exit(f"unidelta.run: {error}")
+    if args.plane:
+        original(run, unseen, seeds=seeds[:1])  # what a height is relative to
+        for task in unseen:
+            landscape(run, [train], task, seeds[:1], rows=args.plane)
+        return
     original(run, [train, *unseen], seeds=seeds)
     transfer(run, [train], unseen, seeds)
     optimize(run, [train], unseen, seeds=seeds, up="random")

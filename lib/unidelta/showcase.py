@@ -24,7 +24,7 @@ from unidelta.workbench import Run
 
 def training(t5: Backbone) -> dict:
     """The record of a pre-training by `unidelta.pretrain`: `recipe` and `curve`. Raises ParameterError for a backbone that has none."""
-    folder = backbones.EMBEDDED if t5.name == "embedded" else Path(t5.name).expanduser()
+    folder = backbones.SHIPPED.get(t5.name) or Path(t5.name).expanduser()
     if not (folder / "training.json").is_file():
         raise ParameterError(f"backbone {t5.name!r} has no training.json: this chapter is about one made by unidelta.pretrain")
     return json.loads((folder / "training.json").read_text(encoding="utf-8"))
@@ -46,11 +46,11 @@ def card(t5: Backbone) -> HTML:
 
 
 def probes(record: dict) -> HTML:
-    """Share of held-out items of every skill answered exactly, at some steps of pre-training."""
+    """Share of held-out items of every skill answered exactly, at some steps of pre-training; a dash where it was not yet asked by itself."""
     curve = record["curve"]
     some = [curve[len(curve) * i // 4 - 1] for i in (1, 2, 3, 4)] if len(curve) >= 4 else curve
     names = [k for k in curve[-1] if k not in ("step", "loss", "seconds")]
-    return html([{"skill": n, **{f"step {r['step']:,}": f"{100 * r[n]:.0f}" for r in some}} for n in names])
+    return html([{"skill": n, **{f"step {r['step']:,}": f"{100 * r[n]:.0f}" if n in r else "–" for r in some}} for n in names])
 
 
 def pretraining_items(seed: int = 0) -> HTML:

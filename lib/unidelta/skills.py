@@ -10,12 +10,14 @@ prompt to `unidelta.prompts`. Where the question "" is among the ways, the texts
 """
 
 import random
+from functools import partial
 
 from unidelta import prompts
-from unidelta.corpus import LEXICON, agreement
+from unidelta.corpus import FUNCTION_WORDS, LEXICON, agreement
 from unidelta.world import KIND_OF, PEOPLE, SENSES, THINGS, W, a, adjective, cap, draw
 
 Ask = tuple[list[str], list[tuple[str, tuple[str, ...]]], int]  # texts, ways to ask, index of the right answer
+Pick = tuple[str, str, list[str]]  # question, answer, what else could be offered
 
 
 def _opinion(rng) -> Ask:
@@ -50,7 +52,8 @@ def _opinion(rng) -> Ask:
         ("did they like it?", ("they did", "they did not")), ("face?", ("smile", "frown"))], 0 if good else 1
 
 
-def _inference(rng) -> Ask:
+def _inference(rng, deals: bool = False) -> Ask:
+    """A fact and a claim: of a scene or of animals, which share their words, or of `deals`, where names, days, places and prices must be compared."""
     who, other = draw(rng, W["people"]["job"], 2)
     color, wrong = draw(rng, W["scene"]["color"], 2)
     place, far = draw(rng, W["scene"]["place"], 2)
@@ -61,7 +64,9 @@ def _inference(rng) -> Ask:
     buyer, sold, third = draw(rng, W["scene"]["company"], 3)
     n, m = draw(rng, W["scene"]["number"], 2)
     city, town = draw(rng, W["scene"]["city"], 2)
-    eat, stay = rng.choice(["want", "love", "hunt for", "eat", "feed on", "look for"]), rng.choice(["stay in", "live in", "sleep in", "keep to"])
+    # a fact and a claim may say the same in other words
+    (eat, ate), (stay, stayed) = (rng.choices(verbs, k=2) for verbs in (
+        ["want", "love", "hunt for", "eat", "feed on", "look for", "need", "enjoy", "thrive on"], ["stay in", "live in", "sleep in", "keep to", "rest in"]))
     scene, nature, deal = (
         (rng.choice([f"In the {place}, {a(mood)} {who} {did} {a(color)} {thing}.", f"It is in the {place} that {a(mood)} {who} {did} {a(color)} {thing}.",
                      f"{cap(a(color))} {thing} in the {place} is what {a(mood)} {who} {did}."]),
@@ -74,10 +79,10 @@ def _inference(rng) -> Ask:
         (rng.choice([f"{cap(one)} {stay} {home} and {eat} {food}; {two} {stay} {home2} and {eat} {food2}.",
                      f"What {one} {eat} is {food}, and they {stay} {home}.", f"In {home}, writes {a(who)}, {one} {eat} {food}.",
                      f"It is said in {city} that {one} {eat} {food} as they {stay} {home}.", f"{cap(food)} are what the {one} of these {home} {eat}."]),
-         [f"{cap(one)} {eat} {food}.", f"In {home} there are {one}.", f"{cap(food)} is good for {one}.", f"{cap(home)} have {one}."],
-         [f"{cap(one)} stay with {two} on {day}.", f"{cap(one)} {eat} {food2}.", f"In {home2} there are {one}.", f"{cap(food2)} is good for {one}.",
-          f"{cap(home2)} have {one}."],
-         [f"{cap(one)} never {eat} {food}.", f"No {one} {stay} {home}.", f"{cap(food)} is bad for {one}."]),
+         [f"{cap(one)} {ate} {food}.", f"In {home} there are {one}.", f"{cap(food)} is good for {one}.", f"{cap(one)} {stayed} {home}."],
+         [f"{cap(one)} stay with {two} on {day}.", f"{cap(one)} {ate} {food2}.", f"In {home2} there are {one}.", f"{cap(food2)} is good for {one}.",
+          f"{cap(one)} {stayed} {home2}."],
+         [f"{cap(one)} never {ate} {food}.", f"No {one} {stayed} {home}.", f"{cap(food)} is bad for {one}."]),
         (rng.choice([f"{buyer} took over {sold} for {n} million on {day}, says a paper in {city}.",
                      f"A paper in {city} says that {buyer} had {sold} for {n} million, on {day}.",
                      f"{n} million: that is what {buyer}, of {city}, gave for {sold} this {day}.",
@@ -86,12 +91,14 @@ def _inference(rng) -> Ask:
                      f"{day} in {city}: {buyer} of this city took its rival {sold}, at {n} million."]),
          [f"{sold} went to {buyer}.", f"The price was {n} million.", f"It was {day}.", f"This has to do with {city}.",
           f"{buyer} owns {sold}.", f"{day} was the day.", f"{buyer} is in {city}.", f"{sold} changed hands on {day}.",
-          f"{buyer} made a deal on {day}.", f"the owner of {sold} is {buyer}"],
+          f"{buyer} made a deal on {day}.", f"the owner of {sold} is {buyer}", f"{buyer} calls {city} its home.", f"{sold} got a new owner on {day}.",
+          f"{sold} works for {buyer} today.", f"{day} was good for {buyer}.", f"{buyer} holds {sold}.", f"One finds {buyer} in {city}."],
          [f"The {who} of {buyer} was {mood}.", f"{buyer} has {a(mood)} {who}.", f"{third} saw it."],
          [f"{buyer} went to {sold}.", f"The price was {m} million.", f"It was {late}.", f"{town} is the place of it.",
           f"{third} owns {sold}.", f"{late} was the day.", f"{buyer} is in {town}.", f"{sold} changed hands on {late}.",
-          f"{buyer} made a deal on {late}.", f"the owner of {sold} is {third}"]))
-    fact, sure, open_, never = rng.choice([scene, nature, nature, deal, deal])
+          f"{buyer} made a deal on {late}.", f"the owner of {sold} is {third}", f"{buyer} calls {town} its home.", f"{sold} got a new owner on {late}.",
+          f"{sold} works for {third} today.", f"{late} was good for {buyer}.", f"{third} holds {sold}.", f"One finds {buyer} in {town}."]))
+    fact, sure, open_, never = deal if deals else rng.choice([scene, nature])
     label = rng.randrange(3)
     return [fact, rng.choice([sure, open_, never][label])], [
         ("", ("yes", "maybe", "no")), ("is it so?", ("yes", "maybe", "no")), ("how sure?", ("certain", "possible", "impossible")),
@@ -99,9 +106,9 @@ def _inference(rng) -> Ask:
 
 
 def _paraphrase(rng) -> Ask:
-    """Two sentences that differ in one thing at most, the words of which may be synonyms; most pairs are built alike, some of them word by
-    word: the easier ones, from which comparing is learnt."""
-    scene, same, alike = W["scene"], rng.random() < .5, rng.random() < .6
+    """Two sentences that differ in one thing at most, the words of which may be synonyms. Some pairs are built alike: the easier ones, from which
+    comparing is learnt. Others begin with words that say nothing, drawn at random, so that what is compared is the rest."""
+    scene, same, alike = W["scene"], rng.random() < .5, rng.random() < .4
     pools = {"v": scene["synonym"], "x": THINGS, "c": scene["city"], "d": scene["day"]}
     frame = {k: rng.choice(pool) for k, pool in pools.items()}
     slots = rng.sample(list(pools), rng.randint(1, 4))
@@ -112,12 +119,13 @@ def _paraphrase(rng) -> Ask:
         [start + " {}" for start in ("can one", "how to", "I wish to", "please", "who can", "when may we", "the art to", "is it hard to")]
 
     def plan():  # how a sentence begins, the order of its parts, whether the last part comes first
-        return rng.choice(starts), rng.sample([s for s in slots if s != "v"], len(slots) - ("v" in slots)), rng.random() < .3
+        idle = " ".join(rng.choices(FUNCTION_WORDS, k=rng.randint(1, 6))) + " {}"
+        return rng.choice([rng.choice(starts), idle]), rng.sample([s for s in slots if s != "v"], len(slots) - ("v" in slots)), rng.random() < .4
 
     def say(f, i, start, order, turned):
         verb, rest = f["v"][i + past] if "v" in slots else ("was near" if past else "be near"), {"x": a(f["x"]), "c": "in " + f["c"], "d": "on " + f["d"]}
         parts = sorted((rest[s] for s in order), key=lambda p: not p.startswith("a"))
-        front = parts.pop() + " " if len(parts) > 1 and turned else ""
+        front = parts.pop() + rng.choice([" ", " , ", ", "]) if len(parts) > 1 and turned else ""
         return cap(front + " ".join([start.format(verb), *parts])) + rng.choice(["", "", " .", "?" if not past else "."])
     (p, q), first, second = rng.sample([0, 2], 2), plan(), plan()
     if alike:
@@ -168,8 +176,8 @@ def _reference(rng) -> Ask:
 FORMS = [*4 * [("", "it is {}")], *5 * [("just that!", "{}")], ("say it first!", "{} it is"), ("loud!", "{} !"), ("so?", "so {}"), ("twice!", "{} , {}")]
 
 
-def _choice(rng, dress: bool) -> tuple[str, str]:
-    """A question with one answer, sometimes asked openly, mostly with options set apart in ever-changing ways."""
+def _choice(rng) -> Pick:
+    """What belongs together, what comes first, who goes where."""
     kind, *kinds = draw(rng, list(W["kinds"]), 8)
     creatures, makes, used, roles = (draw(rng, t, 8) for t in (W["nature"]["creature"], W["nature"]["makes"], W["nature"]["used"], W["cause"]["role"]))
     column, ask = rng.choice([(1, ["the food of {}", "{} eat", "which food suits {}", "what is eaten by {}", "what would {} like"]),
@@ -179,21 +187,13 @@ def _choice(rng, dress: bool) -> tuple[str, str]:
     (cause, effect), *others = draw(rng, W["cause"]["event"], 8)
     side = rng.randrange(2)
     p, city = rng.choice(PEOPLE), rng.choice(W["scene"]["city"])
-    x, y, sign = rng.choice(W["nature"]["relation"])
-    up, (many, few) = rng.random() < .5, rng.choice([("much", "little"), ("rising", "falling"), ("strong", "weak"), ("a lot", "a bit"),
-                                                     ("rise", "fall"), ("big", "small"), ("great", "slight"), ("grow", "shrink"),
-                                                     ("go up", "go down"), ("high", "low"),
-                                                     ("more", "less"), ("higher", "lower"), ("increase", "decrease"), ("greater", "smaller")])
-    right, wrong = (many, few) if up == (sign == "+") else (few, many)
     he, v1, v2, v3 = rng.choice(["he", "she"]), *draw(rng, W["kinds"]["vehicle"], 3)
-    more = rng.choice(["increases", "rises", "is great", "climbs", "goes up"] if up else ["decreases", "falls", "is small", "drops", "goes down"])
-    blank = rng.choice(["___", "_____", "...", "_", "____"])
     role = rng.choice([f"{a(roles[0][0])} is one who", f"every day the {roles[0][0]}", f"{p} works as {a(roles[0][0])}, so {p}", f"being {a(roles[0][0])}, {p}",
                        f"On {day} we saw how the {roles[0][0]}", f"The {roles[0][0]} of {city}, as always,"])
     who = rng.choice([f"the one who {roles[0][1]}", f"who {roles[0][1]}", f"in {city} somebody {roles[0][1]}; that is"])
     words = draw(rng, LEXICON, 16)  # any word can be an option, and be found by its place
     any_, place_ = [" ".join(words[i:i + rng.choice([1, 1, 2, 3])]) for i in range(0, 16, 2)], rng.choice(["first", "last"])
-    question, answer, rest = rng.choice([
+    return rng.choice([
         (place_, any_[0], any_[1:]), (f"the {place_} of these", any_[0], any_[1:]),
         (rng.choice(ask).format(creatures[0][0]), creatures[0][column], [c[column] for c in creatures[1:]]),
         (rng.choice(["who likes {}", "animals that eat {}", "which ones feed on {}"]).format(creatures[0][1]), creatures[0][0], [c[0] for c in creatures[1:]]),
@@ -206,10 +206,6 @@ def _choice(rng, dress: bool) -> tuple[str, str]:
         (role, roles[0][1], [r[1] for r in roles[1:]]), (role, roles[0][1], [r[1] for r in roles[1:]]), (who, roles[0][0], [r[0] for r in roles[1:]]),
         *2 * [((cause, effect)[side].format(p=p) + rng.choice([", and ", ": ", "", "."]), (effect, cause)[side].format(p=p),
                [o[1 - side].format(p=p) for o in others])],
-        *4 * [(rng.choice(["", "", f"{p} reads of {x} in a book. ", f"In {city} they study the {y}. ", f"{day} is for science, says {p}. "]) + rng.choice([
-            f"{'much' if up else 'little'} {x}, so the {y} is", f"as {x} goes {'up' if up else 'down'}, {y} is", f"the {x} {more} and then the {y} {blank}",
-            f"{p} of {city} sees that {x} {more}, so {y} seems", f"where {x} {more}, {p} looks for {blank} {y}", f"{y} when {x} {more}",
-            f"The {x} in {city} {more}. This makes {y} {blank}", f"With {x} that {more} one has {blank} {y}"]), right, [wrong])],
         (f"HE: I go by {v1} to the {place} on {day}. SHE: I go by {v2} to the {far} on {late}. how does {he} go",
          f"by {v1 if he == 'he' else v2}", [f"by {v2 if he == 'he' else v1}", f"by {v3}"]),
         (f"HE: on {day} I see the {place}, by {v1}. SHE: on {late} I see the {far}, by {v2}. when does {he} go",
@@ -219,9 +215,35 @@ def _choice(rng, dress: bool) -> tuple[str, str]:
          f"to the {place if he == 'he' else far}",
          [f"to the {far if he == 'he' else place}", f"to the {draw(rng, W['scene']['place'], 1, [place, far])[0]}"]),
     ])
+
+def _relation(rng) -> Pick:
+    """What goes up or down with what."""
+    x, y, sign = rng.choice(W["nature"]["relation"])
+    up, (many, few) = rng.random() < .5, rng.choice([("much", "little"), ("rising", "falling"), ("strong", "weak"), ("a lot", "a bit"),
+                                                     ("rise", "fall"), ("big", "small"), ("great", "slight"), ("grow", "shrink"),
+                                                     ("go up", "go down"), ("high", "low"),
+                                                     ("more", "less"), ("higher", "lower"), ("increase", "decrease"), ("greater", "smaller")])
+    right, wrong = (many, few) if up == (sign == "+") else (few, many)
+    more = rng.choice(["increases", "rises", "is great", "climbs", "goes up"] if up else ["decreases", "falls", "is small", "drops", "goes down"])
+    blank = rng.choice(["___", "_____", "...", "_", "____"])
+    p, city, day = rng.choice(PEOPLE), rng.choice(W["scene"]["city"]), rng.choice(W["scene"]["day"])
+    start = rng.choice(["", "", f"{p} reads of {x} in a book. ", f"In {city} they study the {y}. ", f"{day} is for science, says {p}. "])
+    return start + rng.choice([
+        f"{'much' if up else 'little'} {x}, so the {y} is", f"as {x} goes {'up' if up else 'down'}, {y} is", f"the {x} {more} and then the {y} {blank}",
+        f"{p} of {city} sees that {x} {more}, so {y} seems", f"where {x} {more}, {p} looks for {blank} {y}", f"{y} when {x} {more}",
+        f"The {x} in {city} {more}. This makes {y} {blank}", f"With {x} that {more} one has {blank} {y}",
+        f"{'more' if up else 'less'} {x} brings {blank} {y}", f"the {'higher' if up else 'lower'} the {x}, the {blank} the {y}",
+        f"{'high' if up else 'low'} {x}, {city} knows, means {blank} {y}", f"{y} will be {blank}, for {x} gets {'higher' if up else 'lower'}",
+        f"after {'an increase' if up else 'a decrease'} in {x} the {y} will {blank}", f"{p} has {'more' if up else 'less'} {x} and looks for {blank} {y}"]
+    ), right, [wrong]
+
+
+def _offer(rng, pick: Pick, dress: bool) -> tuple[str, str]:
+    """A question with one answer, sometimes asked openly, mostly with options set apart in ever-changing ways."""
+    question, answer, rest = pick
     cue, form = rng.choice(FORMS)
     at = {"first": 0, "last": -1}.get(question.split(" of")[0].removeprefix("the "))
-    if not dress and at is None and rng.random() < .2:
+    if not dress and at is None and len(rest) > 1 and rng.random() < .2:
         return f"{question}? {cue}", form.format(*[answer] * 2)
     options = [answer, *rng.sample(rest, min(len(rest), rng.choice([1, 1, 2, 3, 3, 4, 7])))]
     rng.shuffle(options)
@@ -254,20 +276,23 @@ def _reflexive(rng) -> Ask:
     return pair if good else pair[::-1], [("", ("the former", "the latter")), ("which is well said?", ("the former", "the latter"))], 0 if good else 1
 
 
-SKILLS = {"opinion": _opinion, "inference": _inference, "paraphrase": _paraphrase, "sense": _word_sense, "reference": _reference,
-          "choice": _choice, "agreement": _reflexive}
-# how often each skill is drawn: the comparisons and the choice are the slow ones to learn
-SHARE = {"opinion": 5, "inference": 9, "paraphrase": 10, "sense": 3, "reference": 3, "choice": 12, "agreement": 2}
+SKILLS = {"opinion": _opinion, "inference": _inference, "deal": partial(_inference, deals=True), "paraphrase": _paraphrase, "sense": _word_sense,
+          "reference": _reference, "choice": _choice, "relation": _relation, "agreement": _reflexive}
+PICKS = ("choice", "relation")
+# how often each skill is drawn; the three comparisons are learnt late, and only where they are met often enough: `COMPARED`
+SHARE = {"opinion": 5, "inference": 5, "deal": 4, "paraphrase": 10, "sense": 3, "reference": 3, "choice": 10, "relation": 2, "agreement": 2}
+COMPARED = {"paraphrase": 3, "deal": 2, "relation": 3}
 
 
-def skill(rng: random.Random, name: str | None = None, dress: float = .7, rename: float = 0.0) -> tuple[str, str, str]:
+def skill(rng: random.Random, name: str | None = None, dress: float = .7, rename: float = 0.0, compare: float = 0.0) -> tuple[str, str, str]:
     """One (skill, input, target) item; the target lacks its leading sentinel. dress: the share of items under a random prompt; rename: of
     those with answers to choose from, the share whose prompt gives these other names. How to word an answer is then a matter of the
-    prompt, apart from the skill."""
-    name = name or rng.choices(list(SHARE), list(SHARE.values()))[0]
+    prompt, apart from the skill. compare: where no name is given, the share drawn from the comparisons alone."""
+    share = COMPARED if rng.random() < compare else SHARE
+    name = name or rng.choices(list(share), list(share.values()))[0]
     dresses = rng.random() < dress
-    if name == "choice":
-        question, answer = _choice(rng, dresses)
+    if name in PICKS:
+        question, answer = _offer(rng, SKILLS[name](rng), dresses)
         return name, question.strip(), answer
     parts, ways, right = SKILLS[name](rng)
     bare = [way for way in ways if way[0] == ""]

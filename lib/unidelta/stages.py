@@ -249,11 +249,3 @@ def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequen
             save(run, "transfer", wanted[key], metrics, {})
 
     return compute(run, "transfer", wanted, work)
-
-
-def __getattr__(name: str):
-    # `stages.landscape`, `stages.controls` and `stages.shared` live in modules of their own, which import this one
-    if name in ("landscape", "controls", "shared"):
-        from importlib import import_module
-        return getattr(import_module(f"unidelta.{name}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

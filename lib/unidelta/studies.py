@@ -20,7 +20,7 @@ from unidelta.projections import KINDS
 from unidelta.report import Results, collect, collect_original, collect_shared
 from unidelta.workbench import Run
 
-AS_IT_IS, MANY = "as it is", "many tasks"
+AS_IT_IS, MANY, OTHER = "as it is", "many tasks", "backbone=comparing"
 Open = Callable[..., Run]
 
 
@@ -43,24 +43,24 @@ def multi_task(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dic
 
 
 def dimension(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
-    """other y in both settings (without the controls that are trained)"""
+    """other y in both settings"""
     train, unseen = suite.multi(open_run().profile.source)
     settings = {AS_IT_IS: {}, "y=8": {"y": 8}, "y=16": {"y": 16}} | {f"{MANY}, y={y}": {"setting": "multi", "y": y} for y in (100, 20)}
     runs = {name: open_run(**changes) for name, changes in settings.items()}
     singles = single_unseen(runs[AS_IT_IS])
     wanted = chosen(list(dict.fromkeys([*singles, *unseen])), only)
     served = {name: ([t for t in (unseen if name.startswith(MANY) else singles) if t in wanted], train if name.startswith(MANY) else None) for name in runs}
-    return {name: collect(runs[name], mine, seeds, trained, beside=False) for name, (mine, trained) in served.items() if mine}
+    return {name: collect(runs[name], mine, seeds, trained) for name, (mine, trained) in served.items() if mine}
 
 
 def simplified(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
-    """Tables 6 to 9, the pipeline of appendix A.3 in both settings (without the control that is trained)"""
+    """Tables 6 to 9, the pipeline of appendix A.3 in both settings"""
     run, many = open_run(), open_run(setting="multi")
     train, unseen = suite.multi(many.profile.source)
     wanted = chosen(list(dict.fromkeys([*single_unseen(run), *unseen])), only)
     parts = {"single": (run, single_unseen(run), None), "multi": (many, unseen, train)}
     parts = {name: (of, [t for t in tasks if t in wanted], trained) for name, (of, tasks, trained) in parts.items()}
-    return {name: collect_shared(of, mine, seeds, trained, KINDS, beside=False) for name, (of, mine, trained) in parts.items() if mine}
+    return {name: collect_shared(of, mine, seeds, trained, KINDS) for name, (of, mine, trained) in parts.items() if mine}
 
 
 def finetune(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
@@ -76,10 +76,16 @@ def absolute(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[
 
 
 def second_group(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
-    """what moves the unseen tasks without shared label words"""
-    tasks = chosen(["superglue-rte", "glue-mrpc"], only)
-    return {name: collect(open_run(**settings), tasks, seeds)
-            for name, settings in ((AS_IT_IS, {}), ("y=16", {"y": 16}), ("optimize_init=train", {"optimize_init": "train"}))}
+    """what moves the unseen tasks without shared label words, on both shipped backbones"""
+    tasks, both = chosen(["superglue-rte", "glue-mrpc"], only), ["glue-mnli", "glue-qqp"]
+    variants = {"y=16": ({"y": 16}, None), "optimize_init=train": ({"optimize_init": "train"}, None), "optimize_steps=300": ({"optimize_steps": 300}, None),
+                f"train={'+'.join(both)}": ({}, both)}
+    found = {}
+    for first, changes in ((AS_IT_IS, {}), (OTHER, {"backbone": "comparing"})):
+        found[first] = collect(open_run(**changes), tasks, seeds)
+        for name, (more, train) in variants.items():
+            found[name if first == AS_IT_IS else f"{first}, {name}"] = collect(open_run(**changes, **more), tasks, seeds, train)
+    return found
 
 
 def fidelity(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
@@ -91,12 +97,18 @@ def fidelity(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[
     return found | {f"fastfood={how}": collect_shared(open_run(fastfood=how), tasks, seeds[:1], None, METHODS) for how in ("exact", "released")}
 
 
+def backbones(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
+    """the single-task setting on both shipped backbones"""
+    runs = {AS_IT_IS: open_run(), OTHER: open_run(backbone="comparing")}
+    return {name: collect(run, chosen(single_unseen(run), only), seeds) for name, run in runs.items()}
+
+
 def real_rows(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """real rows, which the embedded backbone is not made for: --profile mini --mirror FOLDER"""
     return {task: collect(open_run(), [task], seeds) for task in chosen(["rotten_tomatoes", "qasc"], only)}
 
 
-STUDIES = {f.__name__: f for f in (multi_task, dimension, simplified, finetune, absolute, second_group, fidelity, real_rows)}
+STUDIES = {f.__name__: f for f in (multi_task, dimension, simplified, finetune, absolute, second_group, fidelity, backbones, real_rows)}
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -124,7 +136,7 @@ def main(argv: list[str] | None = None) -> None:
         with report.one_line():  # what is wrong with a setting or the data shows before anything is computed
             Run.open(args.profile, **own).data("rotten_tomatoes", 0)
         seeds, only = [int(s) for s in dict.fromkeys(args.seeds.split(","))], [t for t in args.tasks.split(",") if t]
-        found = STUDIES[args.name](lambda **settings: Run.open(args.profile, **own, **settings), seeds, only)
+        found = STUDIES[args.name](lambda **settings: Run.open(args.profile, **own | settings), seeds, only)
     except ParameterError as error:
         print(f"unidelta.studies: {error}", file=sys.stderr)
         sys.exit(2)
