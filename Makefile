@@ -57,7 +57,7 @@ $(STAMP): pyproject.toml requirements.txt
 
 book: $(STAMP)   ## run every notebook and render the book to _build/html/index.html
 	@PATH="$$PWD/.venv/bin:$$PATH" $(PY) -m snakemake --cores $(JOBS) --config profile=$(PROFILE) --quiet all \
-	  --prioritize _build/runs/$(PROFILE)/dream.done --rerun-incomplete --nolock --show-failed-logs
+	  --prioritize _build/runs/$(PROFILE)/dream.done _build/runs/$(PROFILE)/glue-mnli.done --rerun-incomplete --nolock --show-failed-logs
 	@echo "The book: _build/html/index.html"
 
 test: $(STAMP)   ## unit tests, then the book, then the committed notebooks' outputs and the rendered pages
