@@ -55,6 +55,7 @@ WRONG = [({"taks": "qasc"}, ["unknown parameter 'taks'", "allowed are"]), ({"pro
          ({"variant": "papr"}, ["papr", "did you mean 'paper'"]), ({"compare": "glue-sst3"}, ["glue-sst3", "did you mean 'glue-sst2'"]),
          ({"archive": "no_such_study"}, ["no_such_study", "none"]),
          ({"backbone": "nowhere"}, ["nowhere", "allowed: embedded, comparing, a local folder"]), ({"results": "nowhere"}, ["nowhere", "benchmarks"]),
+         ({"results": 7}, ["results", "7", "benchmarks"]),
          ({"dtype": "float99"}, ["float99", "float32, bfloat16"]), ({"share": 2.0}, ["share", "above 0 and at most 1"]),
          ({"length": 0}, ["length", "a whole number from 1"])]
 
@@ -63,7 +64,7 @@ WRONG = [({"taks": "qasc"}, ["unknown parameter 'taks'", "allowed are"]), ({"pro
 def test_wrong_parameters_are_answered_in_one_line(path, opened, tmp_path):
     known = defaults(path)
     asked = [(given, words) for given, words in WRONG if "taks" in given or set(given) <= set(known)]
-    assert len(asked) >= 2
+    assert len(asked) >= 3
     for given, words in asked:
         error = opened(path, **given)
         assert isinstance(error, ParameterError), f"{path.stem} {given}: {error!r}"
