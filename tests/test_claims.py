@@ -5,7 +5,7 @@ import torch
 from bs4 import BeautifulSoup
 from test_report import results
 
-from unidelta import archive, claims, claims_archived, figures, tables
+from unidelta import archive, claims, claims_archived, figures, landscape, tables
 from unidelta.archive import Archived
 from unidelta.landscape import Plane
 
@@ -143,10 +143,13 @@ def test_fine_tuning_joins_by_the_directions_it_takes_part_in(scores, said):
     assert found in claims_archived.every(results(GOOD), {"finetune": {"as it is": fine}})
 
 
-def test_the_plane_is_drawn_and_can_be_touched():
+def test_the_plane_is_drawn_archived_and_can_be_touched():
     planes = {"rotten_tomatoes": plane(5, 10, 20), "scitail": plane(25, 25, 25)}
     assert [a.get_title() for a in figures.landscape(planes).axes[:2]] == ["rotten_tomatoes (from glue-sst2)", "scitail (from glue-sst2)"]
     boxes = BeautifulSoup(figures.landscape_to_touch(planes["rotten_tomatoes"]).data, "html.parser").find_all("rect")
     assert len(boxes) == 25 and "mean 90 % of E_ori (Adapter 90 %, LoRA 90 %, Prefix 90 %)" in boxes[0].title.text
+    again = landscape.from_frame(landscape.to_frame(planes), ["landscape/x"])
+    assert all((again[t].train, again[t].ids) == (of.train, of.ids) for t, of in planes.items()) and list(again) == list(planes)
+    assert all(torch.equal(getattr(again[t], part).float(), getattr(of, part)) for t, of in planes.items() for part in ("relative", "axis", "points"))
     shares = BeautifulSoup(tables.overlap(planes).data, "html.parser").find_all("tr")[1].find_all("td")
     assert [c.text for c in shares[1:]] == ["20.0", "40.0", "80.0", "20.0", "20.0"]

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+from functools import partial
 from zipfile import ZipFile
 
 import pytest
 
-from unidelta import archive, claims_archived, suite, tables
+from unidelta import archive, claims_archived, landscape, suite, tables
 from unidelta.studies import STUDIES, main
 
 TINY = ["--seeds", "0", "--steps", "1"]
@@ -48,6 +49,14 @@ def test_help_names_every_study(capsys):
         main(["--help"])
     said = capsys.readouterr().out
     assert all(f"  {name} " in said and f.__doc__ in said for name, f in STUDIES.items())
+
+
+def test_planes(study, monkeypatch):
+    monkeypatch.setattr(landscape, "landscape", partial(landscape.landscape, step=4.0))
+    results = study("planes", "yelp_polarity")["as it is"]
+    plane, = landscape.from_frame(results.frame, results.ids).values()
+    assert plane.train == "3 tasks" and plane.axis.tolist() == [-4, 0, 4] and plane.relative.shape == (3, 3, 3) and plane.points[0].tolist() == [0, 0]
+    assert "multi-task setting" in results.line and {i.split("/")[0] for i in results.ids} == {"landscape", "original"}
 
 
 def test_multi_task(study):

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from unidelta import archive, report, suite
 from unidelta.finetune import METHODS
+from unidelta.landscape import planes as drawn
+from unidelta.landscape import to_frame
 from unidelta.params import ParameterError
 from unidelta.projections import KINDS
 from unidelta.report import Results, collect, collect_original, collect_shared
@@ -40,6 +42,14 @@ def multi_task(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dic
     run = open_run(setting="multi")
     train, unseen = suite.multi(run.profile.source)
     return {AS_IT_IS: collect(run, chosen(unseen, only), seeds, train)}
+
+
+def planes(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
+    """figure 2 in the multi-task setting: the planes of two unseen tasks (first seed, 50 test rows)"""
+    run = open_run(setting="multi")
+    train, _ = suite.multi(run.profile.source)
+    found = drawn(run, [(train, task) for task in chosen(["yelp_polarity", "ai2_arc"], only)], seeds[0], 50)
+    return {AS_IT_IS: Results(run, list(seeds[:1]), to_frame(found), sorted({i for plane in found.values() for i in plane.ids}))}
 
 
 def dimension(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
@@ -108,7 +118,7 @@ def real_rows(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
     return {task: collect(open_run(), [task], seeds) for task in chosen(["rotten_tomatoes", "qasc"], only)}
 
 
-STUDIES = {f.__name__: f for f in (multi_task, dimension, simplified, finetune, absolute, second_group, fidelity, backbones, real_rows)}
+STUDIES = {f.__name__: f for f in (multi_task, planes, dimension, simplified, finetune, absolute, second_group, fidelity, backbones, real_rows)}
 
 
 def main(argv: list[str] | None = None) -> None:
