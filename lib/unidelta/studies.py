@@ -13,10 +13,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from unidelta import archive, report, suite
+from unidelta import archive, landscape, report, suite
 from unidelta.finetune import METHODS
-from unidelta.landscape import planes as drawn
-from unidelta.landscape import to_frame
 from unidelta.params import ParameterError
 from unidelta.projections import KINDS
 from unidelta.report import Results, collect, collect_original, collect_shared
@@ -48,8 +46,8 @@ def planes(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[st
     """figure 2 in the multi-task setting: the planes of two unseen tasks (first seed, 50 test rows)"""
     run = open_run(setting="multi")
     train, _ = suite.multi(run.profile.source)
-    found = drawn(run, [(train, task) for task in chosen(["yelp_polarity", "ai2_arc"], only)], seeds[0], 50)
-    return {AS_IT_IS: Results(run, list(seeds[:1]), to_frame(found), sorted({i for plane in found.values() for i in plane.ids}))}
+    found = landscape.planes(run, [(train, task) for task in chosen(["yelp_polarity", "ai2_arc"], only)], seeds[0], 50)
+    return {AS_IT_IS: Results(run, list(seeds[:1]), landscape.to_frame(found), sorted({i for plane in found.values() for i in plane.ids}))}
 
 
 def dimension(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
