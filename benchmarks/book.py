@@ -44,10 +44,11 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         clone = Path(scratch) / "clone"
         timed(["git", "clone", "--quiet", str(ROOT), str(clone)], Path(scratch))
+        commit = timed(["git", "rev-parse", "HEAD"], clone)[1].strip()
         environment, _ = timed(["make", "environment"], clone)
         seconds, log = timed(["make", "book", f"JOBS={given.jobs}"], clone)
         pages = len(list((clone / "_build" / "html").rglob("*.html")))
-    file = measure.save("book", {"what": "(i) make book from an empty store, in a fresh clone", "jobs_at_once": given.jobs, "environment_seconds": environment,
+    file = measure.save("book", {"what": "(i) make book from an empty store, in a fresh clone", "commit": commit, "jobs_at_once": given.jobs, "environment_seconds": environment,
                                  "seconds": seconds, "pages": pages, "jobs": jobs(log)}, began, given.out)
     print(f"{seconds / 60:.1f} minutes, {file}")
     return 0
