@@ -48,7 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
         environment, _ = timed(["make", "environment"], clone)
         seconds, log = timed(["make", "book", f"JOBS={given.jobs}"], clone)
         pages = len(list((clone / "_build" / "html").rglob("*.html")))
-    file = measure.save("book", {"what": "(i) make book from an empty store, in a fresh clone", "commit": commit, "jobs_at_once": given.jobs, "environment_seconds": environment,
+    file = measure.save("book", {"what": "(i) make book from an empty store, in a fresh clone", "commit": commit,
+                                 "jobs_at_once": given.jobs, "environment_seconds": environment,
                                  "seconds": seconds, "pages": pages, "jobs": jobs(log)}, began, given.out)
     print(f"{seconds / 60:.1f} minutes, {file}")
     return 0
