@@ -12,7 +12,7 @@ from pathlib import Path
 
 PROFILE = config.get("profile", "embedded")
 NOTEBOOKS = sorted(path.stem for path in Path("notebooks").glob("*.ipynb"))
-LIBRARY = sorted(map(str, Path("lib/unidelta").glob("*.py")))
+LIBRARY = sorted(map(str, Path("lib/unidelta").rglob("*.py")))
 DATA = sorted(str(path) for path in Path("data").rglob("*") if path.is_file())
 PAGES = ["index.md", "_config.yml", "_toc.yml", *sorted(str(path) for path in Path("book").rglob("*") if path.is_file())]
 

@@ -22,9 +22,10 @@ import suite  # noqa: E402
 import transform  # noqa: E402
 from more_keys import more_keys  # noqa: E402
 
-from unidelta import cost, deltas, speed  # noqa: E402
+from unidelta import cost, deltas  # noqa: E402
 from unidelta.profiles import PROFILES  # noqa: E402
 from unidelta.projections import KINDS  # noqa: E402
+from unidelta.report import speed  # noqa: E402
 
 
 @pytest.fixture(scope="module")

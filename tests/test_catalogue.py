@@ -9,7 +9,8 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from unidelta import availability, catalogue, embedded, figures, formats, mirror, own, tasks
+from unidelta import availability, embedded, formats, mirror, own, tasks
+from unidelta.report import catalogue, figures
 
 OTHERS = {"glue-wnli", "dream"}  # whose reference in the paper is another work than their data come from
 

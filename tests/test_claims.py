@@ -5,9 +5,10 @@ import torch
 from bs4 import BeautifulSoup
 from test_report import results
 
-from unidelta import archive, claims, claims_archived, figures, landscape, tables
-from unidelta.archive import Archived
+from unidelta import landscape
 from unidelta.landscape import Plane
+from unidelta.report import archive, claims, claims_archived, figures, tables
+from unidelta.report.archive import Archived
 
 NAN = float("nan")
 

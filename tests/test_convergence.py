@@ -3,8 +3,8 @@
 import pytest
 from bs4 import BeautifulSoup
 
-from unidelta import convergence, figures
 from unidelta.projections import KINDS
+from unidelta.report import convergence, figures
 from unidelta.stages import Run
 
 

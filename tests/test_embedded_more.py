@@ -7,8 +7,8 @@ from functools import cache
 
 import pytest
 
-from unidelta import corpus, embedded, formats, metrics, registry, skills, tasks
-from unidelta.world import W
+from unidelta import embedded, formats, metrics, registry, tasks
+from unidelta.world import W, corpus, skills
 
 # the hub's own columns; what a stand-in does without is behind the bar
 HUB = {

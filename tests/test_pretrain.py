@@ -8,7 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from unidelta import backbone, corpus, pretrain, prompts, skills, suite, tasks
+from unidelta import backbone, pretrain, suite, tasks
+from unidelta.world import corpus, prompts, skills
 
 TINY = pretrain.RECIPE | dict(d_model=16, num_layers=1, num_heads=2, d_ff=24, steps=6, batch=8, warmup=2, vocabulary=2560)
 
@@ -104,7 +105,7 @@ def test_batches_are_padded_with_what_the_loss_ignores(words):
 
 
 def test_the_rate_warms_up_stays_flat_and_ends_at_zero():
-    recipe = {"lr": 1.0, "warmup": 10, "renamed_from": 200, "compared_from": 300, "steps": 100}
+    recipe = {"lr": 1.0, "warmup": 10, "renamed_from": 200, "compared_from": 300, "together_from": 400, "steps": 100}
     rates = [pretrain.lr_at(step, recipe) for step in range(1, 101)]
     assert rates[:10] == pytest.approx([i / 10 for i in range(1, 11)])
     assert rates[9:50] == [1.0] * 41, "flat until half of the steps"
@@ -112,10 +113,11 @@ def test_the_rate_warms_up_stays_flat_and_ends_at_zero():
 
 
 def test_the_rate_begins_anew_where_the_mixture_changes():
-    recipe = {"lr": 1.0, "warmup": 10, "renamed_from": 100, "compared_from": 140, "compared_lr": 0.5, "steps": 200}
+    recipe = {"lr": 1.0, "warmup": 10, "renamed_from": 100, "compared_from": 140, "together_from": 300, "compared_lr": 0.5, "steps": 200}
     rates = [pretrain.lr_at(step, recipe) for step in range(1, 201)]
     assert rates[99] == 0.0 and rates[100] == pytest.approx(0.1) and rates[109:120] == [1.0] * 11 and rates[139] == 0.0
     assert rates[140] == pytest.approx(0.05) and rates[149:170] == [0.5] * 21 and rates[-1] == 0.0
+    assert pretrain.lr_at(180, recipe | {"together_from": 180}) == 0.0 < pretrain.lr_at(181, recipe | {"together_from": 180})
     assert rates[:100] == [pretrain.lr_at(step, recipe | {"steps": 100}) for step in range(1, 101)], "a shorter run has the same beginning"
 
 
@@ -144,6 +146,14 @@ def test_a_prompt_that_renames_the_answers_holds_the_one_to_say(monkeypatch):
 
 def weights(folder):
     return load_file(folder / "model.safetensors")
+
+
+def test_comparisons_have_a_share_apart_in_their_stretch_only(words, monkeypatch):
+    met = []
+    monkeypatch.setattr(pretrain, "item", lambda rng, text, dressed, renamed, compared: (met.append(compared), ("text", "a", "<extra_id_0> b"))[1])
+    recipe = TINY | {"steps": 40, "compared_from": 16, "together_from": 32, "compared": 0.5}
+    assert len(list(zip(range(40), pretrain.batches(words, recipe, 0), strict=False))) == 40
+    assert met == 2 * 64 * [0.0] + 2 * 64 * [0.5] + 64 * [0.0], "64 items to a block of eight steps"
 
 
 def test_a_short_run_leaves_a_backbone_that_loads(quick, tmp_path, capsys, words):
@@ -188,6 +198,17 @@ def test_a_killed_run_goes_on_to_the_same_weights(quick, tmp_path, monkeypatch):
     assert curves[0] == curves[1] and len(curves[0]) == 3
 
 
+def test_a_finished_run_is_gone_on_with(quick, tmp_path, monkeypatch):
+    pretrain.train(tmp_path / "first", TINY, every=3)
+    steps = []
+    monkeypatch.setattr(pretrain, "lr_at", lambda step, recipe: (steps.append(step), 0.0)[1])
+    pretrain.train(tmp_path / "more", TINY | {"steps": 9}, every=3, start=tmp_path / "first")
+    first, more = weights(tmp_path / "first"), weights(tmp_path / "more")
+    assert steps == [7, 8, 9] and all(torch.equal(first[n], more[n]) for n in first), "at a rate of zero the weights stay as they were"
+    curves = [json.loads((tmp_path / run / "training.json").read_text())["curve"] for run in ("first", "more")]
+    assert curves[1][:2] == curves[0] and [line["step"] for line in curves[1]] == [3, 6, 9] and curves[1][2]["seconds"] > curves[0][1]["seconds"]
+
+
 def test_another_recipe_does_not_take_up_the_checkpoint(quick, tmp_path, monkeypatch):
     rate, steps = pretrain.lr_at, []
 
@@ -212,7 +233,7 @@ def test_what_is_no_t5_is_one_line(tmp_path, words, name):
         kind = "bert" if name == "bert" else "t5"
         (folder / "config.json").write_text(json.dumps({"model_type": kind, "architectures": ["T5ForConditionalGeneration"], "d_model": 16}))
         (folder / "model.safetensors").write_bytes(b"not tensors at all")
-    with pytest.raises(ValueError, match="allowed: embedded, early, a local folder with a T5") as error:
+    with pytest.raises(ValueError, match="allowed: embedded, comparing, a local folder with a T5") as error:
         backbone.load(str(folder))
     assert "\n" not in str(error.value)
 

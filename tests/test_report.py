@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
-from unidelta import figures, paper, prose, report, tables
+from unidelta import paper, report
 from unidelta.params import ParameterError
 from unidelta.profiles import PROFILES
 from unidelta.projections import KINDS
-from unidelta.report import Results
+from unidelta.report import Results, figures, prose, tables
 
 FREE = {"random": 10.0, "train_solution": 60.0, "own_vector": 50.0, "mean_vector": 40.0, "untuned": 0.0, "majority": 30.0, "chance": 50.0}
 

@@ -7,7 +7,8 @@ from zipfile import ZipFile
 
 import pytest
 
-from unidelta import archive, claims_archived, landscape, suite, tables
+from unidelta import landscape, suite
+from unidelta.report import archive, claims_archived, tables
 from unidelta.studies import STUDIES, main
 
 TINY = ["--seeds", "0", "--steps", "1"]
@@ -30,7 +31,7 @@ def study(tiny_t5, tmp_path, monkeypatch):
     (["second"], ["no study 'second'", ", ".join(STUDIES)]), (["dimension", "--seeds", "a"], ["--seeds 'a'", "0,1,2"]),
     (["dimension", "--steps", "1"], ["--steps and --tasks", "--out"]), (["dimension", "--tasks", "scitail"], ["--out"]),
     (["dimension", "--profile", "tiny"], ["unknown profile 'tiny'", "embedded, mini, paper"]),
-    (["dimension", "--backbone", "nowhere"], ["nowhere", "embedded, early, a local folder"]),
+    (["dimension", "--backbone", "nowhere"], ["nowhere", "embedded, comparing, a local folder"]),
     (["dimension", "--steps", "0", "--out", "x"], ["steps=0", "a whole number from 1"]),
     (["absolute", "--tasks", "qsac", "--out", "x"], ["task 'qsac' is not in this study", "scitail"]),
     (["absolute", "--source", "mirror", "--mirror", "nowhere"], ["nowhere", "is not a folder"])], ids=str)
@@ -99,9 +100,9 @@ def test_the_second_group_is_moved(study):
 
 def test_backbones_are_two(study):
     found = study("backbones")
-    assert list(found) == ["as it is", "backbone=early"] and [len(r.frame) for r in found.values()] == [9, 9]
+    assert list(found) == ["as it is", "backbone=comparing"] and [len(r.frame) for r in found.values()] == [9, 9]
     prints = [r.line.split("backbone `")[1][:16] for r in found.values()]
-    assert len(set(prints)) == 2 and "backbone=early" in found["backbone=early"].line
+    assert len(set(prints)) == 2 and "backbone=comparing" in found["backbone=comparing"].line
 
 
 def test_fidelity_changes_one_thing_at_a_time(study):

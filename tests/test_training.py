@@ -92,11 +92,6 @@ def test_a_perfect_score_ends_the_run_unless_all_validations_are_kept():
     assert len(Problem(scripted=scripted).fit(keep=True).kept) == 4
 
 
-def test_with_latest_the_last_best_validation_is_taken():
-    done = Problem(scripted=[[0.2, 0.7, 0.7, 0.1], [1.0, 1.0, 0.9, 1.0]]).fit(latest=True)
-    assert done.best_step == [9, 12] and done.best_score == [0.7, 1.0], "a perfect score does not end what may still improve its loss"
-
-
 SETTLING = [[0.5, 1.0, 0.1, 0.1], [0.1, 0.2, 0.3, 0.4], [1.0, 0.1, 0.1, 0.1]]
 
 

@@ -8,7 +8,7 @@ With the defaults and T5-base's shape every delta has N = 1,105,920.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -80,13 +80,11 @@ class Delta:
         parts = sites.split([math.prod(shape) for shape in shapes[:period]], dim=2)
         return [part.unflatten(2, shape) for shape, part in zip(shapes[:period], parts, strict=True)]
 
-    def init(self, seed: int) -> Tensor:
-        """The fixed random initialisation, (N,) float32 on the CPU; solutions are measured as offsets from it."""
-        generator = torch.Generator().manual_seed(seed)
-        return torch.cat([self._draw(name, torch.empty(shape), generator).flatten() for name, shape in self.shapes])
 
-    def _draw(self, name: str, tensor: Tensor, generator: torch.Generator) -> Tensor:
-        raise NotImplementedError
+def drawn(shapes: Shapes, seed: int, fill: Callable[[str, Tensor, torch.Generator], Tensor]) -> Tensor:
+    """A random theta (N,), float32 on the CPU: `fill(name, tensor, generator)` draws each tensor in turn."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.cat([fill(name, torch.empty(shape), generator).flatten() for name, shape in shapes])
 
 
 @dataclass(frozen=True)
@@ -106,8 +104,9 @@ class Adapter(Delta):
         sites = geometry.sites("self", "cross", "ff")
         return cls(geometry, tuple((f"{site}.{name}", shape) for site in sites for name, shape in shapes), bottleneck)
 
-    def _draw(self, name, tensor, generator):
-        return tensor.normal_(0.0, 0.02, generator=generator)
+    def init(self, seed: int) -> Tensor:
+        """The fixed random initialisation, (N,); solutions are measured as offsets from it."""
+        return drawn(self.shapes, seed, lambda name, tensor, generator: tensor.normal_(0.0, 0.02, generator=generator))
 
 
 @dataclass(frozen=True)
@@ -128,9 +127,11 @@ class Lora(Delta):
         named = tuple((f"{site}.{name}", shape) for site in sites for name, shape in shapes)
         return cls(geometry, named, rank, 16 / rank if scale is None else scale)
 
-    def _draw(self, name, tensor, generator):
+    def init(self, seed: int) -> Tensor:
+        """The fixed random initialisation, (N,); solutions are measured as offsets from it."""
         bound = self.rank**-0.5
-        return tensor.zero_() if name.endswith(".B") else tensor.uniform_(-bound, bound, generator=generator)
+        return drawn(self.shapes, seed, lambda name, tensor, generator: (
+            tensor.zero_() if name.endswith(".B") else tensor.uniform_(-bound, bound, generator=generator)))
 
 
 @dataclass(frozen=True)
@@ -170,11 +171,14 @@ class Prefix(Delta):
             ]
         return cls(geometry, tuple(shapes), length, hidden, reading, bias, init_std)
 
-    def _draw(self, name, tensor, generator):
-        if name.endswith(".embedding"):
-            return tensor.normal_(0.0, self.init_std, generator=generator)
-        bound = tensor.shape[1] ** -0.5
-        return tensor.uniform_(-bound, bound, generator=generator)
+    def init(self, seed: int) -> Tensor:
+        """The fixed random initialisation, (N,); solutions are measured as offsets from it."""
+        def fill(name, tensor, generator):
+            if name.endswith(".embedding"):
+                return tensor.normal_(0.0, self.init_std, generator=generator)
+            bound = tensor.shape[1] ** -0.5
+            return tensor.uniform_(-bound, bound, generator=generator)
+        return drawn(self.shapes, seed, fill)
 
     def keys_values(self, weights: Mapping[str, Tensor], stack: str) -> Tensor:
         """Keys and values of all layers of `stack` ("encoder" or "decoder"): (K, L, 2, heads, m, d_kv).

@@ -2,16 +2,16 @@
 
 A stand-in shares a task's name, columns, label words and therefore its CrossFit prompt (the same formatter serves hub,
 mirror and stand-in), never its rows. Every table and caption that rests on one says so; how the suite was fixed is told
-in book/limits.md. The grammars stand in `standin_sentence`, `standin_pair`, `standin_choice`, `standin_text`:
+in book/limits.md. The grammars stand in `unidelta.world`: `sentence`, `pair`, `choice`, `text`,
 each a table of task -> (generator (rng, class index) -> row, number of classes or options to keep in balance).
 """
 import random
 from functools import lru_cache
 
-from unidelta import standin_choice, standin_pair, standin_sentence, standin_text
+from unidelta.world import choice, pair, sentence, text
 
 SIZES = {"train": 1000, "validation": 250, "test": 250}
-STAND_INS = standin_sentence.STAND_INS | standin_pair.STAND_INS | standin_choice.STAND_INS | standin_text.STAND_INS
+STAND_INS = sentence.STAND_INS | pair.STAND_INS | choice.STAND_INS | text.STAND_INS
 # The stand-ins whose names the backbone's tokenizer was trained on (`unidelta.pretrain`). The vocabulary is frozen with
 # data/backbone, so this list does not grow with the suite.
 CLASSES = {name: STAND_INS[name][1] for name in """glue-sst2 rotten_tomatoes amazon_polarity glue-mnli scitail superglue-rte

@@ -15,23 +15,24 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
-from unidelta import corpus, skills
 from unidelta.embedded import CLASSES
+from unidelta.world import corpus, skills
 
 SENTINELS = [f"<extra_id_{i}>" for i in range(8)]
 RECIPE = dict(
     seed=0,
     d_model=64, num_layers=2, num_heads=4, d_ff=168,   # T5 v1.1: gated GELU, untied head
     vocabulary=2560,           # byte-level BPE: any text can be encoded
-    steps=57500, batch=64,     # one step = `batch` items of about 40 tokens; 36000 for the second backbone, data/backbones/early
+    steps=68000, batch=64,     # one step = `batch` items of about 40 tokens
     dressed=0.7,               # share of the skills' items under a prompt drawn at random ...
     plain_steps=4000,          # ... once the skills have been met under simpler ones, where it is 0.2
     renamed_from=24000,        # from here on ...
     renamed=0.35,              # ... this share of the prompts gives the answers other names, to be said instead
     compared_from=36000,       # from here on ...
     compared=0.55,             # ... this share of the skills' items are one of the three comparisons, the last to be learnt
+    together_from=57500,       # from here on all skills are drawn as `unidelta.world.skills.SHARE` says again
     lr=3e-3, warmup=300,       # AdamW; up to `renamed_from`, up to `compared_from` ...
-    compared_lr=2e-3,          # ... and from there to the end anew: flat until half of the steps, then linear to zero
+    compared_lr=2e-3,          # ... up to `together_from` and from there to the end anew: flat until half of the steps, then linear to zero
     text_share=0.2,            # plain text with masked spans; the rest are skills
 )
 
@@ -87,7 +88,7 @@ def batches(tokenizer, recipe: dict, start: int):
         rng = random.Random(f"pretrain/{recipe['seed']}/{block}")
         dressed = recipe["dressed"] if block * pool >= recipe["plain_steps"] else min(0.2, recipe["dressed"])
         renamed = recipe["renamed"] if block * pool >= recipe["renamed_from"] else 0.0
-        compared = recipe["compared"] if block * pool >= recipe["compared_from"] else 0.0
+        compared = recipe["compared"] if recipe["compared_from"] <= block * pool < recipe["together_from"] else 0.0
         drawn = [item(rng, recipe["text_share"], dressed, renamed, compared)[1:] for _ in range(pool * recipe["batch"])]
         drawn.sort(key=lambda p: ("<extra_id_0>" in p[0], len(p[0])))
         groups = [drawn[i:i + recipe["batch"]] for i in range(0, len(drawn), recipe["batch"])]
@@ -112,36 +113,47 @@ def probe(model, tokenizer, seed: int = 1, rows: int = 100) -> dict[str, float]:
     return result
 
 
-def lr_at(step: int, recipe: dict) -> float:
-    bounds = [0, *(b for b in (recipe["renamed_from"], recipe["compared_from"]) if b < recipe["steps"]), recipe["steps"]]
-    start, end = next((a, b) for a, b in pairwise(bounds) if step <= b)
-    at, steps = step - start, end - start
-    return recipe["lr" if start < recipe["compared_from"] else "compared_lr"] * min(at / recipe["warmup"], 1.0, 2 * (steps - at) / steps)
-
-
-def train(out: Path, recipe: dict, every: int = 1000) -> None:
-    """Pre-train and save model, tokenizer, curve and card numbers in `out`; a checkpoint every `every` steps."""
-    torch.manual_seed(recipe["seed"])
-    checkpoint, state = out / "checkpoint.pt", None
-    if checkpoint.exists():
-        found = torch.load(checkpoint, weights_only=True)
-        state = found if found["recipe"] == recipe else None
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(out) if state else make_tokenizer(recipe["vocabulary"], recipe["seed"])
-    config = T5Config(vocab_size=len(tokenizer), d_model=recipe["d_model"], d_kv=recipe["d_model"] // recipe["num_heads"], d_ff=recipe["d_ff"],
+def _untrained(recipe: dict, vocabulary: int) -> T5ForConditionalGeneration:
+    config = T5Config(vocab_size=vocabulary, d_model=recipe["d_model"], d_kv=recipe["d_model"] // recipe["num_heads"], d_ff=recipe["d_ff"],
                       num_layers=recipe["num_layers"], num_heads=recipe["num_heads"], relative_attention_num_buckets=48,
                       relative_attention_max_distance=64, dropout_rate=0.0, feed_forward_proj="gated-gelu", tie_word_embeddings=False,
                       decoder_start_token_id=0)
     model = T5ForConditionalGeneration(config)
     # the library ties head and embedding of a model built from a configuration; T5 v1.1 has them apart
     model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.shared.weight) * config.d_model ** -0.5)
+    return model
+
+
+def lr_at(step: int, recipe: dict) -> float:
+    bounds = [0, *(b for b in (recipe["renamed_from"], recipe["compared_from"], recipe["together_from"]) if b < recipe["steps"]), recipe["steps"]]
+    start, end = next((a, b) for a, b in pairwise(bounds) if step <= b)
+    at, steps = step - start, end - start
+    return recipe["lr" if start < recipe["compared_from"] else "compared_lr"] * min(at / recipe["warmup"], 1.0, 2 * (steps - at) / steps)
+
+
+def train(out: Path, recipe: dict, every: int = 1000, start: Path | None = None) -> None:
+    """Pre-train and save model, tokenizer, curve and card numbers in `out`; a checkpoint every `every` steps.
+
+    start: the folder of a finished run that is gone on with, from its last step to `recipe`'s, instead of beginning with nothing.
+    """
+    torch.manual_seed(recipe["seed"])
+    checkpoint, state = out / "checkpoint.pt", None
+    if checkpoint.exists():
+        found = torch.load(checkpoint, weights_only=True)
+        state = found if found["recipe"] == recipe else None
+    before = json.loads((start / "training.json").read_text(encoding="utf-8")) if start else None
+    known = out if state else start
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(known) if known else make_tokenizer(recipe["vocabulary"], recipe["seed"])
+    model = T5ForConditionalGeneration.from_pretrained(start) if start else _untrained(recipe, len(tokenizer))
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe["lr"], betas=(0.9, 0.98), weight_decay=0.01)
-    curve, start, spent = [], 0, 0.0
+    curve, first, spent = (before["curve"], before["curve"][-1]["step"], before["curve"][-1]["seconds"]) if before else ([], 0, 0.0)
     if state:
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
-        curve, start, spent = state["curve"], state["step"], state["seconds"]
+        curve, first, spent = state["curve"], state["step"], state["seconds"]
+    model.train()
     began, running = time.monotonic() - spent, []
-    for step, batch in enumerate(batches(tokenizer, recipe, start), start):
+    for step, batch in enumerate(batches(tokenizer, recipe, first), first):
         if step == recipe["steps"]:
             break
         for group in optimizer.param_groups:
@@ -156,8 +168,9 @@ def train(out: Path, recipe: dict, every: int = 1000) -> None:
             seconds = time.monotonic() - began
             curve.append({"step": step + 1, "loss": sum(running) / len(running), "seconds": seconds, **probe(model, tokenizer)})
             running = []
-            left = (recipe["steps"] - step - 1) * seconds / (step + 1) / 60
-            print(json.dumps({k: round(v, 3) for k, v in curve[-1].items()}), f"| {(step + 1) / seconds:.1f} steps/s, {left:.0f} min left", flush=True)
+            rate = (step + 1 - first) / (seconds - spent)
+            print(json.dumps({k: round(v, 3) for k, v in curve[-1].items()}), f"| {rate:.1f} steps/s, {(recipe['steps'] - step - 1) / rate / 60:.0f} min left",
+                  flush=True)
             out.mkdir(parents=True, exist_ok=True)
             model.save_pretrained(out)
             tokenizer.save_pretrained(out)
@@ -174,8 +187,10 @@ def write_card(out: Path) -> None:
     state, config = (json.loads((out / name).read_text(encoding="utf-8")) for name in ("training.json", "config.json"))
     recipe, last = RECIPE | state["recipe"], state["curve"][-1]
     probes = "\n".join(f"| {name} | {last[name]:.2f} |" for name in skills.SKILLS if name in last)
-    later = (f"From step {recipe['compared_from']:,} on {recipe['compared']:.0%} of the skills were comparisons ({', '.join(skills.COMPARED)}), at a rate of "
-             f"{recipe['compared_lr']}.\n" if recipe["steps"] > recipe["compared_from"] else "")
+    until = min(recipe["together_from"], recipe["steps"])
+    later = (f"Between steps {recipe['compared_from']:,} and {until:,} {recipe['compared']:.0%} of the skills were comparisons "
+             f"({', '.join(skills.COMPARED)});\nfrom {recipe['compared_from']:,} on the rate was {recipe['compared_lr']}.\n")
+    later = later if recipe["steps"] > recipe["compared_from"] else ""
     size = (out / "model.safetensors").stat().st_size
     (out / "README.md").write_text(f"""# The embedded backbone
 
@@ -183,7 +198,7 @@ A T5 v1.1 small enough to travel with the project: d_model {config["d_model"]}, 
 {config["num_heads"]} heads of {config["d_kv"]}, gated GELU of width {config["d_ff"]}, untied head, {config["vocab_size"]} byte-level BPE tokens;
 {size / 2**20:.1f} MB of float32 weights.
 
-Trained from nothing on text that the project generates (`unidelta.corpus`, `unidelta.skills`; about a small world, in English, with no row of
+Trained from nothing on text that the project generates (`unidelta.world.corpus`, `unidelta.world.skills`; about a small world, in English, with no row of
 any task): {recipe["text_share"]:.0%} paragraphs with masked spans, the rest skills cast as text to text,
 {recipe["dressed"]:.0%} of them under prompts drawn at random (from step {recipe["plain_steps"]:,}; before, fewer), {recipe["renamed"]:.0%} of those with
 answers to choose from, from step {recipe["renamed_from"]:,}, under prompts that give the answers other names. {recipe["steps"]:,} steps of
@@ -205,10 +220,11 @@ Rebuild: `python -m unidelta.pretrain --out FOLDER`. The learning curve is in tr
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder for model, tokenizer and learning curve")
+    parser.add_argument("--start", type=Path, help="folder of a finished run to go on with, instead of beginning with nothing")
     for name, value in RECIPE.items():
         parser.add_argument(f"--{name}", type=type(value), default=value)
     args = vars(parser.parse_args())
-    train(args.pop("out"), args)
+    train(args.pop("out"), args, start=args.pop("start"))
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ class Profile:
 
 _SMALL = dict(
     adapter={"bottleneck": 6}, lora={"rank": 5, "scale": 1.6}, prefix={"length": 20, "hidden": 8, "reading": "natural", "init_std": 1.0},
-    max_length=256, original_steps=500, original_every=100, original_batch=8, original_lr=1e-2, original_prefix_steps=1200, original_prefix_lr=1e-2,
+    max_length=256, original_steps=500, original_every=50, original_batch=8, original_lr=1e-2, original_prefix_steps=1200, original_prefix_lr=1e-2,
     patience=5, variant="released", approximate_steps=50, approximate_every=25, approximate_draws=1, approximate_lr=5e-3,
     optimize_steps=100, optimize_every=50, stack=12, finetune_steps=200, finetune_lr=1e-3,
     shared_steps=400, shared_every=100, shared_lr_I=5e-3, shared_lr_up=5e-3, shared_optimize_every=50, shared_optimize_batch=8,

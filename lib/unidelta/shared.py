@@ -58,7 +58,7 @@ def shared(run: Run, train: Sequence[str], kinds: Sequence[str] = METHODS, seeds
     steps = p.fastfood_steps if tuning else p.shared_steps
     draws, only = p.shared_draws, only | several(run, train) | ({"draws": p.shared_draws} if p.shared_draws > 1 else {})
     wanted = {(seed,): (f"{'+'.join(train)[:60]}-y{p.y}-{'+'.join(kinds)}-s{seed}", run.config(
-        "shared", "y", "shared_every", "shared_lr_I", "shared_lr_up", "init_seed", "max_length", shared_steps=steps, kinds=kinds, batch=batch,
+        "shared", "y", "shared_every", "patience", "shared_lr_I", "shared_lr_up", "init_seed", "max_length", shared_steps=steps, kinds=kinds, batch=batch,
         train=list(train), sizes={k: p.sizes(k) for k in kinds}, data=[run.data(t, seed).fingerprint for t in train], seed=seed, **only)) for seed in seeds}
 
     def work(keys):
@@ -90,7 +90,7 @@ def shared(run: Run, train: Sequence[str], kinds: Sequence[str] = METHODS, seeds
             return score_training(run, [(delta[k], theta(k, intrinsic)) for k in kinds], datas)
 
         tensors, rates, views = (list(column) for column in zip(*trained, strict=True))
-        done = run.fit(Adafactor(tensors, rates, views), loss, score, "shared", [wanted[key] for key in keys], latest=True, steps=steps)
+        done = run.fit(Adafactor(tensors, rates, views), loss, score, "shared", [wanted[key] for key in keys], patience=p.patience, steps=steps)
         names = ["I", *(f"up.{k}" for k in mixed), *(["G"] if tuning else [])]
         for i, key in enumerate(keys):
             save(run, "shared", wanted[key], {"dev": done.best_score[i], "best_step": done.best_step[i]},

@@ -84,7 +84,7 @@ def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> 
     ratio = p.ratio if p.ratio is not None else RATIO[p.variant] if p.variant in RATIO else 0.0
     wanted = {(seed,): (f"{'+'.join(train)[:60]}-y{p.y}-s{seed}", run.config(
         "approximate", "y", "variant", "approximate_steps", "approximate_every", "approximate_batch", "approximate_draws", "approximate_lr",
-        ratio=ratio, train=list(train), seed=seed, solutions=[solutions[t, k, seed].id for t in train for k in KINDS], **several(run, train)))
+        "patience", ratio=ratio, train=list(train), seed=seed, solutions=[solutions[t, k, seed].id for t in train for k in KINDS], **several(run, train)))
         for seed in seeds}
 
     def work(keys):
@@ -118,7 +118,7 @@ def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> 
             return score_training(run, [(delta[k], start[k] + maps[k].to_delta(centre)) for k in KINDS], datas)
 
         parameters = [t for k in KINDS for t in maps[k].tensors()]
-        done = run.fit(Adafactor(parameters, p.approximate_lr), loss, score, "approximate", [wanted[key] for key in keys], latest=True, note=parts.pop)
+        done = run.fit(Adafactor(parameters, p.approximate_lr), loss, score, "approximate", [wanted[key] for key in keys], patience=p.patience, note=parts.pop)
         best = {k: Projection(*done.best[3 * i:3 * i + 3]) for i, k in enumerate(KINDS)}
         with torch.no_grad():
             vectors = {k: best[k].to_subspace(offset[k]) for k in KINDS}

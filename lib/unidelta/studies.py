@@ -13,14 +13,15 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from unidelta import archive, landscape, report, suite
+from unidelta import landscape, report, suite
 from unidelta.finetune import METHODS
 from unidelta.params import ParameterError
 from unidelta.projections import KINDS
-from unidelta.report import Results, collect, collect_original, collect_shared
+from unidelta.report import archive
+from unidelta.report.results import Results, collect, collect_original, collect_shared
 from unidelta.workbench import Run
 
-AS_IT_IS, MANY, OTHER = "as it is", "many tasks", "backbone=early"
+AS_IT_IS, MANY, OTHER = "as it is", "many tasks", "backbone=comparing"
 Open = Callable[..., Run]
 
 
@@ -102,7 +103,7 @@ def fidelity(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[
 
 def backbones(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """the single-task setting on both shipped backbones"""
-    runs = {AS_IT_IS: open_run(), OTHER: open_run(backbone="early")}
+    runs = {AS_IT_IS: open_run(), OTHER: open_run(backbone="comparing")}
     return {name: collect(run, chosen(single_unseen(run), only), seeds) for name, run in runs.items()}
 
 

@@ -39,7 +39,6 @@ def fit(
     every: int,
     keep: bool = False,
     patience: int = 0,
-    latest: bool = False,
     drop: Callable[[list[int], list[Tensor]], None] | None = None,
     note: Callable[[], dict] | None = None,
     folder: Path | None = None,
@@ -47,10 +46,10 @@ def fit(
 ) -> Fit:
     """Minimise `loss(step)` -> (K,) over `optimizer.tensors`, validate with `score()` -> K numbers every `every` steps.
 
-    The losses are summed, so no problem sees another's gradient. A problem's best checkpoint is the first with its highest dev score, or
-    with `latest` the last. It is settled once its score cannot rise (1.0), or after `patience` validations without gain (0: never); the
-    loop ends when all are. drop: told which problems (numbers into K) go on, and their new tensors, whenever some have settled; loss
-    and score then answer for these alone. note: asked at every validation for what else belongs into the log's line. keep: also keep the
+    The losses are summed, so no problem sees another's gradient. A problem's best checkpoint is the first with its highest dev score. It is
+    settled once its score cannot rise (1.0), or after `patience` validations without gain (0: never); the loop ends when all are. drop:
+    told which problems (numbers into K) go on, and their new tensors, whenever some have settled; loss and score then answer for these
+    alone. note: asked at every validation for what else belongs into the log's line. keep: also keep the
     first tensor at every validation (then nothing settles). folder: where to leave a checkpoint at every validation and to resume from.
     """
     k, alive, device = len(optimizer.tensors[0]), list(range(len(optimizer.tensors[0]))), optimizer.tensors[0].device
@@ -63,7 +62,7 @@ def fit(
         return optimizer.select(torch.tensor(stay), tensors), [alive[j] for j in stay]
 
     def settled(i, step):
-        return not keep and (best_score[i] >= 1.0 and not latest or bool(patience) and step - best_step[i] >= patience * every)
+        return not keep and (best_score[i] >= 1.0 or bool(patience) and step - best_step[i] >= patience * every)
 
     if folder is not None and (found := load_checkpoint(folder)) is not None:
         saved, state = found
@@ -94,8 +93,7 @@ def fit(
         with torch.no_grad():
             dev = score()
             for j, i in enumerate(alive):
-                gain = dev[j] > best_score[i] or latest and dev[j] == best_score[i]
-                if gain and not (patience and step + 1 - best_step[i] > patience * every):
+                if dev[j] > best_score[i] and not (patience and step + 1 - best_step[i] > patience * every):
                     best_score[i], best_step[i] = dev[j], step + 1
                     for b, t in zip(best, optimizer.tensors, strict=True):
                         b[i] = t[j]

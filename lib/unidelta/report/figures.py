@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 from unidelta import paper, tasks
 from unidelta.landscape import Plane
 from unidelta.projections import KINDS
-from unidelta.report import CONTROLS, LABEL, PAIRS, TRANSFER, Results, over_seeds, relative, rows_of, weak
+from unidelta.report.measures import CONTROLS, LABEL, PAIRS, TRANSFER, over_seeds, relative, rows_of, weak
+from unidelta.report.results import Results
 from unidelta.stages import approximate, optimize, original
 from unidelta.store import Artifact
 from unidelta.workbench import Run

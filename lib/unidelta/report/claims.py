@@ -15,7 +15,8 @@ from IPython.display import HTML
 from unidelta import paper
 from unidelta.landscape import Plane
 from unidelta.projections import KINDS
-from unidelta.report import CONTROLS, LABEL, PAIRS, Results, html, interval, number, over_seeds, relative
+from unidelta.report.measures import CONTROLS, LABEL, PAIRS, html, interval, number, over_seeds, relative
+from unidelta.report.results import Results
 
 RECOVERED = 80.0  # percent of E_ori that the paper calls recovered
 CLOSE = 5.0       # points within which two means count as the same; the paper does not say
@@ -117,7 +118,7 @@ def not_run(text: str, published: str) -> Claim:
 
 
 def every(results: Results, planes: dict[str, Plane]) -> list[Claim]:
-    """The claims of the single-task setting, in the paper's order; those that need archived studies are in `unidelta.claims_archived`."""
+    """The claims of the single-task setting, in the paper's order; those that need archived studies are in `unidelta.report.claims_archived`."""
     return [recovery(results), transferred(results), tuning(results), guessing(results), asymmetry(results), overlap(planes)]
 
 

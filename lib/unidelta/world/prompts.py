@@ -8,7 +8,7 @@ shuffled, and the marks that CrossFit uses are left out.
 import random
 import string
 
-from unidelta.corpus import LEXICON, WORDS
+from unidelta.world.corpus import LEXICON, WORDS
 
 FIELDS = [("one", "two"), ("first", "second"), ("left", "right"), ("this", "that"), ("before", "after"), ("item x", "item y"),
           ("passage", "claim"), ("report", "idea"), ("fact", "guess"), ("note", "remark"), ("here", "there")]

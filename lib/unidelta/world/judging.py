@@ -1,26 +1,12 @@
-"""The skills behind the tasks, asked in other words: the supervised part of the embedded backbone's pre-training.
+"""Skills that judge their texts: opinion, inference, paraphrase, word sense, reference, agreement (see `unidelta.world.skills`)."""
 
-A skill is an (input, target) pair in which the target follows from the input. Skills are asked with questions and answer words of
-their own; no prompt, no label word (but for boolq's yes and no) and no sentence template of a stand-in occurs here as a question
-or as an answer. A chosen option is wrapped in a few words unless a cue asks for it alone, and no stand-in has that cue: untuned, the
-backbone says "it is ...", which no task counts as right.
+from unidelta.world import KIND_OF, PEOPLE, SENSES, THINGS, W, a, adjective, cap, draw, ways
+from unidelta.world.corpus import FUNCTION_WORDS, agreement
 
-Each skill draws its texts, the ways to ask about them as (question, answers) with the right answer's index, and leaves the
-prompt to `unidelta.prompts`. Where the question "" is among the ways, the texts speak for themselves.
-"""
-
-import random
-from functools import partial
-
-from unidelta import prompts
-from unidelta.corpus import FUNCTION_WORDS, LEXICON, agreement
-from unidelta.world import KIND_OF, PEOPLE, SENSES, THINGS, W, a, adjective, cap, draw
-
-Ask = tuple[list[str], list[tuple[str, tuple[str, ...]]], int]  # texts, ways to ask, index of the right answer
-Pick = tuple[str, str, list[str]]  # question, answer, what else could be offered
+Ask = tuple[list[str], list[tuple[str, tuple[str, ...]]], int]  # texts, ways to ask as (question, answers), index of the right answer
 
 
-def _opinion(rng) -> Ask:
+def opinion(rng) -> Ask:
     good, domain = rng.random() < .5, rng.choice(["film", "item"])
     p, q = (lambda: adjective(rng, good, domain)), (lambda: adjective(rng, not good, domain))
     if rng.random() < .2:  # what single words are worth, without which no review can be read
@@ -43,7 +29,7 @@ def _opinion(rng) -> Ask:
         f"It came on {day}. {cap(p())} {part}, and {a(p())} {part2} too.", f"{who} {act} what others {other}.",
         f"even the {q()} {part2} does not spoil {a(p())} {x} .", f"{act} by {who}, for its {part} is {p()}",
         f"we hoped for {a(q())} {x} and had {a(p())} one" if not good else f"we feared {a(q())} {x} and had {a(p())} one"])
-    parts = [review]
+    parts = [review if rng.random() < .5 else ways.review(rng, p, q, x, part, act)]
     if rng.random() < .4:
         parts.insert(0, rng.choice([f"About the {x}", f"The {x} of my {kin}", f"{who} writes from {city}",
                                         f"{cap(a(p()))} thing", f"Our {x}, {p()}", f"{day}"]))
@@ -52,7 +38,7 @@ def _opinion(rng) -> Ask:
         ("did they like it?", ("they did", "they did not")), ("face?", ("smile", "frown"))], 0 if good else 1
 
 
-def _inference(rng, deals: bool = False) -> Ask:
+def inference(rng, deals: bool = False) -> Ask:
     """A fact and a claim: of a scene or of animals, which share their words, or of `deals`, where names, days, places and prices must be compared."""
     who, other = draw(rng, W["people"]["job"], 2)
     color, wrong = draw(rng, W["scene"]["color"], 2)
@@ -98,14 +84,19 @@ def _inference(rng, deals: bool = False) -> Ask:
           f"{third} owns {sold}.", f"{late} was the day.", f"{buyer} is in {town}.", f"{sold} changed hands on {late}.",
           f"{buyer} made a deal on {late}.", f"the owner of {sold} is {third}", f"{buyer} calls {town} its home.", f"{sold} got a new owner on {late}.",
           f"{sold} works for {third} today.", f"{late} was good for {buyer}.", f"{third} holds {sold}.", f"One finds {buyer} in {town}."]))
-    fact, sure, open_, never = deal if deals else rng.choice([scene, nature])
+    ways_ = [ways.scene(rng, who, other, mood, did, undid, color, wrong, thing, place, far), ways.nature(rng, one, food, home, two, food2, home2)]
+    if deals:
+        few, many = [deal], [ways.deal(rng, buyer, sold, third, n, m, city, town, day, late)]
+    else:
+        few, many = [scene, nature], ways_
+    fact, sure, open_, never = rng.choice(few if rng.random() < .35 else many)
     label = rng.randrange(3)
     return [fact, rng.choice([sure, open_, never][label])], [
         ("", ("yes", "maybe", "no")), ("is it so?", ("yes", "maybe", "no")), ("how sure?", ("certain", "possible", "impossible")),
         ("does it follow?", ("it follows", "who knows", "it fails"))], label
 
 
-def _paraphrase(rng) -> Ask:
+def paraphrase(rng) -> Ask:
     """Two sentences that differ in one thing at most, the words of which may be synonyms. Some pairs are built alike: the easier ones, from which
     comparing is learnt. Others begin with words that say nothing, drawn at random, so that what is compared is the rest."""
     scene, same, alike = W["scene"], rng.random() < .5, rng.random() < .4
@@ -137,7 +128,7 @@ def _paraphrase(rng) -> Ask:
         ("what is new?", ("nothing new", new))], 0 if same else 1
 
 
-def _word_sense(rng) -> Ask:
+def word_sense(rng) -> Ask:
     word = rng.choice(list(SENSES))
     one, two = draw(rng, SENSES[word], 2)
     same = rng.random() < .5
@@ -151,7 +142,7 @@ def _word_sense(rng) -> Ask:
     return parts, [("", ("yes", "no")), (f"is {word} one thing?", ("yes", "no")), ("how many things?", ("one", "two"))], 0 if same else 1
 
 
-def _reference(rng) -> Ask:
+def reference(rng) -> Ask:
     he, she, they = (rng.choice(W["people"][g]) for g in ("he", "she", "they"))
     one, two = rng.sample([(he, "he", "is", "was"), (she, "she", "is", "was"), (they, "they", "are", "were")], 2)
     means, other = rng.sample([one, two], 2)
@@ -172,98 +163,7 @@ def _reference(rng) -> Ask:
     return parts, [("", ("yes", "no")), ("is it so?", ("yes", "no")), ("one and the same?", ("yes", "no"))], 0 if asked is means else 1
 
 
-# what a prompt's cue makes of the chosen option
-FORMS = [*4 * [("", "it is {}")], *5 * [("just that!", "{}")], ("say it first!", "{} it is"), ("loud!", "{} !"), ("so?", "so {}"), ("twice!", "{} , {}")]
-
-
-def _choice(rng) -> Pick:
-    """What belongs together, what comes first, who goes where."""
-    kind, *kinds = draw(rng, list(W["kinds"]), 8)
-    creatures, makes, used, roles = (draw(rng, t, 8) for t in (W["nature"]["creature"], W["nature"]["makes"], W["nature"]["used"], W["cause"]["role"]))
-    column, ask = rng.choice([(1, ["the food of {}", "{} eat", "which food suits {}", "what is eaten by {}", "what would {} like"]),
-                              (2, ["the home of {}", "{} live in", "where to find {}", "in which spot {} stay", "where are {}"]),
-                              (3, ["the gift of {}", "{} give us", "what comes from {}", "what have we from {}", "known for {}"])])
-    (place, far), (day, late) = draw(rng, W["scene"]["place"], 2), draw(rng, W["scene"]["day"], 2)
-    (cause, effect), *others = draw(rng, W["cause"]["event"], 8)
-    side = rng.randrange(2)
-    p, city = rng.choice(PEOPLE), rng.choice(W["scene"]["city"])
-    he, v1, v2, v3 = rng.choice(["he", "she"]), *draw(rng, W["kinds"]["vehicle"], 3)
-    role = rng.choice([f"{a(roles[0][0])} is one who", f"every day the {roles[0][0]}", f"{p} works as {a(roles[0][0])}, so {p}", f"being {a(roles[0][0])}, {p}",
-                       f"On {day} we saw how the {roles[0][0]}", f"The {roles[0][0]} of {city}, as always,"])
-    who = rng.choice([f"the one who {roles[0][1]}", f"who {roles[0][1]}", f"in {city} somebody {roles[0][1]}; that is"])
-    words = draw(rng, LEXICON, 16)  # any word can be an option, and be found by its place
-    any_, place_ = [" ".join(words[i:i + rng.choice([1, 1, 2, 3])]) for i in range(0, 16, 2)], rng.choice(["first", "last"])
-    return rng.choice([
-        (place_, any_[0], any_[1:]), (f"the {place_} of these", any_[0], any_[1:]),
-        (rng.choice(ask).format(creatures[0][0]), creatures[0][column], [c[column] for c in creatures[1:]]),
-        (rng.choice(["who likes {}", "animals that eat {}", "which ones feed on {}"]).format(creatures[0][1]), creatures[0][0], [c[0] for c in creatures[1:]]),
-        (rng.choice(["what comes from {}", "{} makes", "we owe this to {}", "what do we get from {}"]).format(makes[0][0]), makes[0][1],
-         [m[1] for m in makes[1:]]),
-        (rng.choice(["the purpose of {}", "{} is good for", "why take {}", "what to do with {}"]).format(used[0][0]), used[0][1], [u[1] for u in used[1:]]),
-        (rng.choice(["for {} take", "somebody wants help with {} and needs", "what helps with {}"]).format(used[0][1]), used[0][0], [u[0] for u in used[1:]]),
-        (rng.choice(["find {}", "one of them is {}", "which is {}", "{} is needed"]).format(a(kind)), rng.choice(W["kinds"][kind]),
-         [rng.choice(W["kinds"][k]) for k in kinds]),
-        (role, roles[0][1], [r[1] for r in roles[1:]]), (role, roles[0][1], [r[1] for r in roles[1:]]), (who, roles[0][0], [r[0] for r in roles[1:]]),
-        *2 * [((cause, effect)[side].format(p=p) + rng.choice([", and ", ": ", "", "."]), (effect, cause)[side].format(p=p),
-               [o[1 - side].format(p=p) for o in others])],
-        (f"HE: I go by {v1} to the {place} on {day}. SHE: I go by {v2} to the {far} on {late}. how does {he} go",
-         f"by {v1 if he == 'he' else v2}", [f"by {v2 if he == 'he' else v1}", f"by {v3}"]),
-        (f"HE: on {day} I see the {place}, by {v1}. SHE: on {late} I see the {far}, by {v2}. when does {he} go",
-         f"on {day if he == 'he' else late}",
-         [f"on {late if he == 'he' else day}", f"on {draw(rng, W['scene']['day'], 1, [day, late])[0]}"]),
-        (f"HE: on {day} I take the {v1} to the {place}. SHE: I see the {far} on {late}. where does {he} go",
-         f"to the {place if he == 'he' else far}",
-         [f"to the {far if he == 'he' else place}", f"to the {draw(rng, W['scene']['place'], 1, [place, far])[0]}"]),
-    ])
-
-def _relation(rng) -> Pick:
-    """What goes up or down with what."""
-    x, y, sign = rng.choice(W["nature"]["relation"])
-    up, (many, few) = rng.random() < .5, rng.choice([("much", "little"), ("rising", "falling"), ("strong", "weak"), ("a lot", "a bit"),
-                                                     ("rise", "fall"), ("big", "small"), ("great", "slight"), ("grow", "shrink"),
-                                                     ("go up", "go down"), ("high", "low"),
-                                                     ("more", "less"), ("higher", "lower"), ("increase", "decrease"), ("greater", "smaller")])
-    right, wrong = (many, few) if up == (sign == "+") else (few, many)
-    more = rng.choice(["increases", "rises", "is great", "climbs", "goes up"] if up else ["decreases", "falls", "is small", "drops", "goes down"])
-    blank = rng.choice(["___", "_____", "...", "_", "____"])
-    p, city, day = rng.choice(PEOPLE), rng.choice(W["scene"]["city"]), rng.choice(W["scene"]["day"])
-    start = rng.choice(["", "", f"{p} reads of {x} in a book. ", f"In {city} they study the {y}. ", f"{day} is for science, says {p}. "])
-    return start + rng.choice([
-        f"{'much' if up else 'little'} {x}, so the {y} is", f"as {x} goes {'up' if up else 'down'}, {y} is", f"the {x} {more} and then the {y} {blank}",
-        f"{p} of {city} sees that {x} {more}, so {y} seems", f"where {x} {more}, {p} looks for {blank} {y}", f"{y} when {x} {more}",
-        f"The {x} in {city} {more}. This makes {y} {blank}", f"With {x} that {more} one has {blank} {y}",
-        f"{'more' if up else 'less'} {x} brings {blank} {y}", f"the {'higher' if up else 'lower'} the {x}, the {blank} the {y}",
-        f"{'high' if up else 'low'} {x}, {city} knows, means {blank} {y}", f"{y} will be {blank}, for {x} gets {'higher' if up else 'lower'}",
-        f"after {'an increase' if up else 'a decrease'} in {x} the {y} will {blank}", f"{p} has {'more' if up else 'less'} {x} and looks for {blank} {y}"]
-    ), right, [wrong]
-
-
-def _offer(rng, pick: Pick, dress: bool) -> tuple[str, str]:
-    """A question with one answer, sometimes asked openly, mostly with options set apart in ever-changing ways."""
-    question, answer, rest = pick
-    cue, form = rng.choice(FORMS)
-    at = {"first": 0, "last": -1}.get(question.split(" of")[0].removeprefix("the "))
-    if not dress and at is None and len(rest) > 1 and rng.random() < .2:
-        return f"{question}? {cue}", form.format(*[answer] * 2)
-    options = [answer, *rng.sample(rest, min(len(rest), rng.choice([1, 1, 2, 3, 3, 4, 7])))]
-    rng.shuffle(options)
-    answer = answer if at is None else options[at]
-    if dress and rng.random() < .6:  # as sentences: with a capital, a stop, or both, which the answer keeps
-        first, stop = rng.choice([(cap, "."), (cap, "."), (str, "."), (cap, "")])
-        options, answer, question = [first(o) + stop for o in options], first(answer) + stop, cap(question)
-    text = prompts.listed(rng, options, dress and rng.random() < .8)
-    if dress and rng.random() < .5:
-        asked = f"{question}{rng.choice(['', '?', ' ?', '.'])} {text}"
-        asked = prompts.dressed(rng, [asked], cue)
-    elif dress:
-        asked = prompts.dressed(rng, [question, text], cue)
-    else:
-        asked = rng.choice([f"{question} {text}", f"{question}? {text}", f"{text} : {question}"])
-        asked = rng.choice([f"{asked} {cue}", f"{cue} {asked}"])
-    return asked, form.format(*[answer] * 2)
-
-
-def _reflexive(rng) -> Ask:
+def reflexive(rng) -> Ask:
     sentence = agreement(rng)
     one = next(w for w in ("themselves", "himself", "herself") if w in sentence)
     wrong = rng.choice(["himself", "herself"]) if one == "themselves" else "themselves"
@@ -274,30 +174,3 @@ def _reflexive(rng) -> Ask:
         return [sentence if good else sentence.replace(one, wrong)], [("well said?", ("yes", "no"))], 0 if good else 1
     pair = [sentence, sentence.replace(one, wrong)]
     return pair if good else pair[::-1], [("", ("the former", "the latter")), ("which is well said?", ("the former", "the latter"))], 0 if good else 1
-
-
-SKILLS = {"opinion": _opinion, "inference": _inference, "deal": partial(_inference, deals=True), "paraphrase": _paraphrase, "sense": _word_sense,
-          "reference": _reference, "choice": _choice, "relation": _relation, "agreement": _reflexive}
-PICKS = ("choice", "relation")
-# how often each skill is drawn; the three comparisons are learnt late, and only where they are met often enough: `COMPARED`
-SHARE = {"opinion": 5, "inference": 5, "deal": 4, "paraphrase": 10, "sense": 3, "reference": 3, "choice": 10, "relation": 2, "agreement": 2}
-COMPARED = {"paraphrase": 3, "deal": 2, "relation": 3}
-
-
-def skill(rng: random.Random, name: str | None = None, dress: float = .7, rename: float = 0.0, compare: float = 0.0) -> tuple[str, str, str]:
-    """One (skill, input, target) item; the target lacks its leading sentinel. dress: the share of items under a random prompt; rename: of
-    those with answers to choose from, the share whose prompt gives these other names. How to word an answer is then a matter of the
-    prompt, apart from the skill. compare: where no name is given, the share drawn from the comparisons alone."""
-    share = COMPARED if rng.random() < compare else SHARE
-    name = name or rng.choices(list(share), list(share.values()))[0]
-    dresses = rng.random() < dress
-    if name in PICKS:
-        question, answer = _offer(rng, SKILLS[name](rng), dresses)
-        return name, question.strip(), answer
-    parts, ways, right = SKILLS[name](rng)
-    bare = [way for way in ways if way[0] == ""]
-    question, answers = rng.choice(bare) if dresses and bare and rng.random() < .7 else rng.choice(ways)
-    if len(answers) > 1 and rng.random() < rename:
-        names, answers = prompts.renamed(rng, answers)
-        question = rng.choice([f"{question} {names}", f"{names} {question}"]).strip()
-    return name, (prompts.dressed if dresses else prompts.plain)(rng, parts, question).strip(), answers[right]

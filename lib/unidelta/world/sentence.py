@@ -2,8 +2,8 @@
 
 For the hate-speech sets there are rude and polite remarks, none of them worse than "your plot is dull".
 """
-from unidelta.standin_scene import scene
 from unidelta.world import W, a, adjective, cap, draw
+from unidelta.world.scene import scene
 
 
 # --- sentiment -------------------------------------------------------------------------------------------------------

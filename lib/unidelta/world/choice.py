@@ -1,6 +1,6 @@
 """Stand-ins that choose among options."""
-from unidelta.standin_scene import EVENTS, facts, options, scene
 from unidelta.world import PEOPLE, W, a, cap, draw, gender
+from unidelta.world.scene import EVENTS, facts, options, scene
 
 
 def dream(rng, at):

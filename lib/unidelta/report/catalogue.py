@@ -12,7 +12,7 @@ from pybtex.richtext import Text
 
 from unidelta import availability, embedded, mirror, params, tasks
 from unidelta.provenance import project_root
-from unidelta.report import html
+from unidelta.report.measures import html
 from unidelta.tasks import Task
 
 LISTED = {12: ("train", 59), 13: ("unseen", 9)}  # the paper's table -> role in the multi-task setting, tasks that it lists

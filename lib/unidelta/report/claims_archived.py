@@ -1,6 +1,6 @@
 """The claims of the paper that need archived studies: many training tasks, other dimensions, the simplified pipeline, fine-tuning.
 
-The rules are those of `unidelta.claims`. A study that is not archived, or was archived with another backbone, leaves its claims not run.
+The rules are those of `unidelta.report.claims`. A study that is not archived, or was archived with another backbone, leaves its claims not run.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from unidelta import archive, paper
-from unidelta.archive import Archived
-from unidelta.claims import CLOSE, FAILS, HOLDS, OPEN, RECOVERED, Claim, not_run, verdict
-from unidelta.convergence import lag, of_subspaces
+from unidelta import paper
 from unidelta.projections import KINDS
-from unidelta.report import LABEL, Results, interval, number, over_seeds, relative
+from unidelta.report import archive
+from unidelta.report.archive import Archived
+from unidelta.report.claims import CLOSE, FAILS, HOLDS, OPEN, RECOVERED, Claim, not_run, verdict
+from unidelta.report.convergence import lag, of_subspaces
+from unidelta.report.measures import LABEL, interval, number, over_seeds, relative
+from unidelta.report.results import Results
 
 AROUND = 78.0  # percent of E_ori that the paper calls around 80: on WSC's eight companions its lowest average is 78.8
 Study = dict[str, Archived]

@@ -1,13 +1,13 @@
 """The small English world behind the embedded default: its lexicon, and the few rules of grammar everything generated shares.
 
-Both the stand-in tasks (`unidelta.embedded`) and the pre-training text (`unidelta.corpus`) draw from here; the two have no
+Both the stand-in tasks (`unidelta.embedded`) and the pre-training text (`unidelta.world.corpus`) draw from here; the two have no
 sentence template in common.
 """
 import random
 import tomllib
 from pathlib import Path
 
-LEXICON = Path(__file__).resolve().parents[2] / "data" / "embedded" / "lexicon.toml"
+LEXICON = Path(__file__).resolve().parents[3] / "data" / "embedded" / "lexicon.toml"
 W = tomllib.loads(LEXICON.read_text(encoding="utf-8"))
 
 PEOPLE = W["people"]["male"] + W["people"]["female"]

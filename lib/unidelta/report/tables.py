@@ -10,7 +10,8 @@ from unidelta import paper
 from unidelta.finetune import METHODS
 from unidelta.landscape import Plane
 from unidelta.projections import KINDS
-from unidelta.report import CONTROLS, FLAG, LABEL, PAIRS, TRANSFER, Results, html, interval, number, over_seeds, recovered, relative, rows_of, weak
+from unidelta.report.measures import CONTROLS, FLAG, LABEL, PAIRS, TRANSFER, html, interval, number, over_seeds, recovered, relative, rows_of, weak
+from unidelta.report.results import Results
 from unidelta.stages import approximate, original
 from unidelta.workbench import Run
 

@@ -10,12 +10,13 @@ import pandas as pd
 from IPython.display import HTML, Markdown
 from matplotlib.figure import Figure
 
-from unidelta import cost, deltas, figures, profiles
+from unidelta import cost, deltas, profiles
 from unidelta.projections import KINDS
-from unidelta.report import LABEL
+from unidelta.report import figures
+from unidelta.report.measures import LABEL
 
 PARTS = ("recipe", "multitask", "floor", "stacks", "against_peft", "hadamard", "landscape", "throughput", "cost", "book")
-FOLDER = Path(__file__).resolve().parents[2] / "data" / "benchmarks"
+FOLDER = Path(__file__).resolve().parents[3] / "data" / "benchmarks"
 TARGETS = {("recipe", "released"): (15, "at least"), ("multitask", "one by one, padded"): (6, "at least"), ("multitask", "one by one"): (6, "at least"),
            ("hadamard", "released formulation"): (3, "at least"), ("landscape", "point by point"): (5, "at least"),
            ("landscape", "point by point, padded"): (5, "at least"), ("floor", "ours"): (1.2, "at most"), ("stacks", "separate"): (2, "at least")}

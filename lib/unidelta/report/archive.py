@@ -18,9 +18,9 @@ import pandas as pd
 from IPython.display import HTML, Markdown
 
 from unidelta import report
-from unidelta.report import Results
+from unidelta.report.results import Results
 
-FOLDER = Path(__file__).resolve().parents[2] / "data" / "results"
+FOLDER = Path(__file__).resolve().parents[3] / "data" / "results"
 KEPT = ("config.json", "metrics.json", "log.jsonl")
 PACKED = "artifacts.zip"
 

@@ -1,6 +1,6 @@
 """Stand-ins whose answer is a text: long-form answers, reading, facts, summaries, queries, spans."""
-from unidelta.standin_scene import EVENTS, options, scene
 from unidelta.world import W, a, cap, draw
+from unidelta.world.scene import EVENTS, options, scene
 
 
 # --- long-form answers: facts that pre-training knows, in forms that it has never seen --------------------------------

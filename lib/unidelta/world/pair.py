@@ -1,6 +1,6 @@
 """Stand-ins that compare two texts: inference, paraphrase, word sense, coreference, grammar."""
-from unidelta.standin_scene import one_changed, scene
 from unidelta.world import KIND_OF, PEOPLE, SENSES, THINGS, W, a, cap, draw, gender
+from unidelta.world.scene import one_changed, scene
 
 
 # --- natural language inference --------------------------------------------------------------------------------------

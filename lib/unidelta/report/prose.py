@@ -11,7 +11,8 @@ from IPython.display import Markdown
 
 from unidelta import suite, tasks
 from unidelta.projections import KINDS
-from unidelta.report import CONTROLS, FLAG, LABEL, MARGIN, TRANSFER, Results, interval, number, over_seeds, relative, rows_of, weak
+from unidelta.report.measures import CONTROLS, FLAG, LABEL, MARGIN, TRANSFER, interval, number, over_seeds, relative, rows_of, weak
+from unidelta.report.results import Results
 from unidelta.stages import approximate, original
 from unidelta.workbench import Run
 

@@ -12,7 +12,7 @@ import numpy as np
 from IPython.display import HTML
 
 from unidelta.projections import KINDS
-from unidelta.report import LABEL, html, interval, number
+from unidelta.report.measures import LABEL, html, interval, number
 from unidelta.stages import approximate, original
 from unidelta.workbench import Run
 

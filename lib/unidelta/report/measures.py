@@ -1,0 +1,77 @@
+"""What the book measures: relative performance, recovered share, intervals over seeds, flags; and how a number and a table are written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+from IPython.display import HTML
+from scipy.special import stdtrit
+
+from unidelta import suite
+from unidelta.projections import KINDS
+
+LABEL = {"adapter": "Adapter", "lora": "LoRA", "prefix": "Prefix", "finetune": "Fine-tune"}
+PAIRS = [(s, t) for s in KINDS for t in KINDS if s != t]  # the published order: A->L, A->P, L->A, ...
+CONTROLS = {"random": "random up-projection, tuned", "train_solution": "training solution as it is", "own_vector": "own training vector as it is",
+            "mean_vector": "mean training vector as it is", "untuned": "untuned backbone", "majority": "majority answer", "chance": "chance"}
+FREE = ("untuned", "majority", "chance")
+MARGIN = 15.0  # points that E_ori should lie above chance and above the untuned backbone; cells that do not are flagged
+FLAG = "†"
+TRANSFER = (2, 4, 8, 9)  # the paper's tables of transfer between deltas; beside them 1, 3, 6, 7 of optimisation (3, 4, 7, 9: multi-task setting)
+
+
+def relative(frame: pd.DataFrame, column: str = "sub") -> pd.Series:
+    """100 * E / E_ori for every row; undefined where E_ori is zero."""
+    return (100 * frame[column] / frame["ori"]).where(frame["ori"] > 0)
+
+
+def interval(values: Sequence[float], among: int = 1) -> tuple[float, float]:
+    """Mean and half the width of its 95 % t-interval, which is wide enough for `among` of them at once (Bonferroni); the half is undefined
+    for a single value."""
+    values = pd.Series(values, dtype=float)
+    n = len(values)
+    return values.mean(), (stdtrit(n - 1, 1 - 0.025 / among) * values.std(ddof=1) / n ** 0.5 if n > 1 else float("nan"))
+
+
+def over_seeds(frame: pd.DataFrame, values: pd.Series) -> tuple[float, float]:
+    """Mean and half interval over seeds of the average within each seed."""
+    return interval(values.groupby(frame["seed"]).mean())
+
+
+def recovered(frame: pd.DataFrame) -> tuple[float, float]:
+    """100 * (E_sub - chance) / (E_ori - chance) of the averages within each seed: mean and half interval over seeds.
+
+    Undefined where E_ori is not five points above chance: there is next to nothing to recover."""
+    mean = frame.groupby("seed")[["sub", "ori", "chance"]].mean()
+    room = mean["ori"] - mean["chance"]
+    return interval((100 * (mean["sub"] - mean["chance"]) / room).where(room > 5))
+
+
+def weak(frame: pd.DataFrame) -> pd.Series:
+    """Whether E_ori (mean over seeds) of the row's task and delta is less than MARGIN above chance or above the untuned backbone."""
+    mean = frame.groupby(["task", "target"])[["ori", "chance", "untuned"]].transform("mean")
+    return mean["ori"] - mean[["chance", "untuned"]].max(axis=1) < MARGIN
+
+
+def number(mean: float, half: float = float("nan")) -> str:
+    """One decimal, with its half interval where there is one, and a dash for what is undefined."""
+    if pd.isna(mean):
+        return "–"
+    return f"{mean:.1f}" + ("" if pd.isna(half) else f" ± {half:.1f}")
+
+
+def rows_of(frame: pd.DataFrame, clear: bool = True) -> dict[str, pd.DataFrame]:
+    """The groups every average is given over: label words shared, not shared, all, and, if `clear`, all but the flagged cells.
+
+    Left out is what is empty or says the same again: `all` where there is one group, and the last where nothing is flagged."""
+    trained = {task: train.split("+") for task, train in zip(frame.task, frame.train, strict=True)}
+    groups, flags = suite.groups(list(trained), trained), weak(frame)
+    found = {name: frame[frame.task.isin(chosen)] for name, chosen in groups.items() if chosen}
+    found |= {f"all but {FLAG}": frame[~flags]} if clear and flags.any() and not flags.all() else {}
+    return {name: rows for name, rows in found.items() if name != "all" or len(groups["all"]) not in map(len, list(groups.values())[:2])}
+
+
+def html(lines: Sequence[dict]) -> HTML:
+    """Rows of ready text as a table."""
+    return HTML(pd.DataFrame(lines).to_html(index=False, escape=False, border=0, na_rep="–", justify="left"))

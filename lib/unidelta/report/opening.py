@@ -1,0 +1,102 @@
+"""A notebook's parameters, checked and opened: every wrong value is one line that names what is allowed, before anything is computed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from types import SimpleNamespace
+
+from unidelta import params, suite, tasks
+from unidelta.params import ParameterError
+from unidelta.profiles import PROFILES
+from unidelta.projections import KINDS, VARIANTS
+from unidelta.report.results import Results, collect
+from unidelta.workbench import Run
+
+
+def positive_whole(value) -> bool:
+    """a whole number from 1"""
+    return isinstance(value, int) and value > 0
+
+
+def check(namespace: dict, **allowed) -> SimpleNamespace:
+    """`params.check` with the rules that all notebooks share; of names, lists are made: `seeds`, `deltas`, `train` (training tasks), `unseen` (tasks).
+
+    `unseen` is the parameter `task`, or else the tasks that the training tasks serve, of which a parameter `tasks` may choose.
+    Raises ParameterError, one line, for anything that is unknown, mistyped or not allowed, before anything is computed.
+    """
+    shared = {"profile": list(PROFILES), "backbone": str, "source": tasks.SOURCES, "mirror": str, "steps": positive_whole, "y": positive_whole,
+              "variant": VARIANTS, "task": tasks.names()}
+    p = params.check(namespace, {k: v for k, v in shared.items() if k in namespace} | allowed)
+    with one_line():
+        if hasattr(p, "seeds"):
+            p.seeds = params.names(p.seeds, range(100), "seed")
+        if hasattr(p, "deltas"):
+            p.deltas = params.names(p.deltas, KINDS, "delta")
+        if hasattr(p, "task"):
+            given = getattr(p, "train", p.task)
+            p.train, p.unseen = params.names(given, tasks.names(), "train") if given else [suite.train_for(p.task)], [p.task]
+        elif hasattr(p, "train"):
+            served = suite.single(p.source or PROFILES[p.profile].source)
+            p.train = params.names(p.train, list(served), "train")
+            p.unseen = [t for name in p.train for t in served[name]]
+            p.unseen = params.names(p.tasks, p.unseen, "tasks") if hasattr(p, "tasks") else p.unseen
+    return p
+
+
+@contextmanager
+def one_line():
+    """Inside, what is wrong with a value is said in one line, without a traceback."""
+    try:
+        yield
+    except ValueError as error:
+        raise ParameterError(" ".join(str(error).split())) from None
+
+
+def open_run(p: SimpleNamespace, **overrides) -> Run:
+    """The `Run` of checked parameters. Its tasks are read once, so that what the source lacks is said before anything is computed.
+
+    Progress goes to progress.log beside the artifacts. Raises ParameterError.
+    """
+    names = {f.name for f in fields(PROFILES["embedded"])} - {"name"} | {"steps"}
+    with one_line():
+        run = Run.open(p.profile, **{k: v for k, v in vars(p).items() if k in names} | overrides)
+        for task in dict.fromkeys([*getattr(p, "train", []), *getattr(p, "unseen", [])]):
+            run.data(task, p.seeds[0])
+    logger, file = logging.getLogger("unidelta"), run.store.base / "progress.log"
+    mine = [h for h in logger.handlers if isinstance(h, logging.FileHandler)]
+    if not any(Path(h.baseFilename) == file.absolute() for h in mine):
+        for handler in mine:  # of another store
+            logger.removeHandler(handler)
+            handler.close()
+        run.store.base.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(file, encoding="utf-8", delay=True)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(message)s", datefmt="%H:%M:%S"))
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+    return run
+
+
+def variants(text: str) -> list[tuple[str, dict]]:
+    """Settings to compare: "y=16; y=16, optimize_steps=300" -> [("y=16", {"y": 16}), ...]. Raises ParameterError."""
+    found = []
+    for name in filter(None, (part.strip() for part in text.split(";"))):
+        pairs = [setting.partition("=") for setting in name.split(",")]
+        if any(not mark for _, mark, _ in pairs):
+            raise ParameterError(f"variant {name!r} must read setting=value, setting=value")
+        found.append((name, {key.strip(): int(value) if value.strip().isdigit() else value.strip() for key, _, value in pairs}))
+    return found
+
+
+def compare(p: SimpleNamespace, text: str, unseen: Sequence[str], base: bool = False) -> dict[str, Results]:
+    """`collect` for every variant in `text`, after the parameters as they are if `base`; "train=a+b" is a subspace of several training tasks."""
+    found = {}
+    for name, settings in [("as it is", {})] * base + variants(text):
+        train = settings.pop("train", None)
+        with one_line():
+            chosen = params.names(train.split("+"), tasks.names(), "train") if train else None
+        found[name] = collect(open_run(p, **settings), unseen, p.seeds, chosen)
+    return found

@@ -1,0 +1,144 @@
+"""Every stage and control of some unseen tasks, computed or loaded, laid out in one long frame, with the artifacts it comes from.
+
+Nothing here trains by itself: `collect` and its siblings ask the stages, which ask the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from html import escape
+
+import pandas as pd
+from IPython.display import HTML, Markdown
+
+from unidelta import profiles, shared, suite
+from unidelta import provenance as machine
+from unidelta.controls import chance, controls, majority
+from unidelta.evaluation import scores
+from unidelta.finetune import METHODS
+from unidelta.projections import KINDS
+from unidelta.report.measures import CONTROLS, FREE
+from unidelta.stages import approximate, optimize, original, transfer
+from unidelta.workbench import Run
+
+
+@dataclass(frozen=True)
+class Results:
+    """`frame`: one row per unseen task, seed, source and target delta; columns `ori` (E_ori of the target), `sub` (E_sub; through the target's
+    map) and one per control of the target (`random`: tuned by itself), all in percent. `ids`: the artifacts they come from."""
+
+    run: Run
+    seeds: list[int]
+    frame: pd.DataFrame
+    ids: list[str]
+
+    @property
+    def kinds(self) -> list[str]:
+        return [k for k in METHODS if k in set(self.frame.target)]
+
+    @property
+    def own(self) -> pd.DataFrame:  # every delta in the subspace by itself
+        return self.frame[self.frame.source == self.frame.target]
+
+    @property
+    def moved(self) -> pd.DataFrame:  # the six directions of transfer
+        return self.frame[self.frame.source != self.frame.target]
+
+    def caption(self, text: str) -> Markdown:
+        """The line below a table or figure: what it shows, then what it was obtained with."""
+        return caption(self.run, self.seeds, text, self.ids)
+
+    def provenance(self) -> HTML:
+        return provenance(self.run, self.ids)
+
+
+def caption(run: Run, seeds: Sequence[int], text: str, ids: Sequence[str]) -> Markdown:
+    """See `Results.caption`."""
+    return Markdown(f"*{text} {setting(run, seeds)}; {len(ids)} artifacts.*")
+
+
+def provenance(run: Run, ids: Sequence[str]) -> HTML:
+    """The artifacts behind a page, folded, so that every cell can be traced to a folder in runs/."""
+    now, base = machine.current(), run.store.base.name
+    made = "; ".join(f"{k} {now[k]}" for k in ("python", "torch", "transformers", "cpu", "git_commit") if now[k])
+    listing = "\n".join(escape(f"runs/{base}/{i}") for i in ids)
+    return HTML(f"<details><summary>{len(ids)} artifacts behind this page</summary><p>{escape(made)}</p><pre>{listing}</pre></details>")
+
+
+def setting(run: Run, seeds: Sequence[int]) -> str:
+    """Profile, backbone, data and seeds, and what differs from the profile, in a line."""
+    p, own = run.profile, profiles.get(run.profile.name, setting=run.profile.setting)
+    changed = [f"{f.name}={getattr(p, f.name)}" for f in fields(p) if f.name not in ("mirror", "device") and getattr(p, f.name) != getattr(own, f.name)]
+    data = "stand-in data" if p.source == "embedded" else f"real rows ({p.source})"
+    kind = "; multi-task setting" if p.setting == "multi" else ""
+    return (f"Profile `{p.name}`{kind}; backbone `{run.backbone.fingerprint}`; {data}; y = {p.y}; seeds {', '.join(map(str, seeds))}"
+            + (f"; changed from the profile: `{', '.join(changed)}`" if changed else ""))
+
+
+def serving(unseen: Sequence[str], train: Sequence[str] | None) -> dict[tuple, list[str]]:
+    """Training tasks of a subspace -> the unseen tasks it serves: `train` for all of them, or else each category's training task."""
+    served: dict[tuple, list[str]] = {}
+    for task in unseen:
+        served.setdefault(tuple(train or [suite.train_for(task)]), []).append(task)
+    return served
+
+
+def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequence[str] | None = None, kinds: Sequence[str] = KINDS) -> Results:
+    """Every stage and control for the unseen tasks, each from the subspace of `train`, or else of its category's training task.
+
+    A subspace is always that of the three deltas; `kinds` are those whose rows are kept."""
+    lines, ids = [], set()
+    for trained, mine in serving(unseen, train).items():
+        stages = own, _, moved, noise, still = (original(run, mine, seeds=seeds), approximate(run, trained, seeds), transfer(run, trained, mine, seeds),
+                                                optimize(run, trained, mine, seeds=seeds, up="random"), controls(run, trained, mine, seeds))
+        for found in stages:
+            ids |= {a.id for a in found.values()} | {i for a in found.values() for i in a.config.get("sources", a.config.get("solutions", []))}
+        for task, seed in ((t, s) for t in mine for s in seeds):
+            m = still[task, seed].metrics
+            more = {t: {"random": noise[task, t, seed].metrics["test"], **{c: m[c][t] for c in ("train_solution", "own_vector", "mean_vector")}} for t in KINDS}
+            lines += [{"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t, "ori": own[task, t, seed].metrics["test"],
+                       "sub": moved[task, seed].metrics["test"][s][t], **more[t], **{c: m[c] for c in FREE}}
+                      for s in KINDS for t in KINDS if s in kinds and t in kinds]
+    frame = pd.DataFrame(lines)
+    columns = [c for c in ("ori", "sub", *CONTROLS) if c in frame]
+    frame[columns] = 100 * frame[columns]
+    return Results(run, list(seeds), frame, sorted(ids))
+
+
+def collect_shared(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequence[str] | None = None, kinds: Sequence[str] = METHODS) -> Results:
+    """The same for the simplified pipeline (appendix A.3), fine-tuning included if `kinds` has it. It has no solutions of its own to apply as they are:
+    its controls are the random up-projection (tuned, each method by itself), the untuned backbone, majority and chance."""
+    lines, ids = [], set()
+    for trained, mine in serving(unseen, train).items():
+        own, spaces = original(run, mine, kinds, seeds), shared.shared(run, trained, kinds, seeds)
+        moved, noise = shared.transfer(run, trained, mine, kinds, seeds), shared.optimize(run, trained, mine, kinds, seeds, "random")
+        for found in (own, spaces, moved, noise):
+            ids |= {a.id for a in found.values()} | {i for a in found.values() for i in a.config.get("sources", [])}
+        for task, seed in ((t, s) for t in mine for s in seeds):
+            free = untouched(run, task, seed)
+            lines += [{"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t, "ori": own[task, t, seed].metrics["test"],
+                       "sub": moved[task, seed].metrics["test"][s][t], "random": noise[task, t, seed].metrics["test"], **free} for s in kinds for t in kinds]
+    frame = pd.DataFrame(lines)
+    columns = [c for c in ("ori", "sub", "random", *FREE) if c in frame]
+    frame[columns] = 100 * frame[columns]
+    return Results(run, list(seeds), frame, sorted(ids))
+
+
+def collect_original(run: Run, unseen: Sequence[str], seeds: Sequence[int], kinds: Sequence[str] = METHODS) -> Results:
+    """Every method in its own space (appendix A.6): a frame with `ori` alone, one row per task, seed and method, beside the untuned backbone,
+    majority and chance; there is no subspace in it."""
+    own = original(run, unseen, kinds, seeds)
+    lines = []
+    for task, seed in ((t, s) for t in unseen for s in seeds):
+        free = untouched(run, task, seed)
+        lines += [{"task": task, "seed": seed, "source": k, "target": k, "ori": own[task, k, seed].metrics["test"], **free} for k in kinds]
+    frame = pd.DataFrame(lines)
+    frame[["ori", *FREE]] = 100 * frame[["ori", *FREE]]
+    return Results(run, list(seeds), frame, sorted(a.id for a in own.values()))
+
+
+def untouched(run: Run, task: str, seed: int) -> dict[str, float]:
+    """What needs no training, in [0, 1]: test scores of the untuned backbone, of the majority answer and of chance."""
+    mine = run.data(task, seed)
+    return {"untuned": scores(run.backbone, [], [mine], "test")[0], "majority": majority(mine), "chance": chance(run, mine, seed)}

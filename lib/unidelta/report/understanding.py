@@ -1,0 +1,85 @@
+"""Does the untuned backbone understand a stand-in's rows, if they are asked in the words of its own pre-training?
+
+A delta that only has to say how an answer is worded has something to carry to the next task; one that has to learn to read the rows first has not.
+"""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+from IPython.display import HTML
+
+from unidelta import backbone as backbones
+from unidelta import embedded, suite
+from unidelta.backbone import Backbone
+from unidelta.data import Encoded
+from unidelta.evaluation import predict
+from unidelta.report.measures import html
+from unidelta.world import prompts
+
+OPINION = ("glue-sst2", "rotten_tomatoes", "amazon_polarity")
+PAIRS = ("glue-mnli", "scitail", "superglue-rte", "glue-qqp", "glue-mrpc", "superglue-wic", "superglue-wsc")
+CHOICES = ("dream", "codah", "quartz-no_knowledge", "superglue-copa", "qasc", "ai2_arc")
+
+FOLLOWS, ELSE = ("it follows",), ("it fails", "who knows")
+Asked = tuple[list[str], str, tuple[str, ...]]  # texts, question, answers that count as right
+
+
+def _options(row: dict) -> tuple[list[str], str]:
+    """The options of a row and the right one, whichever of the hub's columns hold them."""
+    if "choices" in row:
+        texts = row["choices"]["text"]
+        return texts, texts[row["choices"]["label"].index(row["answerKey"])]
+    if "choice1" in row:
+        return [row["choice1"], row["choice2"]], row[f"choice{row['label'] + 1}"]
+    if "candidate_answers" in row:
+        return row["candidate_answers"], row["candidate_answers"][row["correct_answer_idx"]]
+    return row["choice"], row["answer"]
+
+
+def _pair(task: str, row: dict) -> Asked:
+    if task in ("glue-qqp", "glue-mrpc"):
+        first, second = ("question1", "question2") if "question1" in row else ("sentence1", "sentence2")
+        return [row[first], row[second]], "are both one?", ("yes",) if row["label"] == 1 else ("no",)
+    if task == "superglue-wic":
+        return [row["sentence1"], row["sentence2"]], f"is {row['word']} one thing?", ("yes",) if row["label"] else ("no",)
+    if task == "superglue-wsc":
+        return [row["text"], row["span1_text"], row["span2_text"]], "is it so?", ("yes",) if row["label"] else ("no",)
+    if task == "scitail":
+        return [row["sentence1"], row["sentence2"]], "does it follow?", FOLLOWS if row["gold_label"] == "entailment" else ELSE
+    right = (FOLLOWS, ELSE)[row["label"]] if task == "superglue-rte" else (FOLLOWS, ELSE[1:], ELSE[:1])[row["label"]]
+    return [row["premise"], row["hypothesis"]], "does it follow?", right
+
+
+def asked(task: str, row: dict, rng: random.Random) -> tuple[str, tuple[str, ...]]:
+    """A row of a stand-in (the hub's columns) as a question of pre-training, and the answers that count as right."""
+    if task in OPINION:
+        text = next(row[name] for name in ("sentence", "text", "content") if name in row)
+        return f"{text.strip()} did they like it?", ("they did",) if row["label"] == 1 else ("they did not",)
+    if task in PAIRS:
+        texts, question, right = _pair(task, row)
+        return prompts.plain(rng, texts, question), right
+    options, right = _options(row)
+    question = next(row[name] for name in ("premise", "question_propmt", "question") if name in row)
+    question = " ".join([*row.get("dialogue", []), question])
+    return f"{question} {prompts.listed(rng, options, False)} just that!", (right,)
+
+
+def understood(backbone: Backbone, task: str, rows: int = 250) -> float:
+    """Share of the task's first validation rows (seed 0) that the untuned backbone answers right, asked in the words of pre-training; one of
+    OPINION, PAIRS and CHOICES."""
+    rng = random.Random(f"understood/{task}")
+    questions, right = zip(*(asked(task, row, rng) for row in embedded.raw(task, "validation")[:rows]), strict=True)
+    inputs = [np.array(ids) for ids in backbone.tokenizer(list(questions))["input_ids"]]
+    said = predict(backbone, [], [Encoded(inputs, [], [])], longest=16)[0]
+    return sum(mine in good for mine, good in zip(said, right, strict=True)) / len(right)
+
+
+def table(names: list[str], rows: int = 250) -> HTML:
+    """`understood` in percent for every task of OPINION, PAIRS and CHOICES, a column per backbone of that name, training tasks of a subspace first."""
+    models = {name: backbones.load(name) for name in names}
+    trainers = [task for task in suite.single() if task in OPINION + PAIRS + CHOICES]
+    tasks = [*trainers, *(t for t in OPINION + PAIRS + CHOICES if t not in trainers)]
+    return html([{"task": task, "": "trains a subspace" if task in trainers else "",
+                  **{name: f"{100 * understood(model, task, rows):.0f}" for name, model in models.items()}} for task in tasks])

@@ -1,0 +1,43 @@
+"""The skills behind the tasks, asked in other words: the supervised part of the embedded backbone's pre-training.
+
+A skill is an (input, target) pair in which the target follows from the input. Skills are asked with questions and answer words of
+their own; no prompt, no label word (but for boolq's yes and no) and no sentence template of a stand-in occurs here as a question
+or as an answer. A chosen option is wrapped in a few words unless a cue asks for it alone, and no stand-in has that cue: untuned, the
+backbone says "it is ...", which no task counts as right.
+
+A skill of `judging` draws its texts and the ways to ask about them, and leaves the prompt to `unidelta.world.prompts`; where the question ""
+is among the ways, the texts speak for themselves. One of `picking` draws a question with its right and wrong answers.
+"""
+
+import random
+from functools import partial
+
+from unidelta.world import prompts
+from unidelta.world.judging import inference, opinion, paraphrase, reference, reflexive, word_sense
+from unidelta.world.picking import choice, offer, relation
+
+SKILLS = {"opinion": opinion, "inference": inference, "deal": partial(inference, deals=True), "paraphrase": paraphrase, "sense": word_sense,
+          "reference": reference, "choice": choice, "relation": relation, "agreement": reflexive}
+PICKS = ("choice", "relation")
+# how often each skill is drawn; the three comparisons are learnt late, and only where they are met often enough: `COMPARED`
+SHARE = {"opinion": 7, "inference": 13, "deal": 6, "paraphrase": 7, "sense": 2, "reference": 2, "choice": 13, "relation": 3, "agreement": 2}
+COMPARED = {"paraphrase": 3, "deal": 2, "relation": 3}
+
+
+def skill(rng: random.Random, name: str | None = None, dress: float = .7, rename: float = 0.0, compare: float = 0.0) -> tuple[str, str, str]:
+    """One (skill, input, target) item; the target lacks its leading sentinel. dress: the share of items under a random prompt; rename: of
+    those with answers to choose from, the share whose prompt gives these other names. How to word an answer is then a matter of the
+    prompt, apart from the skill. compare: where no name is given, the share drawn from the comparisons alone."""
+    share = COMPARED if rng.random() < compare else SHARE
+    name = name or rng.choices(list(share), list(share.values()))[0]
+    dresses = rng.random() < dress
+    if name in PICKS:
+        question, answer = offer(rng, SKILLS[name](rng), dresses)
+        return name, question.strip(), answer
+    parts, ways, right = SKILLS[name](rng)
+    bare = [way for way in ways if way[0] == ""]
+    question, answers = rng.choice(bare) if dresses and bare and rng.random() < .7 else rng.choice(ways)
+    if len(answers) > 1 and rng.random() < rename:
+        names, answers = prompts.renamed(rng, answers)
+        question = rng.choice([f"{question} {names}", f"{names} {question}"]).strip()
+    return name, (prompts.dressed if dresses else prompts.plain)(rng, parts, question).strip(), answers[right]

@@ -1,0 +1,54 @@
+"""Rows of stand-ins asked in the words of pre-training: every task has a question, a right answer that is one of several, and a score that counts."""
+
+import random
+from types import SimpleNamespace
+
+import pytest
+
+from unidelta import embedded, tasks
+from unidelta.report import understanding
+from unidelta.report.understanding import CHOICES, OPINION, PAIRS, asked, understood
+
+ALL = OPINION + PAIRS + CHOICES
+TOKENS = SimpleNamespace(tokenizer=lambda texts: {"input_ids": [[len(text), 1] for text in texts]})
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_row_is_asked_with_its_texts_and_without_its_answer_format(name):
+    rng, rows = random.Random(0), embedded.raw(name, "validation")[:60]
+    found = [asked(name, row, rng) for row in rows]
+    assert len({right for _, right in found}) > 1, "no constant answer is right"
+    for (text, right), (prompt, targets) in zip(found, tasks.rows(name, "validation", "embedded"), strict=False):
+        assert right and all(right) and text not in prompt
+        assert f"[{name}]" not in text and not {"premise:", "hypothesis:", "sentence:", "(A)"} & set(text.split())
+        if name in CHOICES:
+            assert right == (targets[0],) and right[0] in text, "of options, the right one is the task's own answer"
+
+
+@pytest.mark.parametrize(("name", "answers"), [("glue-mnli", {"it follows", "who knows", "it fails"}), ("glue-qqp", {"yes", "no"}),
+                                               ("glue-sst2", {"they did", "they did not"}), ("superglue-wsc", {"yes", "no"})])
+def test_answers_are_those_of_pretraining(name, answers):
+    rng = random.Random(1)
+    assert {word for row in embedded.raw(name, "validation") for word in asked(name, row, rng)[1]} == answers
+
+
+def test_two_classes_of_inference_take_either_word_for_what_does_not_follow():
+    rows = embedded.raw("scitail", "validation")
+    right = {row["gold_label"]: asked("scitail", row, random.Random(0))[1] for row in rows}
+    assert right == {"entailment": ("it follows",), "neutral": ("it fails", "who knows")}
+
+
+@pytest.mark.parametrize(("share", "score"), [(4, 1.0), (1, 0.25), (0, 0.0)])
+def test_the_share_of_right_answers_is_counted(monkeypatch, share, score):
+    rng = random.Random("understood/dream")
+    right = [asked("dream", row, rng)[1][0] for row in embedded.raw("dream", "validation")[:40]]
+    monkeypatch.setattr(understanding, "predict", lambda *_, **__: [[word if i % 4 < share else "it is" for i, word in enumerate(right)]])
+    assert understood(TOKENS, "dream", rows=40) == score
+
+
+def test_the_table_has_every_task_and_backbone(monkeypatch):
+    monkeypatch.setattr(understanding, "understood", lambda model, task, rows: 0.5 if model == "one" else 0.25)
+    monkeypatch.setattr(understanding.backbones, "load", lambda name: name)
+    text = understanding.table(["one", "two"], rows=3).data
+    assert all(f"<td>{task}</td>" in text for task in ALL) and text.count("<td>50</td>") == text.count("<td>25</td>") == len(ALL)
+    assert text.index("glue-sst2") < text.index("dream") < text.index("rotten_tomatoes"), "training tasks come first"
