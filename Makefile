@@ -12,7 +12,7 @@ STAMP   := .venv/.installed
 export OMP_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= $(OMP_NUM_THREADS)
 export OPENBLAS_NUM_THREADS ?= $(OMP_NUM_THREADS)
-# glibc gives the memory of a step's tensors back to the system and asks for it again at the next, up to half of the time: it is to keep it.
+# glibc gives the memory of a step's tensors back to the system and asks for it again at the next: it is to keep it.
 export MALLOC_MMAP_THRESHOLD_ ?= 2147483648
 export MALLOC_TRIM_THRESHOLD_ ?= 8589934592
 export TOKENIZERS_PARALLELISM := false

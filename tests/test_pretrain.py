@@ -209,6 +209,16 @@ def test_a_finished_run_is_gone_on_with(quick, tmp_path, monkeypatch):
     assert curves[1][:2] == curves[0] and [line["step"] for line in curves[1]] == [3, 6, 9] and curves[1][2]["seconds"] > curves[0][1]["seconds"]
 
 
+@pytest.mark.parametrize("steps, message", [(None, "training.json"), ("6", "has 6 steps; allowed are more")])
+def test_what_cannot_be_gone_on_with_is_one_line(tmp_path, capsys, steps, message):
+    if steps:
+        (tmp_path / "training.json").write_text(json.dumps({"curve": [{"step": 6}]}))
+    with pytest.raises(SystemExit) as ended:
+        pretrain.main(["--out", str(tmp_path / "more"), "--start", str(tmp_path), *(["--steps", steps] if steps else [])])
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert ended.value.code == 2 and message in last and not (tmp_path / "more").exists()
+
+
 def test_another_recipe_does_not_take_up_the_checkpoint(quick, tmp_path, monkeypatch):
     rate, steps = pretrain.lr_at, []
 

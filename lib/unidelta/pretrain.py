@@ -217,14 +217,21 @@ Rebuild: `python -m unidelta.pretrain --out FOLDER`. The learning curve is in tr
 """, encoding="utf-8")
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder for model, tokenizer and learning curve")
     parser.add_argument("--start", type=Path, help="folder of a finished run to go on with, instead of beginning with nothing")
     for name, value in RECIPE.items():
         parser.add_argument(f"--{name}", type=type(value), default=value)
-    args = vars(parser.parse_args())
-    train(args.pop("out"), args, start=args.pop("start"))
+    args = vars(parser.parse_args(argv))
+    out, start = args.pop("out"), args.pop("start")
+    if start:
+        record = start / "training.json"
+        if not record.is_file():
+            parser.error(f"--start {start}: allowed is the folder of a finished run, with its training.json")
+        if args["steps"] <= (done := json.loads(record.read_text(encoding="utf-8"))["curve"][-1]["step"]):
+            parser.error(f"--steps {args['steps']}: the run in {start} has {done} steps; allowed are more")
+    train(out, args, start=start)
 
 
 if __name__ == "__main__":
