@@ -84,12 +84,12 @@ def inference(rng, deals: bool = False) -> Ask:
           f"{third} owns {sold}.", f"{late} was the day.", f"{buyer} is in {town}.", f"{sold} changed hands on {late}.",
           f"{buyer} made a deal on {late}.", f"the owner of {sold} is {third}", f"{buyer} calls {town} its home.", f"{sold} got a new owner on {late}.",
           f"{sold} works for {third} today.", f"{late} was good for {buyer}.", f"{third} holds {sold}.", f"One finds {buyer} in {town}."]))
-    ways_ = [ways.scene(rng, who, other, mood, did, undid, color, wrong, thing, place, far), ways.nature(rng, one, food, home, two, food2, home2)]
-    if deals:
-        few, many = [deal], [ways.deal(rng, buyer, sold, third, n, m, city, town, day, late)]
+    many = [lambda: ways.scene(rng, who, other, mood, did, undid, color, wrong, thing, place, far),
+            lambda: ways.nature(rng, one, food, home, two, food2, home2)]
+    if rng.random() < .35:
+        fact, sure, open_, never = deal if deals else rng.choice([scene, nature])
     else:
-        few, many = [scene, nature], ways_
-    fact, sure, open_, never = rng.choice(few if rng.random() < .35 else many)
+        fact, sure, open_, never = ways.deal(rng, buyer, sold, third, n, m, city, town, day, late) if deals else rng.choice(many)()
     label = rng.randrange(3)
     return [fact, rng.choice([sure, open_, never][label])], [
         ("", ("yes", "maybe", "no")), ("is it so?", ("yes", "maybe", "no")), ("how sure?", ("certain", "possible", "impossible")),
