@@ -5,7 +5,6 @@ every input, so that no two share tokens. The peak is the process's largest resi
 """
 import argparse
 import random
-import resource
 import tempfile
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pyarrow
 import pyarrow.parquet
+import resources
 
 from unidelta import backbone, data, mirror, own
 
@@ -32,7 +32,7 @@ def peaks(tasks: int, rows: int, words: int, folder: str) -> Iterator[float]:
         place.parent.mkdir(parents=True)
         place.symlink_to(made)
         data.load(t5, task.name, "mirror", folder, 0, {"train": None, "dev": None, "test": None}, 512, Path(folder))
-        yield resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        yield resources.peak(t5.device)
 
 
 def write(file: Path, rows: int, words: int) -> None:

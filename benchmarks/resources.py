@@ -45,7 +45,10 @@ def forget_peak(device: torch.device) -> None:
 
 
 def peak(device: torch.device) -> float:
-    """MiB of peak memory since `forget_peak`: on a GPU what torch held at most, else the largest resident set."""
+    """MiB of peak memory since `forget_peak`, or the process's start: on a GPU what torch held at most, else the largest resident set.
+
+    Not `getrusage`: its mark outlives exec, so a process started from a large one would report the large one's.
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 2**20
     return int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text()).group(1)) / 1024

@@ -18,7 +18,9 @@ N, Y, LIMIT = 1_105_920, 4, 24 * 2**30
 KINDS = ("adapter", "lora", "prefix")
 
 STAGES = """
-import json, resource, sys, time
+import json, sys, time
+sys.path.insert(0, "benchmarks")
+import resources
 from unidelta import controls, landscape, stages
 folder, root = sys.argv[1:]
 run = stages.Run.open("paper", root, backbone=folder, source="embedded", steps=1)
@@ -26,7 +28,7 @@ task, peak, spent = ["rotten_tomatoes"], {}, {}
 def timed(name, call):
     began = time.monotonic()
     found = call()
-    spent[name], peak[name] = time.monotonic() - began, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    spent[name], peak[name] = time.monotonic() - began, 2**20 * resources.peak(run.backbone.device)
     return {str(key): [str(a.path), a.config, a.metrics] for key, a in found.items()}
 train = ["glue-sst2"]
 out = {
@@ -62,7 +64,7 @@ def base(tmp_path_factory):
 
 def test_every_stage_at_the_papers_size(base, runs):
     from safetensors import safe_open
-    done = subprocess.run([sys.executable, "-c", STAGES, base, str(runs)], env=environment(), capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", STAGES, base, str(runs)], cwd=ROOT, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     result = json.loads(done.stdout.splitlines()[-1])
     print("peak of each stage, GiB:", {k: round(v / 2**30, 2) for k, v in result["peak"].items()}, "seconds:",

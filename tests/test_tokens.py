@@ -125,7 +125,7 @@ def test_two_writers_at_once_leave_one_sound_file(tmp_path):
 
 
 MEMORY = """
-import resource, sys
+import sys
 sys.path.insert(0, "benchmarks")
 import data_memory
 for peak in data_memory.peaks(tasks=3, rows=20_000, words=12, folder=sys.argv[1]):
