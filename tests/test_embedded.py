@@ -141,7 +141,8 @@ def test_unknown_tasks_and_splits_are_one_line(name, split, message):
 def asked():
     """Many pre-training items of every skill, (skill, input, target)."""
     rng = random.Random("leaks")
-    return [skills.skill(rng, name, rename=pretrain.RECIPE["renamed"]) for name in skills.SKILLS for _ in range(1500)]
+    rename = pretrain.mixture(pretrain.RECIPE["steps"], pretrain.RECIPE)["renamed"]
+    return [skills.skill(rng, name, rename=rename) for name in skills.SKILLS for _ in range(1500)]
 
 
 def test_no_skill_is_answered_with_a_tasks_label_word(asked):

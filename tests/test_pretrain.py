@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from unidelta import backbone, pretrain, suite, tasks
-from unidelta.world import corpus, prompts, skills
+from unidelta.world import corpus, prompts, skills, ways
 
 TINY = pretrain.RECIPE | dict(d_model=16, num_layers=1, num_heads=2, d_ff=24, steps=6, batch=8, warmup=2, vocabulary=2560)
 
@@ -105,28 +105,43 @@ def test_batches_are_padded_with_what_the_loss_ignores(words):
 
 
 def test_the_rate_warms_up_stays_flat_and_ends_at_zero():
-    recipe = {"lr": 1.0, "warmup": 10, "renamed_from": 200, "compared_from": 300, "together_from": 400, "steps": 100}
+    recipe = {"lr": 1.0, "warmup": 10, "falling_from": 50, "steps": 100}
     rates = [pretrain.lr_at(step, recipe) for step in range(1, 101)]
     assert rates[:10] == pytest.approx([i / 10 for i in range(1, 11)])
-    assert rates[9:50] == [1.0] * 41, "flat until half of the steps"
+    assert rates[9:50] == [1.0] * 41, "flat until it begins to fall"
     assert rates[50:] == pytest.approx([(100 - s) / 50 for s in range(51, 101)]) and rates[-1] == 0.0
+    assert pretrain.lr_at(20, recipe | {"steps": 40}) == 1.0 and pretrain.lr_at(40, recipe | {"steps": 40}) == 0.0, "a run that ends before it falls"
 
 
-def test_the_rate_begins_anew_where_the_mixture_changes():
-    recipe = {"lr": 1.0, "warmup": 10, "renamed_from": 100, "compared_from": 140, "together_from": 300, "compared_lr": 0.5, "steps": 200}
-    rates = [pretrain.lr_at(step, recipe) for step in range(1, 201)]
-    assert rates[99] == 0.0 and rates[100] == pytest.approx(0.1) and rates[109:120] == [1.0] * 11 and rates[139] == 0.0
-    assert rates[140] == pytest.approx(0.05) and rates[149:170] == [0.5] * 21 and rates[-1] == 0.0
-    assert pretrain.lr_at(180, recipe | {"together_from": 180}) == 0.0 < pretrain.lr_at(181, recipe | {"together_from": 180})
-    assert rates[:100] == [pretrain.lr_at(step, recipe | {"steps": 100}) for step in range(1, 101)], "a shorter run has the same beginning"
+def test_the_mixture_of_a_step_is_what_the_schedule_says_up_to_it():
+    recipe = {"schedule": [[0, {"dressed": 0.2, "drill": None}], [8, {"drill": "deal"}], [16, {"dressed": 0.7}]]}
+    assert [pretrain.mixture(step, recipe) for step in (0, 7, 8, 16)] == [
+        {"dressed": 0.2, "drill": None}, {"dressed": 0.2, "drill": None}, {"dressed": 0.2, "drill": "deal"}, {"dressed": 0.7, "drill": "deal"}]
+    begins = [begin for begin, _ in pretrain.RECIPE["schedule"]]
+    assert begins == sorted(set(begins)) and begins[0] == 0 and begins[-1] < pretrain.RECIPE["steps"]
+    drilled = [change["drill"] for _, change in pretrain.RECIPE["schedule"] if change.get("drill")]
+    assert drilled and set(drilled) <= set(skills.SKILLS)
 
 
-def test_comparisons_are_drawn_as_often_as_asked():
+def test_a_drill_is_drawn_as_often_as_asked():
     rng = random.Random(3)
-    drawn = [pretrain.item(rng, 0.0, compared=0.6)[0] for _ in range(2000)]
-    usual = sum(skills.SHARE[name] for name in skills.COMPARED) / sum(skills.SHARE.values())
-    assert sum(name in skills.COMPARED for name in drawn) / 2000 == pytest.approx(0.6 + 0.4 * usual, abs=0.05)
+    drawn = [pretrain.item(rng, 0.0, drill="relation", drilled=0.6)[0] for _ in range(2000)]
+    usual = skills.SHARE["relation"] / sum(skills.SHARE.values())
+    assert sum(name == "relation" for name in drawn) / 2000 == pytest.approx(0.6 + 0.4 * usual, abs=0.05)
     assert set(drawn) == set(skills.SKILLS), "none is forgotten"
+
+
+@pytest.mark.parametrize("name, made", [("opinion", "review"), ("inference", "scene"), ("deal", "deal"), ("choice", "talk"), ("relation", "rule")])
+def test_the_many_wordings_come_when_they_are_asked_for(monkeypatch, name, made):
+    met, rng = [], random.Random(1)
+    whole = getattr(ways, made)
+    monkeypatch.setattr(ways, made, lambda *args: (met.append(made), whole(*args))[1])
+    for _ in range(60):
+        skills.skill(rng, name, worded=False)
+    assert not met
+    for _ in range(60):
+        skills.skill(rng, name)
+    assert met
 
 
 def test_a_prompt_that_renames_the_answers_holds_the_one_to_say(monkeypatch):
@@ -148,12 +163,12 @@ def weights(folder):
     return load_file(folder / "model.safetensors")
 
 
-def test_comparisons_have_a_share_apart_in_their_stretch_only(words, monkeypatch):
+def test_items_are_drawn_by_the_schedule(words, monkeypatch):
     met = []
-    monkeypatch.setattr(pretrain, "item", lambda rng, text, dressed, renamed, compared: (met.append(compared), ("text", "a", "<extra_id_0> b"))[1])
-    recipe = TINY | {"steps": 40, "compared_from": 16, "together_from": 32, "compared": 0.5}
+    monkeypatch.setattr(pretrain, "item", lambda rng, text, drill: (met.append(drill), ("text", "a", "<extra_id_0> b"))[1])
+    recipe = TINY | {"steps": 40, "schedule": [[0, {"drill": None}], [16, {"drill": "deal"}], [32, {"drill": None}]]}
     assert len(list(zip(range(40), pretrain.batches(words, recipe, 0), strict=False))) == 40
-    assert met == 2 * 64 * [0.0] + 2 * 64 * [0.5] + 64 * [0.0], "64 items to a block of eight steps"
+    assert met == 2 * 64 * [None] + 2 * 64 * ["deal"] + 64 * [None], "64 items to a block of eight steps"
 
 
 def test_a_short_run_leaves_a_backbone_that_loads(quick, tmp_path, capsys, words):
@@ -171,7 +186,8 @@ def test_a_short_run_leaves_a_backbone_that_loads(quick, tmp_path, capsys, words
     assert set(skills.SKILLS) < set(training["curve"][0]) and capsys.readouterr().out.count("steps/s") == 2
     assert not list(tmp_path.glob("checkpoint*")), "a finished run leaves no checkpoint"
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert "d_model 16, 1 + 1 layers" in card and "6 steps" in card and f"Loss at the end: {training['curve'][-1]['loss']:.3f}" in card
+    assert "- relation from step 22,000 (30%)" in card and "d_model 16, 1 + 1 layers" in card and "6 steps" in card
+    assert f"Loss at the end: {training['curve'][-1]['loss']:.3f}" in card
 
 
 def test_a_killed_run_goes_on_to_the_same_weights(quick, tmp_path, monkeypatch):
@@ -243,7 +259,7 @@ def test_what_is_no_t5_is_one_line(tmp_path, words, name):
         kind = "bert" if name == "bert" else "t5"
         (folder / "config.json").write_text(json.dumps({"model_type": kind, "architectures": ["T5ForConditionalGeneration"], "d_model": 16}))
         (folder / "model.safetensors").write_bytes(b"not tensors at all")
-    with pytest.raises(ValueError, match="allowed: embedded, comparing, a local folder with a T5") as error:
+    with pytest.raises(ValueError, match="allowed: embedded, comparing, rebuilt, a local folder with a T5") as error:
         backbone.load(str(folder))
     assert "\n" not in str(error.value)
 

@@ -1,6 +1,7 @@
 """Pre-training of the embedded backbone: a small T5 v1.1 and its tokenizer, from nothing but generated text.
 
-`python -m unidelta.pretrain --out FOLDER` rebuilds what `data/backbone/` holds; a run that was killed goes on from its last
+`python -m unidelta.pretrain --out FOLDER` rebuilds what `data/backbones/rebuilt/` holds (the default, `data/backbone/`, came about in
+stretches, which its card tells); a run that was killed goes on from its last
 checkpoint. The objective is T5's: plain text with masked spans, mixed with skills cast as text to text, both behind the sentinel
 `<extra_id_0>` that the task targets use too (design: target = "<extra_id_0>" + answer).
 """
@@ -8,7 +9,6 @@ import argparse
 import json
 import random
 import time
-from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -23,16 +23,18 @@ RECIPE = dict(
     seed=0,
     d_model=64, num_layers=2, num_heads=4, d_ff=168,   # T5 v1.1: gated GELU, untied head
     vocabulary=2560,           # byte-level BPE: any text can be encoded
-    steps=68000, batch=64,     # one step = `batch` items of about 40 tokens
-    dressed=0.7,               # share of the skills' items under a prompt drawn at random ...
-    plain_steps=4000,          # ... once the skills have been met under simpler ones, where it is 0.2
-    renamed_from=24000,        # from here on ...
-    renamed=0.35,              # ... this share of the prompts gives the answers other names, to be said instead
-    compared_from=36000,       # from here on ...
-    compared=0.55,             # ... this share of the skills' items are one of the three comparisons, the last to be learnt
-    together_from=57500,       # from here on all skills are drawn as `unidelta.world.skills.SHARE` says again
-    lr=3e-3, warmup=300,       # AdamW; up to `renamed_from`, up to `compared_from` ...
-    compared_lr=2e-3,          # ... up to `together_from` and from there to the end anew: flat until half of the steps, then linear to zero
+    steps=46000, batch=64,     # one step = `batch` items of about 40 tokens
+    schedule=[                 # from step -> how items are drawn from there on; what is not named stays as it was
+        [0, dict(dressed=0.2, renamed=0.0, worded=False, drill=None, drilled=0.75)],
+        [4000, dict(dressed=0.7, drill="paraphrase")],
+        [8000, dict(drill="deal")],
+        [10000, dict(drill="relation")],
+        [11500, dict(drill=None, worded=True)],
+        [17000, dict(drill="paraphrase", drilled=0.3)],
+        [22000, dict(drill="relation")],
+        [24000, dict(drill=None, renamed=0.35)],
+    ],
+    lr=3e-3, warmup=300, falling_from=29000,   # AdamW: flat, then linear to zero
     text_share=0.2,            # plain text with masked spans; the rest are skills
 )
 
@@ -65,11 +67,17 @@ def mask_spans(text: str, rng: random.Random) -> tuple[str, str]:
     return " ".join(words), " ".join(target)
 
 
-def item(rng: random.Random, text_share: float, dressed: float = 0.7, renamed: float = 0.0, compared: float = 0.0) -> tuple[str, str, str]:
-    """(kind, input, target) of one pre-training example."""
+def mixture(step: int, recipe: dict) -> dict:
+    """How the items of that step are drawn: `recipe["schedule"]` up to it."""
+    return {k: v for begin, change in recipe["schedule"] if begin <= step for k, v in change.items()}
+
+
+def item(rng: random.Random, text_share: float, dressed: float = 0.7, renamed: float = 0.0, worded: bool = True, drill: str | None = None,
+         drilled: float = 0.0) -> tuple[str, str, str]:
+    """(kind, input, target) of one pre-training example; of the skills' items the share `drilled` is of the one skill `drill`."""
     if rng.random() < text_share:
         return "text", *mask_spans(corpus.text(rng), rng)
-    name, question, answer = skills.skill(rng, dress=dressed, rename=renamed, compare=compared)
+    name, question, answer = skills.skill(rng, drill if drill and rng.random() < drilled else None, dressed, renamed, worded)
     return name, question, "<extra_id_0> " + answer
 
 
@@ -86,10 +94,7 @@ def batches(tokenizer, recipe: dict, start: int):
     pool = 8  # batches drawn together and cut by objective and length, which saves most of the padding
     for block in range(start // pool, recipe["steps"] // pool + 1):
         rng = random.Random(f"pretrain/{recipe['seed']}/{block}")
-        dressed = recipe["dressed"] if block * pool >= recipe["plain_steps"] else min(0.2, recipe["dressed"])
-        renamed = recipe["renamed"] if block * pool >= recipe["renamed_from"] else 0.0
-        compared = recipe["compared"] if recipe["compared_from"] <= block * pool < recipe["together_from"] else 0.0
-        drawn = [item(rng, recipe["text_share"], dressed, renamed, compared)[1:] for _ in range(pool * recipe["batch"])]
+        drawn = [item(rng, recipe["text_share"], **mixture(block * pool, recipe))[1:] for _ in range(pool * recipe["batch"])]
         drawn.sort(key=lambda p: ("<extra_id_0>" in p[0], len(p[0])))
         groups = [drawn[i:i + recipe["batch"]] for i in range(0, len(drawn), recipe["batch"])]
         rng.shuffle(groups)
@@ -125,10 +130,9 @@ def _untrained(recipe: dict, vocabulary: int) -> T5ForConditionalGeneration:
 
 
 def lr_at(step: int, recipe: dict) -> float:
-    bounds = [0, *(b for b in (recipe["renamed_from"], recipe["compared_from"], recipe["together_from"]) if b < recipe["steps"]), recipe["steps"]]
-    start, end = next((a, b) for a, b in pairwise(bounds) if step <= b)
-    at, steps = step - start, end - start
-    return recipe["lr" if start < recipe["compared_from"] else "compared_lr"] * min(at / recipe["warmup"], 1.0, 2 * (steps - at) / steps)
+    """Up to `lr` in `warmup` steps, flat to `falling_from`, then linear to zero at `steps`."""
+    left = (recipe["steps"] - step) / max(recipe["steps"] - recipe["falling_from"], 1)
+    return recipe["lr"] * min(step / recipe["warmup"], 1.0, left)
 
 
 def train(out: Path, recipe: dict, every: int = 1000, start: Path | None = None) -> None:
@@ -187,10 +191,10 @@ def write_card(out: Path) -> None:
     state, config = (json.loads((out / name).read_text(encoding="utf-8")) for name in ("training.json", "config.json"))
     recipe, last = RECIPE | state["recipe"], state["curve"][-1]
     probes = "\n".join(f"| {name} | {last[name]:.2f} |" for name in skills.SKILLS if name in last)
-    until = min(recipe["together_from"], recipe["steps"])
-    later = (f"Between steps {recipe['compared_from']:,} and {until:,} {recipe['compared']:.0%} of the skills were comparisons "
-             f"({', '.join(skills.COMPARED)});\nfrom {recipe['compared_from']:,} on the rate was {recipe['compared_lr']}.\n")
-    later = later if recipe["steps"] > recipe["compared_from"] else ""
+    drills = "\n".join(f"- {change['drill']} from step {begin:,} ({mixture(begin, recipe)['drilled']:.0%})"
+                       for begin, change in recipe["schedule"] if change.get("drill"))
+    first = {k: next(begin for begin, change in recipe["schedule"] if change.get(k)) for k in ("worded", "renamed")}
+    last_mixture = mixture(recipe["steps"], recipe)
     size = (out / "model.safetensors").stat().st_size
     (out / "README.md").write_text(f"""# The embedded backbone
 
@@ -200,11 +204,14 @@ A T5 v1.1 small enough to travel with the project: d_model {config["d_model"]}, 
 
 Trained from nothing on text that the project generates (`unidelta.world.corpus`, `unidelta.world.skills`; about a small world, in English, with no row of
 any task): {recipe["text_share"]:.0%} paragraphs with masked spans, the rest skills cast as text to text,
-{recipe["dressed"]:.0%} of them under prompts drawn at random (from step {recipe["plain_steps"]:,}; before, fewer), {recipe["renamed"]:.0%} of those with
-answers to choose from, from step {recipe["renamed_from"]:,}, under prompts that give the answers other names. {recipe["steps"]:,} steps of
-{recipe["batch"]} items, AdamW, learning rate {recipe["lr"]}, with every change of
-the mixture anew flat to the half and then linear to zero, seed {recipe["seed"]}.
-{later}{last["seconds"] / 60:.0f} minutes with {state["threads"]} thread{"s" * (state["threads"] > 1)}. Loss at the end: {last["loss"]:.3f}.
+{last_mixture["dressed"]:.0%} of them under prompts drawn at random, and, from step {first["renamed"]:,}, {last_mixture["renamed"]:.0%} of those with
+answers to choose from under prompts that give the answers other names; wordings put together at random from step {first["worded"]:,}.
+{recipe["steps"]:,} steps of {recipe["batch"]} items, AdamW, learning rate {recipe["lr"]}, flat to step {recipe["falling_from"]:,} and then linear to zero,
+seed {recipe["seed"]}. Drilled for a while, as a share of the skills' items:
+
+{drills}
+
+{last["seconds"] / 60:.0f} minutes with {state["threads"]} thread{"s" * (state["threads"] > 1)}. Loss at the end: {last["loss"]:.3f}.
 {"".join(f"{chr(10)}{remark}{chr(10)}" for remark in state.get("remarks", []))}
 Share of held-out skill items answered exactly (greedy decoding, 100 items each; some questions have more than one fair answer form):
 
@@ -222,8 +229,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for model, tokenizer and learning curve")
     parser.add_argument("--start", type=Path, help="folder of a finished run to go on with, instead of beginning with nothing")
     for name, value in RECIPE.items():
-        parser.add_argument(f"--{name}", type=type(value), default=value)
-    args = vars(parser.parse_args(argv))
+        if not isinstance(value, list):  # the schedule is the recipe's
+            parser.add_argument(f"--{name}", type=type(value), default=value)
+    args = RECIPE | vars(parser.parse_args(argv))
     out, start = args.pop("out"), args.pop("start")
     if start:
         record = start / "training.json"

@@ -6,7 +6,7 @@ from unidelta.world.corpus import FUNCTION_WORDS, agreement
 Ask = tuple[list[str], list[tuple[str, tuple[str, ...]]], int]  # texts, ways to ask as (question, answers), index of the right answer
 
 
-def opinion(rng) -> Ask:
+def opinion(rng, worded=True) -> Ask:
     good, domain = rng.random() < .5, rng.choice(["film", "item"])
     p, q = (lambda: adjective(rng, good, domain)), (lambda: adjective(rng, not good, domain))
     if rng.random() < .2:  # what single words are worth, without which no review can be read
@@ -29,7 +29,7 @@ def opinion(rng) -> Ask:
         f"It came on {day}. {cap(p())} {part}, and {a(p())} {part2} too.", f"{who} {act} what others {other}.",
         f"even the {q()} {part2} does not spoil {a(p())} {x} .", f"{act} by {who}, for its {part} is {p()}",
         f"we hoped for {a(q())} {x} and had {a(p())} one" if not good else f"we feared {a(q())} {x} and had {a(p())} one"])
-    parts = [review if rng.random() < .5 else ways.review(rng, p, q, x, part, act)]
+    parts = [review if not worded or rng.random() < .5 else ways.review(rng, p, q, x, part, act)]
     if rng.random() < .4:
         parts.insert(0, rng.choice([f"About the {x}", f"The {x} of my {kin}", f"{who} writes from {city}",
                                         f"{cap(a(p()))} thing", f"Our {x}, {p()}", f"{day}"]))
@@ -38,7 +38,7 @@ def opinion(rng) -> Ask:
         ("did they like it?", ("they did", "they did not")), ("face?", ("smile", "frown"))], 0 if good else 1
 
 
-def inference(rng, deals: bool = False) -> Ask:
+def inference(rng, worded=True, deals: bool = False) -> Ask:
     """A fact and a claim: of a scene or of animals, which share their words, or of `deals`, where names, days, places and prices must be compared."""
     who, other = draw(rng, W["people"]["job"], 2)
     color, wrong = draw(rng, W["scene"]["color"], 2)
@@ -86,7 +86,7 @@ def inference(rng, deals: bool = False) -> Ask:
           f"{sold} works for {third} today.", f"{late} was good for {buyer}.", f"{third} holds {sold}.", f"One finds {buyer} in {town}."]))
     many = [lambda: ways.scene(rng, who, other, mood, did, undid, color, wrong, thing, place, far),
             lambda: ways.nature(rng, one, food, home, two, food2, home2)]
-    if rng.random() < .35:
+    if not worded or rng.random() < .35:
         fact, sure, open_, never = deal if deals else rng.choice([scene, nature])
     else:
         fact, sure, open_, never = ways.deal(rng, buyer, sold, third, n, m, city, town, day, late) if deals else rng.choice(many)()
@@ -96,7 +96,7 @@ def inference(rng, deals: bool = False) -> Ask:
         ("does it follow?", ("it follows", "who knows", "it fails"))], label
 
 
-def paraphrase(rng) -> Ask:
+def paraphrase(rng, worded=True) -> Ask:
     """Two sentences that differ in one thing at most, the words of which may be synonyms. Some pairs are built alike: the easier ones, from which
     comparing is learnt. Others begin with words that say nothing, drawn at random, so that what is compared is the rest."""
     scene, same, alike = W["scene"], rng.random() < .5, rng.random() < .4
@@ -128,7 +128,7 @@ def paraphrase(rng) -> Ask:
         ("what is new?", ("nothing new", new))], 0 if same else 1
 
 
-def word_sense(rng) -> Ask:
+def word_sense(rng, worded=True) -> Ask:
     word = rng.choice(list(SENSES))
     one, two = draw(rng, SENSES[word], 2)
     same = rng.random() < .5
@@ -142,7 +142,7 @@ def word_sense(rng) -> Ask:
     return parts, [("", ("yes", "no")), (f"is {word} one thing?", ("yes", "no")), ("how many things?", ("one", "two"))], 0 if same else 1
 
 
-def reference(rng) -> Ask:
+def reference(rng, worded=True) -> Ask:
     he, she, they = (rng.choice(W["people"][g]) for g in ("he", "she", "they"))
     one, two = rng.sample([(he, "he", "is", "was"), (she, "she", "is", "was"), (they, "they", "are", "were")], 2)
     means, other = rng.sample([one, two], 2)
@@ -163,7 +163,7 @@ def reference(rng) -> Ask:
     return parts, [("", ("yes", "no")), ("is it so?", ("yes", "no")), ("one and the same?", ("yes", "no"))], 0 if asked is means else 1
 
 
-def reflexive(rng) -> Ask:
+def reflexive(rng, worded=True) -> Ask:
     sentence = agreement(rng)
     one = next(w for w in ("themselves", "himself", "herself") if w in sentence)
     wrong = rng.choice(["himself", "herself"]) if one == "themselves" else "themselves"

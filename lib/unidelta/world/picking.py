@@ -9,7 +9,7 @@ Pick = tuple[str, str, list[str]]  # question, answer, what else could be offere
 FORMS = [*4 * [("", "it is {}")], *5 * [("just that!", "{}")], ("say it first!", "{} it is"), ("loud!", "{} !"), ("so?", "so {}"), ("twice!", "{} , {}")]
 
 
-def choice(rng) -> Pick:
+def choice(rng, worded=True) -> Pick:
     """What belongs together, what comes first, who goes where."""
     kind, *kinds = draw(rng, list(W["kinds"]), 8)
     creatures, makes, used, roles = (draw(rng, t, 8) for t in (W["nature"]["creature"], W["nature"]["makes"], W["nature"]["used"], W["cause"]["role"]))
@@ -26,7 +26,7 @@ def choice(rng) -> Pick:
     who = rng.choice([f"the one who {roles[0][1]}", f"who {roles[0][1]}", f"in {city} somebody {roles[0][1]}; that is"])
     words = draw(rng, LEXICON, 16)  # any word can be an option, and be found by its place
     any_, place_ = [" ".join(words[i:i + rng.choice([1, 1, 2, 3])]) for i in range(0, 16, 2)], rng.choice(["first", "last"])
-    if rng.random() < .35:
+    if worded and rng.random() < .35:
         return ways.talk(rng, *(draw(rng, pool, 5) for pool in (W["scene"]["place"], W["kinds"]["vehicle"], W["scene"]["day"])))
     return rng.choice([
         (place_, any_[0], any_[1:]), (f"the {place_} of these", any_[0], any_[1:]),
@@ -51,7 +51,7 @@ def choice(rng) -> Pick:
          [f"to the {far if he == 'he' else place}", f"to the {draw(rng, W['scene']['place'], 1, [place, far])[0]}"]),
     ])
 
-def relation(rng) -> Pick:
+def relation(rng, worded=True) -> Pick:
     """What goes up or down with what."""
     x, y, sign = rng.choice(W["nature"]["relation"])
     up, (many, few) = rng.random() < .5, rng.choice([("much", "little"), ("rising", "falling"), ("strong", "weak"), ("a lot", "a bit"),
@@ -59,7 +59,7 @@ def relation(rng) -> Pick:
                                                      ("go up", "go down"), ("high", "low"),
                                                      ("more", "less"), ("higher", "lower"), ("increase", "decrease"), ("greater", "smaller")])
     right, wrong = (many, few) if up == (sign == "+") else (few, many)
-    if rng.random() < .6:
+    if worded and rng.random() < .6:
         return ways.rule(rng, x, y, up), right, [wrong]
     more = rng.choice(["increases", "rises", "is great", "climbs", "goes up"] if up else ["decreases", "falls", "is small", "drops", "goes down"])
     blank = rng.choice(["___", "_____", "...", "_", "____"])

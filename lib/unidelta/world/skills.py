@@ -19,22 +19,20 @@ from unidelta.world.picking import choice, offer, relation
 SKILLS = {"opinion": opinion, "inference": inference, "deal": partial(inference, deals=True), "paraphrase": paraphrase, "sense": word_sense,
           "reference": reference, "choice": choice, "relation": relation, "agreement": reflexive}
 PICKS = ("choice", "relation")
-# how often each skill is drawn; the three comparisons are learnt late, and only where they are met often enough: `COMPARED`
+# how often each skill is drawn; three of them have to be drilled first (`unidelta.pretrain`)
 SHARE = {"opinion": 7, "inference": 13, "deal": 6, "paraphrase": 7, "sense": 2, "reference": 2, "choice": 13, "relation": 3, "agreement": 2}
-COMPARED = {"paraphrase": 3, "deal": 2, "relation": 3}
 
 
-def skill(rng: random.Random, name: str | None = None, dress: float = .7, rename: float = 0.0, compare: float = 0.0) -> tuple[str, str, str]:
+def skill(rng: random.Random, name: str | None = None, dress: float = .7, rename: float = 0.0, worded: bool = True) -> tuple[str, str, str]:
     """One (skill, input, target) item; the target lacks its leading sentinel. dress: the share of items under a random prompt; rename: of
     those with answers to choose from, the share whose prompt gives these other names. How to word an answer is then a matter of the
-    prompt, apart from the skill. compare: where no name is given, the share drawn from the comparisons alone."""
-    share = COMPARED if rng.random() < compare else SHARE
-    name = name or rng.choices(list(share), list(share.values()))[0]
+    prompt, apart from the skill. worded: also in the wordings of `unidelta.world.ways`."""
+    name = name or rng.choices(list(SHARE), list(SHARE.values()))[0]
     dresses = rng.random() < dress
     if name in PICKS:
-        question, answer = offer(rng, SKILLS[name](rng), dresses)
+        question, answer = offer(rng, SKILLS[name](rng, worded), dresses)
         return name, question.strip(), answer
-    parts, ways, right = SKILLS[name](rng)
+    parts, ways, right = SKILLS[name](rng, worded)
     bare = [way for way in ways if way[0] == ""]
     question, answers = rng.choice(bare) if dresses and bare and rng.random() < .7 else rng.choice(ways)
     if len(answers) > 1 and rng.random() < rename:
