@@ -186,15 +186,30 @@ def train(out: Path, recipe: dict, every: int = 1000, start: Path | None = None)
     write_card(out)
 
 
-def write_card(out: Path) -> None:
-    """README.md of the folder, every number in it from training.json (where `remarks` say by hand what the recipe does not) and config.json."""
-    state, config = (json.loads((out / name).read_text(encoding="utf-8")) for name in ("training.json", "config.json"))
-    recipe, last = RECIPE | state["recipe"], state["curve"][-1]
-    probes = "\n".join(f"| {name} | {last[name]:.2f} |" for name in skills.SKILLS if name in last)
+def _told(recipe: dict) -> str:
+    """The recipe's schedule and rate in words."""
     drills = "\n".join(f"- {change['drill']} from step {begin:,} ({mixture(begin, recipe)['drilled']:.0%})"
                        for begin, change in recipe["schedule"] if change.get("drill"))
     first = {k: next(begin for begin, change in recipe["schedule"] if change.get(k)) for k in ("worded", "renamed")}
-    last_mixture = mixture(recipe["steps"], recipe)
+    last = mixture(recipe["steps"], recipe)
+    return f"""{last["dressed"]:.0%} of them under prompts drawn at random, and, from step {first["renamed"]:,}, {last["renamed"]:.0%} of those with
+answers to choose from under prompts that give the answers other names; wordings put together at random from step {first["worded"]:,}.
+{recipe["steps"]:,} steps of {recipe["batch"]} items, AdamW, learning rate {recipe["lr"]}, flat to step {recipe["falling_from"]:,} and then linear to zero,
+seed {recipe["seed"]}. Drilled for a while, as a share of the skills' items:
+
+{drills}
+
+"""
+
+
+def write_card(out: Path) -> None:
+    """README.md of the folder, every number in it from training.json (where `remarks` say by hand what the recipe does not, and `told` what a
+    recipe of another form did) and config.json."""
+    state, config = (json.loads((out / name).read_text(encoding="utf-8")) for name in ("training.json", "config.json"))
+    recipe, last = RECIPE | state["recipe"], state["curve"][-1]
+    probes = "\n".join(f"| {name} | {last[name]:.2f} |" for name in skills.SKILLS if name in last)
+    told = state["told"] if "told" in state else _told(recipe)
+    again = "" if "told" in state else "Rebuild: `python -m unidelta.pretrain --out FOLDER`. "
     size = (out / "model.safetensors").stat().st_size
     (out / "README.md").write_text(f"""# The embedded backbone
 
@@ -204,14 +219,7 @@ A T5 v1.1 small enough to travel with the project: d_model {config["d_model"]}, 
 
 Trained from nothing on text that the project generates (`unidelta.world.corpus`, `unidelta.world.skills`; about a small world, in English, with no row of
 any task): {recipe["text_share"]:.0%} paragraphs with masked spans, the rest skills cast as text to text,
-{last_mixture["dressed"]:.0%} of them under prompts drawn at random, and, from step {first["renamed"]:,}, {last_mixture["renamed"]:.0%} of those with
-answers to choose from under prompts that give the answers other names; wordings put together at random from step {first["worded"]:,}.
-{recipe["steps"]:,} steps of {recipe["batch"]} items, AdamW, learning rate {recipe["lr"]}, flat to step {recipe["falling_from"]:,} and then linear to zero,
-seed {recipe["seed"]}. Drilled for a while, as a share of the skills' items:
-
-{drills}
-
-{last["seconds"] / 60:.0f} minutes with {state["threads"]} thread{"s" * (state["threads"] > 1)}. Loss at the end: {last["loss"]:.3f}.
+{told}{last["seconds"] / 60:.0f} minutes with {state["threads"]} thread{"s" * (state["threads"] > 1)}. Loss at the end: {last["loss"]:.3f}.
 {"".join(f"{chr(10)}{remark}{chr(10)}" for remark in state.get("remarks", []))}
 Share of held-out skill items answered exactly (greedy decoding, 100 items each; some questions have more than one fair answer form):
 
@@ -220,7 +228,7 @@ Share of held-out skill items answered exactly (greedy decoding, 100 items each;
 {probes}
 
 It knows little beyond that world: it is a stand-in for T5-base, good for seeing the method at work, not for language.
-Rebuild: `python -m unidelta.pretrain --out FOLDER`. The learning curve is in training.json. Licence: MIT, like the project.
+{again}The learning curve is in training.json. Licence: MIT, like the project.
 """, encoding="utf-8")
 
 
