@@ -186,7 +186,9 @@ def test_a_short_run_leaves_a_backbone_that_loads(quick, tmp_path, capsys, words
     assert set(skills.SKILLS) < set(training["curve"][0]) and capsys.readouterr().out.count("steps/s") == 2
     assert not list(tmp_path.glob("checkpoint*")), "a finished run leaves no checkpoint"
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert "- relation from step 22,000 (30%)" in card and "d_model 16, 1 + 1 layers" in card and "6 steps" in card
+    begin, drill = next((begin, change["drill"]) for begin, change in TINY["schedule"] if change.get("drill"))
+    assert f"- {drill} from step {begin:,} ({pretrain.mixture(begin, TINY)['drilled']:.0%})" in card
+    assert "d_model 16, 1 + 1 layers" in card and "6 steps" in card
     assert f"Loss at the end: {training['curve'][-1]['loss']:.3f}" in card
 
 

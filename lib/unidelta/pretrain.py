@@ -94,7 +94,8 @@ def batches(tokenizer, recipe: dict, start: int):
     pool = 8  # batches drawn together and cut by objective and length, which saves most of the padding
     for block in range(start // pool, recipe["steps"] // pool + 1):
         rng = random.Random(f"pretrain/{recipe['seed']}/{block}")
-        drawn = [item(rng, recipe["text_share"], **mixture(block * pool, recipe))[1:] for _ in range(pool * recipe["batch"])]
+        mixed = mixture(block * pool, recipe)
+        drawn = [item(rng, recipe["text_share"], **mixed)[1:] for _ in range(pool * recipe["batch"])]
         drawn.sort(key=lambda p: ("<extra_id_0>" in p[0], len(p[0])))
         groups = [drawn[i:i + recipe["batch"]] for i in range(0, len(drawn), recipe["batch"])]
         rng.shuffle(groups)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from unidelta import landscape, report, suite
+from unidelta.backbone import SHIPPED
 from unidelta.finetune import METHODS
 from unidelta.params import ParameterError
 from unidelta.projections import KINDS
@@ -21,7 +22,7 @@ from unidelta.report import archive
 from unidelta.report.results import Results, collect, collect_original, collect_shared
 from unidelta.workbench import Run
 
-AS_IT_IS, MANY, OTHER = "as it is", "many tasks", "backbone=comparing"
+AS_IT_IS, MANY = "as it is", "many tasks"
 Open = Callable[..., Run]
 
 
@@ -102,8 +103,8 @@ def fidelity(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[
 
 
 def backbones(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
-    """the single-task setting on both shipped backbones"""
-    runs = {AS_IT_IS: open_run(), OTHER: open_run(backbone="comparing")}
+    """the single-task setting on every shipped backbone"""
+    runs = {AS_IT_IS: open_run()} | {f"backbone={name}": open_run(backbone=name) for name in SHIPPED if name != "embedded"}
     return {name: collect(run, chosen(single_unseen(run), only), seeds) for name, run in runs.items()}
 
 
