@@ -38,10 +38,10 @@ def single_unseen(run: Run) -> list[str]:
 
 
 def multi_task(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
-    """Tables 3 and 4: one subspace of many training tasks"""
-    run = open_run(setting="multi")
-    train, unseen = suite.multi(run.profile.source)
-    return {AS_IT_IS: collect(run, chosen(unseen, only), seeds, train)}
+    """Tables 3 and 4: one subspace of many training tasks, and what the weight of the reconstruction does to it"""
+    runs = {AS_IT_IS: open_run(setting="multi")} | {f"ratio={r:g}": open_run(setting="multi", ratio=r) for r in (0.1, 1.0)}
+    train, unseen = suite.multi(runs[AS_IT_IS].profile.source)
+    return {name: collect(run, chosen(unseen, only), seeds, train) for name, run in runs.items()}
 
 
 def planes(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
