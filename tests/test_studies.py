@@ -63,7 +63,7 @@ def test_planes(study, monkeypatch):
 def test_multi_task(study):
     found = study("multi_task")
     results = found["as it is"]
-    assert {name: r.run.profile.ratio for name, r in found.items()} == {"as it is": 0.02, "ratio=0.1": 0.1, "ratio=1": 1.0}
+    assert {name: "ratio=" in r.line for name, r in found.items()} == {"as it is": False, "ratio=0.1": True, "ratio=1": True}
     approximated = [{i for i in r.ids if i.startswith("approximate/")} for r in found.values()]
     assert len(set().union(*approximated)) == 3, "a subspace of its own for every weight"
     assert set(results.frame.train) == {"amazon_polarity+glue-sst2+imdb"} and len(results.frame) == 9 and results.frame.notna().all().all()
