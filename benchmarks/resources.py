@@ -56,10 +56,11 @@ def peak(device: torch.device) -> float:
 
 def measured(make, device: torch.device, repeats: int) -> dict:
     """Run `make()` -> (step, tokens) in a process of its own and time it there: {"tokens_per_second" (median, quartiles), "peak_mib" above what
-    the process began with}. Raises RuntimeError if that process fails."""
+    the process began with}; on a CPU with one thread. Raises RuntimeError if that process fails."""
     mine, theirs = multiprocessing.Pipe()
 
     def child():
+        torch.set_num_threads(1)  # the parent's pool of threads is not copied with it: a child that waits for it waits forever
         forget_peak(device)
         before = peak(device)
         step, tokens = make()
