@@ -31,7 +31,7 @@ ifneq "$(shell cat $(STAMP) 2>/dev/null)" "$(CURDIR)"
 .PHONY: $(STAMP)
 endif
 
-.PHONY: help environment book test unit notebooks bench lint clean distclean
+.PHONY: help environment book test unit notebooks studies bench lint clean distclean
 
 help:            ## what can be made
 	@grep -E '^[a-z]+: .*##' Makefile | sed -E 's/^([a-z]+):[^#]*## */make \1\t/' | expand -t 20
@@ -73,6 +73,12 @@ unit: $(STAMP)   ## unit tests only (seconds to a few minutes)
 
 notebooks: $(STAMP)   ## re-run the committed notebooks and compare their outputs; open the rendered pages
 	UNIDELTA_BOOK=required $(PY) -m pytest tests/test_book.py --nbval notebooks --nbval-sanitize-with tests/nbval.cfg
+
+# Without real_rows, which needs a mirror: python -m unidelta.studies real_rows --profile mini --mirror FOLDER
+STUDIES := multi_task backbones simplified dimension finetune fidelity second_group absolute planes
+
+studies: $(STAMP)  ## compute anew what the book shows archived, into data/results (about an hour and a half; a killed one goes on)
+	@printf '%s\n' $(STUDIES) | xargs -n 1 -P $(JOBS) $(PY) -m unidelta.studies
 
 bench: $(STAMP)  ## measure speed anew (about eight minutes of an idle machine); results in data/benchmarks
 	$(PY) benchmarks/suite.py

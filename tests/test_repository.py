@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from unidelta import suite
+from unidelta.studies import STUDIES
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -71,6 +72,11 @@ def test_commands_exist():
     ci = ROOT / ".ci" / "run"
     assert os.access(ci, os.X_OK)
     assert "set -euo pipefail" in ci.read_text(encoding="utf-8") and ci.read_text(encoding="utf-8").endswith("make test\n")
+
+
+def test_make_studies_names_every_study_but_the_one_that_needs_a_mirror():
+    (named,) = re.findall(r"^STUDIES := (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(named.split()) == sorted(set(STUDIES) - {"real_rows"})
 
 
 def test_licence():
