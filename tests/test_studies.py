@@ -61,11 +61,7 @@ def test_planes(study, monkeypatch):
 
 
 def test_multi_task(study):
-    found = study("multi_task")
-    results = found["as it is"]
-    assert {name: "ratio=" in r.line for name, r in found.items()} == {"as it is": False, "ratio=0.1": True, "ratio=1": True}
-    approximated = [{i for i in r.ids if i.startswith("approximate/")} for r in found.values()]
-    assert len(set().union(*approximated)) == 3, "a subspace of its own for every weight"
+    results = study("multi_task")["as it is"]
     assert set(results.frame.train) == {"amazon_polarity+glue-sst2+imdb"} and len(results.frame) == 9 and results.frame.notna().all().all()
     assert results.run.profile.y == 100 and "multi-task setting" in results.line
     assert ", original_steps=1," in results.line and "approximate_lr" not in results.line
@@ -94,6 +90,13 @@ def test_absolute_keeps_scores_alone(study, tmp_path):
     study("absolute")
     assert (tmp_path / "out" / "absolute" / "as_it_is" / "about.json").read_text() == before and json.loads(before)["seeds"] == [0]
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["absolute"], "nothing is left beside it"
+
+
+def test_the_reconstruction_is_weighed_in_the_multi_task_setting(study):
+    found = study("reconstruction")
+    assert {name: "ratio=" in r.line for name, r in found.items()} == {"as it is": False, "ratio=0.1": True, "ratio=1": True}
+    approximated = [{i for i in r.ids if i.startswith("approximate/")} for r in found.values()]
+    assert len(set().union(*approximated)) == 3, "a subspace of its own for every weight"
 
 
 def test_the_second_group_is_moved(study):
