@@ -56,7 +56,7 @@ def peak(device: torch.device) -> float:
 
 def measured(make, device: torch.device, repeats: int) -> dict:
     """Run `make()` -> (step, tokens) in a process of its own and time it there: {"tokens_per_second" (median, quartiles), "peak_mib" above what
-    the process began with}; on a CPU with one thread. Raises RuntimeError if that process fails."""
+    the process began with, "threads": always one}. Raises RuntimeError if that process fails."""
     mine, theirs = multiprocessing.Pipe()
 
     def child():
@@ -66,7 +66,8 @@ def measured(make, device: torch.device, repeats: int) -> dict:
         step, tokens = make()
         step()
         spent = measure.seconds({"step": step}, repeats)["step"]
-        theirs.send({"tokens_per_second": measure.spread([tokens / s for s in spent]), "seconds": statistics.median(spent), "peak_mib": peak(device) - before})
+        theirs.send({"tokens_per_second": measure.spread([tokens / s for s in spent]), "seconds": statistics.median(spent), "peak_mib": peak(device) - before,
+                     "threads": torch.get_num_threads()})
 
     process = multiprocessing.get_context("fork").Process(target=child)  # a copy of this one: the backbone is there, and its peak is its own
     process.start()
