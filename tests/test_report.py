@@ -8,10 +8,11 @@ import pytest
 from bs4 import BeautifulSoup
 
 from unidelta import paper, report
+from unidelta.controls import FACTORS
 from unidelta.params import ParameterError
 from unidelta.profiles import PROFILES
 from unidelta.projections import KINDS
-from unidelta.report import Results, figures, prose, tables
+from unidelta.report import Results, figures, prose, rescaling, tables
 
 FREE = {"random": 10.0, "train_solution": 60.0, "own_vector": 50.0, "mean_vector": 40.0, "untuned": 0.0, "majority": 30.0, "chance": 50.0}
 
@@ -163,3 +164,26 @@ def test_from_nothing_to_a_table(tiny_t5, tmp_path, monkeypatch):
     assert len(grid(tables.anatomy(run, p.train, 0))) == 4 and "Proj_up" in prose.anatomy(run, p.train, p.seeds).data
     assert figures.training_curves(run, p.train, p.seeds).axes and figures.trajectories(found).axes
     assert (tmp_path / "embedded" / "progress.log").read_text(), "progress goes to a file, not into cells"
+
+
+def test_what_a_subspace_holds_of_its_training_tasks():
+    held = results({"glue-sst2": (90.0, [80.0, 81.0, 82.0])})
+    assert grid(tables.absolute(held))[0][0] == "training task" and grid(tables.absolute(results({"rotten_tomatoes": (90.0, [80.0])})))[0][0] == "unseen task"
+    chance = FREE["chance"]
+    assert prose.held(held).data.endswith("are 0 of 1 training tasks.")
+    low = results({"glue-sst2": (90.0, [chance + 14.0, chance + 14.0, chance + 14.0])})
+    assert f"are 1 of 1 training tasks: `glue-sst2` {chance + 14:.0f} (chance {chance:.0f})." in prose.held(low).data
+
+
+def test_directions_and_lengths():
+    """Of every pair of deltas: as it is, along the path, with the length fitted; the factors in the geometric mean."""
+    fitted = results({"rotten_tomatoes": (80.0, [60.0, 60.0, 60.0])})
+    frame = fitted.frame.assign(plain=40.0, scaled=72.0, factor=1.0, **{f"x {f:.2f}": 50.0 for f in FACTORS})
+    frame.loc[(frame.source == "prefix") & (frame.target == "lora") & (frame.seed == 0), "factor"] = 2.0
+    fitted = Results(fitted.run, fitted.seeds, frame, fitted.ids)
+    rows = grid(rescaling.table(fitted))
+    assert ["Prefix → LoRA", "50.0 ± 0.0", "75.0 ± 0.0", "90.0 ± 0.0", f"{2 ** (1 / 3):.2f}"] in rows and rows[-1][0] == "label words shared (1)"
+    said = rescaling.told(fitted).data
+    assert "50.0 ± 0.0 %" in said and "90.0 ± 0.0 % if its length" in said and said.endswith("to 1.26 (Prefix → LoRA).")
+    picture = rescaling.figure(fitted)
+    assert len(picture.axes) == 3 and [line.get_ydata().tolist() for line in picture.axes[0].lines if len(line.get_xdata()) == len(FACTORS)] == 3 * [7 * [50.0]]

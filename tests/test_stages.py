@@ -1,6 +1,7 @@
 """The stages on a tiny backbone: what each leaves, that it is what section 4 says, and that work is neither repeated nor mixed up."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -35,7 +36,8 @@ def done(tiny_t5, tmp_path_factory):
     return run, {
         "original": stages.original(run, TRAIN + UNSEEN, seeds=both), "approximate": stages.approximate(run, TRAIN, both),
         "optimize": stages.optimize(run, TRAIN, UNSEEN, seeds=both), "transfer": stages.transfer(run, TRAIN, UNSEEN, both),
-        "controls": controls.controls(run, TRAIN, UNSEEN[:1], both), "landscape": landscape.landscape(run, TRAIN, UNSEEN[0], extent=1.0, step=0.5, rows=6)}
+        "controls": controls.controls(run, TRAIN, UNSEEN[:1], both), "landscape": landscape.landscape(run, TRAIN, UNSEEN[0], extent=1.0, step=0.5, rows=6),
+        "rescaled": controls.rescaled(run, TRAIN, UNSEEN[:1], both)}
 
 
 def shapes(artifact) -> dict:
@@ -85,7 +87,8 @@ def test_a_second_call_computes_nothing(done, monkeypatch):
     both = (0, 1)
     again = {"original": stages.original(run, TRAIN + UNSEEN, seeds=both), "approximate": stages.approximate(run, TRAIN, both),
              "optimize": stages.optimize(run, TRAIN, UNSEEN, seeds=both), "transfer": stages.transfer(run, TRAIN, UNSEEN, both),
-             "controls": controls.controls(run, TRAIN, UNSEEN[:1], both), "landscape": landscape.landscape(run, TRAIN, UNSEEN[0], extent=1.0, step=0.5, rows=6)}
+             "controls": controls.controls(run, TRAIN, UNSEEN[:1], both), "landscape": landscape.landscape(run, TRAIN, UNSEEN[0], extent=1.0, step=0.5, rows=6),
+             "rescaled": controls.rescaled(run, TRAIN, UNSEEN[:1], both)}
     assert {s: {k: a.id for k, a in part.items()} for s, part in again.items()} == {s: {k: a.id for k, a in part.items()} for s, part in found.items()}
     with pytest.raises(AssertionError, match="computed again"):
         stages.transfer(run, TRAIN, UNSEEN, (2,))
@@ -166,6 +169,35 @@ def test_controls_by_hand(done):
     assert artifact.metrics["majority"] == pytest.approx(tasks.score("rotten_tomatoes", [word] * 24, mine.test.targets))
     assert artifact.metrics["untuned"] == pytest.approx(evaluation.scores(run.backbone, [], [mine], "test")[0])
     assert 0.3 < artifact.metrics["chance"] < 0.7
+
+
+def test_rescaled_by_hand(done):
+    """The source's best vector, longer and shorter, through the target's map; the factor is the best on dev, and of equals the nearest to 1."""
+    run, found = done
+    factors, chosen = controls.FACTORS, set()
+    for (task, seed), artifact in found["rescaled"].items():
+        mine = run.data(task, seed)
+        for source, target in ((s, t) for s in KINDS for t in KINDS):
+            best, up = found["optimize"][task, source, seed].tensors()["I"], found["approximate"][seed].tensors()[f"up.{target}"]
+
+            def score(f, split, target=target, best=best, up=up, mine=mine):
+                return evaluation.scores(run.backbone, [(run.delta(target), run.start(target) + f * (up @ best))], [mine], split)[0]
+            dev, m = [score(f, "dev") for f in factors], {name: of[source][target] for name, of in artifact.metrics.items()}
+            assert m["dev"] == pytest.approx(dev)
+            assert m["factor"] == min((f for f, d in zip(factors, m["dev"], strict=True) if d == max(m["dev"])), key=lambda f: abs(math.log(f)))
+            assert m["test"] == pytest.approx(score(m["factor"], "test")) and m["plain"] == pytest.approx(score(1.0, "test"))
+            chosen.add(m["factor"])
+    assert len(chosen) > 1 and factors[0] == 0.5 and factors[3] == 1 and factors[-1] == 2
+
+
+def test_centroid_by_hand(done):
+    run, found = done
+    artifact, = controls.centroid(run, TRAIN, (1,)).values()
+    saved, mine = found["approximate"][1].tensors(), run.data(TRAIN[0], 1)
+    centre = sum(saved[f"I.{k}"][0] for k in KINDS) / 3
+    for kind in KINDS:
+        at = (run.delta(kind), run.start(kind) + saved[f"up.{kind}"] @ centre)
+        assert evaluation.scores(run.backbone, [at], [mine], "test") == [pytest.approx(artifact.metrics["test"][kind])]
 
 
 @pytest.mark.parametrize("task, options", [("qasc", 8), ("superglue-copa", 2), ("glue-mnli", 3), ("blimp-anaphor_number_agreement", 2)])

@@ -61,12 +61,17 @@ def test_planes(study, monkeypatch):
 
 
 def test_multi_task(study):
-    results = study("multi_task")["as it is"]
+    found = study("multi_task")
+    results, fitted, trained = (found[name] for name in ("as it is", "length fitted", "its training tasks"))
     assert set(results.frame.train) == {"amazon_polarity+glue-sst2+imdb"} and len(results.frame) == 9 and results.frame.notna().all().all()
     assert results.run.profile.y == 100 and "multi-task setting" in results.line
     assert ", original_steps=1," in results.line and "approximate_lr" not in results.line
     assert len(results.logs("approximate")) == 1 and "task.prefix" in results.logs("approximate")[0][0]["parts"]
     assert len([i for i in results.ids if i.startswith("original/")]) == 3 * 4, "of the unseen task and the three training tasks"
+    assert len(fitted.frame) == 9 and fitted.frame[["sub", "plain", "scaled", "factor"]].notna().all().all()
+    assert (fitted.frame["sub"] == results.frame["sub"]).all() and "rescaled" in {i.split("/")[0] for i in fitted.ids}
+    assert list(dict.fromkeys(trained.frame.task)) == ["amazon_polarity", "glue-sst2", "imdb"] and len(trained.frame) == 9
+    assert {i.split("/")[0] for i in trained.ids} == {"original", "centroid"}
     assert "not run" in tables.published(results, 3).data and claims_archived.slowest(results).verdict == "open"
 
 

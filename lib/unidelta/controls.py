@@ -3,6 +3,8 @@
 For an unseen task, beside E_ori and E_sub: the untuned backbone; chance and majority; the training task's own solution applied as it
 is; the training task's intrinsic vectors (each delta's own, and their mean) mapped up and applied as they are. The random
 up-projection, which does tune, is `stages.optimize(..., up="random")`.
+
+`rescaled` asks what a transfer that fails lacks, `centroid` what there was to carry over.
 """
 
 from __future__ import annotations
@@ -18,9 +20,11 @@ from unidelta import tasks as registry
 from unidelta.data import TaskData
 from unidelta.evaluation import scores
 from unidelta.projections import KINDS
-from unidelta.stages import approximate, original
+from unidelta.stages import approximate, optimize, original, up_map
 from unidelta.store import Artifact
 from unidelta.workbench import Run, compute, save, score_stack
+
+FACTORS = tuple(2 ** (i / 3) for i in range(-3, 4))  # 0.5 to 2
 
 
 def answers_open(run: Run, task: str, seed: int) -> list[list[str]]:
@@ -71,3 +75,52 @@ def controls(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequen
             save(run, "controls", wanted[task, seed], metrics, {})
 
     return compute(run, "controls", wanted, work)
+
+
+def rescaled(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
+    """theta_init + Proj_up_t(f I*_s) for every f of FACTORS, I*_s the vector that does best for its own delta s: where a transfer fails, is it the
+    direction of the vector that does not fit the other delta, or only its length?
+
+    (task, seed) -> artifact; metrics, as source -> target -> value: `dev` (one score per factor), `factor` (the best on dev; of equals the nearest
+    to 1), `test` (with it) and `plain` (test with the factor 1)."""
+    subspaces, vectors = approximate(run, train, seeds), optimize(run, train, tasks, seeds=seeds)
+    wanted = {(task, seed): (f"{task}-s{seed}", run.config("rescaled", task=task, seed=seed, data=run.data(task, seed).fingerprint, factors=list(FACTORS),
+                                                         sources=[vectors[task, k, seed].id for k in KINDS])) for task in tasks for seed in seeds}
+    by_nearness = sorted(range(len(FACTORS)), key=lambda i: abs(i - FACTORS.index(1.0)))
+
+    def work(keys):
+        for task, seed in keys:
+            mine, metrics = run.data(task, seed), {name: {k: {} for k in KINDS} for name in ("dev", "factor", "test", "plain")}
+            best = {k: vectors[task, k, seed].tensors()["I"].to(run.backbone.device) for k in KINDS}
+            for target in KINDS:
+                delta, start, to_offset = run.delta(target), run.start(target), up_map(run, subspaces[seed], target, "trained")
+                every = torch.stack([f * best[k] for k in KINDS for f in FACTORS])
+                dev = torch.tensor(score_stack(run, delta, start + to_offset(every), [mine] * len(every), "dev")).view(len(KINDS), -1).tolist()
+                factor = [FACTORS[max(by_nearness, key=scored.__getitem__)] for scored in dev]
+                tried = torch.stack([f * best[k] for k, own in zip(KINDS, factor, strict=True) for f in (own, 1.0)])
+                test = score_stack(run, delta, start + to_offset(tried), [mine] * len(tried), "test")
+                for source, *found in zip(KINDS, dev, factor, test[::2], test[1::2], strict=True):
+                    for name, value in zip(metrics, found, strict=True):
+                        metrics[name][source][target] = value
+            save(run, "rescaled", wanted[task, seed], metrics, {})
+
+    return compute(run, "rescaled", wanted, work)
+
+
+def centroid(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
+    """What a subspace holds of its own training tasks: theta_init + Proj_up_t(I), I the centroid of a task's three vectors, by which stage 1 selects.
+
+    (task, seed) -> artifact; metrics `test` by delta. No tuning: what is not learnt here, an unseen task finds nothing of."""
+    subspaces = approximate(run, train, seeds)
+    wanted = {(task, seed): (f"{task}-s{seed}", run.config("centroid", task=task, seed=seed, data=run.data(task, seed).fingerprint,
+                                                         subspace=subspaces[seed].id)) for task in train for seed in seeds}
+
+    def work(keys):
+        for task, seed in keys:
+            saved, at = subspaces[seed].tensors(), train.index(task)
+            centre = sum(saved[f"I.{k}"][at] for k in KINDS) / len(KINDS)
+            thetas = {k: run.start(k) + (saved[f"up.{k}"] @ centre).to(run.start(k)) for k in KINDS}
+            found = {k: score_stack(run, run.delta(k), theta[None], [run.data(task, seed)], "test")[0] for k, theta in thetas.items()}
+            save(run, "centroid", wanted[task, seed], {"test": found}, {})
+
+    return compute(run, "centroid", wanted, work)

@@ -10,7 +10,7 @@ import re
 import sys
 
 from unidelta import suite, tasks
-from unidelta.controls import controls
+from unidelta.controls import controls, rescaled
 from unidelta.landscape import landscape
 from unidelta.stages import optimize, original, transfer
 from unidelta.workbench import Run
@@ -51,6 +51,7 @@ def main(argv: list[str] | None = None) -> None:
     transfer(run, [train], unseen, seeds)
     optimize(run, [train], unseen, seeds=seeds, up="random")
     controls(run, [train], unseen, seeds)
+    rescaled(run, [train], unseen, seeds)
 
 
 if __name__ == "__main__":

@@ -18,11 +18,11 @@ from unidelta.backbone import SHIPPED
 from unidelta.finetune import METHODS
 from unidelta.params import ParameterError
 from unidelta.projections import KINDS
-from unidelta.report import archive
-from unidelta.report.results import Results, collect, collect_original, collect_shared
+from unidelta.report import archive, rescaling
+from unidelta.report.results import Results, collect, collect_original, collect_shared, collect_trained
 from unidelta.workbench import Run
 
-AS_IT_IS, MANY = "as it is", "many tasks"
+AS_IT_IS, MANY, FITTED, TRAINED = "as it is", "many tasks", "length fitted", "its training tasks"
 Open = Callable[..., Run]
 
 
@@ -38,10 +38,11 @@ def single_unseen(run: Run) -> list[str]:
 
 
 def multi_task(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
-    """Tables 3 and 4: one subspace of many training tasks"""
+    """Tables 3 and 4: one subspace of many training tasks; what its transfers lack, and what it holds of its training tasks"""
     run = open_run(setting="multi")
     train, unseen = suite.multi(run.profile.source)
-    return {AS_IT_IS: collect(run, chosen(unseen, only), seeds, train)}
+    tasks = chosen(unseen, only)
+    return {AS_IT_IS: collect(run, tasks, seeds, train), FITTED: rescaling.collect(run, tasks, seeds, train), TRAINED: collect_trained(run, train, seeds)}
 
 
 def reconstruction(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:

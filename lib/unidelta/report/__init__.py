@@ -7,8 +7,8 @@ tasks and lays the scores out in one long frame (`results`); the rest are functi
 
 from unidelta.report.measures import CONTROLS, FLAG, LABEL, MARGIN, html, interval, number, over_seeds, recovered, relative, rows_of, weak
 from unidelta.report.opening import check, compare, one_line, open_run, positive_whole, variants
-from unidelta.report.results import Results, caption, collect, collect_original, collect_shared, provenance, setting
+from unidelta.report.results import Results, caption, collect, collect_original, collect_shared, collect_trained, provenance, setting
 
-__all__ = ["CONTROLS", "FLAG", "LABEL", "MARGIN", "Results", "caption", "check", "collect", "collect_original", "collect_shared", "compare", "html",
-           "interval", "number", "one_line", "open_run", "over_seeds", "positive_whole", "provenance", "recovered", "relative", "rows_of", "setting",
-           "variants", "weak"]
+__all__ = ["CONTROLS", "FLAG", "LABEL", "MARGIN", "Results", "caption", "check", "collect", "collect_original", "collect_shared", "collect_trained",
+           "compare", "html", "interval", "number", "one_line", "open_run", "over_seeds", "positive_whole", "provenance", "recovered", "relative",
+           "rows_of", "setting", "variants", "weak"]

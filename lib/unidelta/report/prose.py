@@ -37,6 +37,16 @@ def trained_on(results: Results) -> Markdown:
     return Markdown(f"Training tasks: {len(names)} of the paper's {len(tasks.names('multi', 'train'))}. {told}.")
 
 
+def held(results: Results) -> Markdown:
+    """How much of its training tasks a subspace holds (`report.collect_trained`), and which of them next to nothing of."""
+    frame = results.own
+    mean = frame.groupby("task", sort=False)[["sub", "chance"]].mean()
+    little = [f"`{task}` {row['sub']:.0f} (chance {row['chance']:.0f})" for task, row in mean.iterrows() if row["sub"] - row["chance"] < MARGIN]
+    return Markdown(f"At the centroids the deltas reach {number(*over_seeds(frame, relative(frame)))} % of E_ori in the mean. Less than {MARGIN:.0f} points "
+                    f"above chance, in the mean over deltas and seeds, are {len(little)} of {len(mean)} training tasks"
+                    + (f": {', '.join(little)}." if little else "."))
+
+
 def explained(results: Results, n: int = 1) -> Markdown:
     """In sentences: how much of what was recovered each control already explains."""
     lines, frame = [], results.moved if n in TRANSFER else results.own

@@ -14,7 +14,7 @@ from IPython.display import HTML, Markdown
 
 from unidelta import profiles, shared, suite
 from unidelta import provenance as machine
-from unidelta.controls import chance, controls, majority
+from unidelta.controls import centroid, chance, controls, majority
 from unidelta.evaluation import scores
 from unidelta.finetune import METHODS
 from unidelta.projections import KINDS
@@ -136,6 +136,20 @@ def collect_original(run: Run, unseen: Sequence[str], seeds: Sequence[int], kind
     frame = pd.DataFrame(lines)
     frame[["ori", *FREE]] = 100 * frame[["ori", *FREE]]
     return Results(run, list(seeds), frame, sorted(a.id for a in own.values()))
+
+
+def collect_trained(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Results:
+    """What a subspace holds of its own training tasks: a frame with one row per training task, seed and delta, `sub` the score at the centroid of
+    the task's three vectors (`controls.centroid`), beside `ori`, the untuned backbone, majority and chance."""
+    own, held = original(run, train, seeds=seeds), centroid(run, train, seeds)
+    lines = []
+    for task, seed in ((t, s) for t in train for s in seeds):
+        free = untouched(run, task, seed)
+        lines += [{"train": "+".join(train), "task": task, "seed": seed, "source": k, "target": k, "ori": own[task, k, seed].metrics["test"],
+                   "sub": held[task, seed].metrics["test"][k], **free} for k in KINDS]
+    frame = pd.DataFrame(lines)
+    frame[["ori", "sub", *FREE]] = 100 * frame[["ori", "sub", *FREE]]
+    return Results(run, list(seeds), frame, sorted(a.id for found in (own, held) for a in found.values()))
 
 
 def untouched(run: Run, task: str, seed: int) -> dict[str, float]:

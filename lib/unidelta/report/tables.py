@@ -56,9 +56,10 @@ def published_average(n: int, names: list[str]) -> float:
 def absolute(results: Results) -> HTML:
     """What stands behind the ratios: chance, majority, untuned, E_ori and E_sub per task, test scores in percent, mean over seeds."""
     lines, flags, initials = [], weak(results.own), " / ".join(k[0].upper() for k in results.kinds)
+    role = "training task" if set(results.own.task) <= set(results.frame.train.iloc[0].split("+")) else "unseen task"
     for task, mine in results.own.groupby("task", sort=False):
         cells = {kind: mine[mine.target == kind] for kind in results.kinds}
-        line = {"unseen task": task, **{c: number(mine[c].mean()) for c in ("chance", "majority", "untuned")}}
+        line = {role: task, **{c: number(mine[c].mean()) for c in ("chance", "majority", "untuned")}}
         line[f"E_ori: {initials}"] = " / ".join(number(f["ori"].mean()) + (FLAG if flags[f.index].all() else "") for f in cells.values())
         line[f"E_sub: {initials}"] = " / ".join(number(f["sub"].mean()) for f in cells.values())
         lines.append(line | {"recovered": number(*recovered(mine))})

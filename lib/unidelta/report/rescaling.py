@@ -1,0 +1,87 @@
+"""What a transfer lacks that falls short: the direction of the vector, or only its length (`unidelta.controls.rescaled`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from IPython.display import HTML, Markdown
+from matplotlib.figure import Figure
+
+from unidelta.controls import FACTORS, controls, rescaled
+from unidelta.projections import KINDS
+from unidelta.report.figures import COLOUR, canvas
+from unidelta.report.measures import FREE, LABEL, PAIRS, html, number, over_seeds, relative, rows_of
+from unidelta.report.results import Results, serving
+from unidelta.stages import original, transfer
+from unidelta.workbench import Run
+
+WAYS = {"plain": "best vector as it is", "sub": "its path, best point on dev", "scaled": "best vector, best length on dev"}
+
+
+def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequence[str] | None = None) -> Results:
+    """A frame as of `report.collect`, its columns beside `ori` and the free controls: `sub`, the transfer of Tables 2 and 4; `plain` and `scaled`, that
+    of the source's best vector as it is and with the `factor` that does best on dev; and for every factor f a column `x f`, the dev score in
+    percent of the target's in its own space."""
+    lines, ids = [], set()
+    for trained, mine in serving(unseen, train).items():
+        own, moved, other, still = stages = (original(run, mine, seeds=seeds), transfer(run, trained, mine, seeds), rescaled(run, trained, mine, seeds),
+                                             controls(run, trained, mine, seeds))
+        ids |= {a.id for found in stages for a in found.values()} | {i for a in other.values() for i in a.config["sources"]}
+        for task, seed in ((t, s) for t in mine for s in seeds):
+            m, free = other[task, seed].metrics, {c: 100 * still[task, seed].metrics[c] for c in FREE}
+            for s, t in ((s, t) for s in KINDS for t in KINDS):
+                ori = own[task, t, seed].metrics
+                lines.append({"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t, "ori": 100 * ori["test"],
+                              "sub": 100 * moved[task, seed].metrics["test"][s][t], "plain": 100 * m["plain"][s][t], "scaled": 100 * m["test"][s][t],
+                              "factor": m["factor"][s][t], **free, **{f"x {f:.2f}": 100 * v / ori["dev"] if ori["dev"] else float("nan")
+                                                                      for f, v in zip(FACTORS, m["dev"][s][t], strict=True)}})
+    return Results(run, list(seeds), pd.DataFrame(lines), sorted(ids))
+
+
+def _factor(frame: pd.DataFrame) -> float:
+    """The geometric mean of the factors."""
+    return float(np.exp(np.log(frame["factor"]).mean()))
+
+
+def table(results: Results) -> HTML:
+    """Relative performance after transfer, by direction and by group of tasks, in the three ways of WAYS; and the factor of the third."""
+    frame = results.moved
+    rows = {f"{LABEL[s]} → {LABEL[t]}": frame[(frame.source == s) & (frame.target == t)] for s, t in PAIRS}
+    rows |= {f"<b>{name}</b> ({mine.task.nunique()})": mine for name, mine in rows_of(frame, clear=False).items()}
+    return html([{"": name, **{text: number(*over_seeds(mine, relative(mine, c))) for c, text in WAYS.items()}, "factor": f"{_factor(mine):.2f}"}
+                 for name, mine in rows.items()])
+
+
+def figure(results: Results) -> Figure:
+    """Dev score against the factor, one panel per delta that is given the vector, one line per delta that found it; means over tasks and seeds."""
+    columns = [f"x {f:.2f}" for f in FACTORS]
+    picture, axes = canvas(1, len(KINDS), height=2.6, sharey=True)
+    for axis, target in zip(axes, KINDS, strict=True):
+        for source in KINDS:
+            mine = results.frame[(results.frame.source == source) & (results.frame.target == target)]
+            style = "o-" if source != target else "o:"
+            axis.plot(FACTORS, mine[columns].mean(), style, markersize=3, color=COLOUR[source])
+            axis.plot([], [], "o-", markersize=3, color=COLOUR[source], label=f"found with {LABEL[source]}")
+        axis.axvline(1, color="black", linewidth=0.8)
+        axis.set(title=f"used for {LABEL[target]}", xlabel="length, times its own", xscale="log")
+        axis.set_xticks([0.5, 1, 2], ["0.5", "1", "2"])
+        axis.minorticks_off()
+    axes[0].set(ylabel="dev score, % of own space", ylim=(0, None))
+    picture.legend(*axes[0].get_legend_handles_labels(), fontsize=7, ncols=3, loc="outside lower center")
+    return picture
+
+
+def told(results: Results) -> Markdown:
+    """In sentences: what each of the three ways reaches, and which directions want another length."""
+    lines = []
+    for name, mine in rows_of(results.moved, clear=False).items():
+        reached = {c: number(*over_seeds(mine, relative(mine, c))) for c in WAYS}
+        lines.append(f"- **{name}** ({mine.task.nunique()} tasks): a delta's best vector reaches {reached['plain']} % of the other deltas' E_ori as it is, "
+                     f"{reached['sub']} % if it may be any point of its path, {reached['scaled']} % if its length is fitted instead.")
+    each = {pair: _factor(results.moved[(results.moved.source == pair[0]) & (results.moved.target == pair[1])]) for pair in PAIRS}
+    low, high = min(each, key=each.get), max(each, key=each.get)
+    lines.append(f"- The factors, in the geometric mean, go from {each[low]:.2f} ({LABEL[low[0]]} → {LABEL[low[1]]}) to {each[high]:.2f} "
+                 f"({LABEL[high[0]]} → {LABEL[high[1]]}).")
+    return Markdown("\n".join(lines))
