@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from unidelta import backbone, pretrain, suite, tasks
-from unidelta.world import corpus, prompts, skills, ways
+from unidelta.world import W, corpus, judging, picking, prompts, skills, ways
 
 TINY = pretrain.RECIPE | dict(d_model=16, num_layers=1, num_heads=2, d_ff=24, steps=6, batch=8, warmup=2, vocabulary=2560)
 
@@ -28,7 +28,7 @@ def quick(monkeypatch, words):
 
 def test_input_and_target_of_a_masked_text_restore_it():
     rng = random.Random(0)
-    counts = set()
+    counts, shares = set(), []
     for _ in range(300):
         text = corpus.text(rng)
         source, target = pretrain.mask_spans(text, rng)
@@ -43,9 +43,10 @@ def test_input_and_target_of_a_masked_text_restore_it():
         assert [w for w in source.split() if w in pretrain.SENTINELS] == list(parts), "sentinels stand in order"
         restored = [w for word in source.split() for w in parts.get(word, [word])]
         assert " ".join(restored) == " ".join(text.split())
-        masked = sum(map(len, parts.values()))
-        assert 0 < masked <= 0.5 * len(restored)
+        assert all(1 <= len(span) <= 3 for span in parts.values())
+        shares.append(sum(map(len, parts.values())) / len(restored))
         counts.add(len(parts))
+    assert 0.15 < sum(shares) / len(shares) < 0.25 and max(shares) < 0.6
     assert counts == {1, 2, 3} or counts == {2, 3}
 
 
@@ -161,6 +162,34 @@ def test_a_prompt_that_renames_the_answers_holds_the_one_to_say(monkeypatch):
 
 def weights(folder):
     return load_file(folder / "model.safetensors")
+
+
+def test_what_rises_is_told_more_often_than_what_falls(monkeypatch):
+    """Were both as frequent, neither the sign nor the direction alone would say anything of the answer."""
+    ups, rng = [], random.Random(0)
+    monkeypatch.setattr(picking.ways, "rule", lambda rng, x, y, up: ups.append(up) or "so")
+    for _ in range(2000):
+        picking.relation(rng)
+    assert sum(ups) / len(ups) == pytest.approx(0.8, abs=0.03)
+
+
+def test_a_pronoun_fits_the_one_who_acts_and_nobody_else_about():
+    rng, people = random.Random(0), W["people"]
+    fits = {"himself": people["male"] + people["he"], "herself": people["female"] + people["she"], "themselves": people["they"]}
+    others = 0
+    for _ in range(500):
+        words = corpus.agreement(rng).replace(",", "").removesuffix(".").split()
+        one, = set(fits) & set(words)
+        about = [word for word in words if any(word in names for names in fits.values())]
+        assert sum(word in fits[one] for word in about) == 1 and len(about) <= 2, words
+        others += len(about) - 1
+    assert others > 250
+    for _ in range(200):
+        texts, ways, right = judging.reflexive(rng)
+        if len(texts) == 2:
+            pronouns = [set(fits) & set(text.split()) for text in texts]
+            assert pronouns[0] != pronouns[1] and texts[0].split()[:2] == texts[1].split()[:2]
+            assert sum(word.strip(",.") in fits[min(pronouns[right])] for word in texts[right].split()) == 1
 
 
 def test_items_are_drawn_by_the_schedule(words, monkeypatch):

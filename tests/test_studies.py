@@ -112,9 +112,10 @@ def test_the_second_group_is_moved(study):
 
 def test_backbones_are_all_that_are_shipped(study):
     found = study("backbones")
-    assert list(found) == ["as it is", "backbone=comparing", "backbone=rebuilt"] and [len(r.frame) for r in found.values()] == [9, 9, 9]
+    assert list(found) == ["as it is", "backbone=comparing", "backbone=rebuilt", "many tasks", "many tasks, backbone=rebuilt"]
     prints = [r.line.split("backbone `")[1][:16] for r in found.values()]
-    assert len(set(prints)) == 3 and "backbone=comparing" in found["backbone=comparing"].line
+    assert len(set(prints)) == 3 and prints[3:] == [prints[0], prints[2]] and "backbone=comparing" in found["backbone=comparing"].line
+    assert [len(r.frame) for r in found.values()] == 5 * [9] and ["multi-task setting" in r.line for r in found.values()] == 3 * [False] + 2 * [True]
 
 
 def test_fidelity_changes_one_thing_at_a_time(study):

@@ -23,7 +23,7 @@ RECIPE = dict(
     seed=0,
     d_model=64, num_layers=2, num_heads=4, d_ff=168,   # T5 v1.1: gated GELU, untied head
     vocabulary=2560,           # byte-level BPE: any text can be encoded
-    steps=46000, batch=64,     # one step = `batch` items of about 40 tokens
+    steps=50000, batch=64,     # one step = `batch` items of about 40 tokens
     schedule=[                 # from step -> how items are drawn from there on; what is not named stays as it was
         [0, dict(dressed=0.2, renamed=0.0, worded=False, drill=None, drilled=0.75)],
         [4000, dict(dressed=0.7, drill="paraphrase")],
@@ -31,10 +31,10 @@ RECIPE = dict(
         [10000, dict(drill="relation")],
         [11500, dict(drill=None, worded=True)],
         [17000, dict(drill="paraphrase", drilled=0.3)],
-        [22000, dict(drill="relation")],
+        [22000, dict(drill="agreement")],
         [24000, dict(drill=None, renamed=0.35)],
     ],
-    lr=3e-3, warmup=300, falling_from=29000,   # AdamW: flat, then linear to zero
+    lr=3e-3, warmup=300, falling_from=31000,   # AdamW: flat, then linear to zero
     text_share=0.2,            # plain text with masked spans; the rest are skills
 )
 

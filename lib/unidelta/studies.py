@@ -111,9 +111,13 @@ def fidelity(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[
 
 
 def backbones(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
-    """the single-task setting on every shipped backbone"""
+    """every shipped backbone in the single-task setting, the default and the rebuilt one in the multi-task setting"""
     runs = {AS_IT_IS: open_run()} | {f"backbone={name}": open_run(backbone=name) for name in SHIPPED if name != "embedded"}
-    return {name: collect(run, chosen(single_unseen(run), only), seeds) for name, run in runs.items()}
+    many = {MANY: open_run(setting="multi"), f"{MANY}, backbone=rebuilt": open_run(setting="multi", backbone="rebuilt")}
+    singles, (train, unseen) = single_unseen(runs[AS_IT_IS]), suite.multi(runs[AS_IT_IS].profile.source)
+    wanted = chosen(list(dict.fromkeys([*singles, *unseen])), only)
+    found = {name: collect(run, [t for t in singles if t in wanted], seeds) for name, run in runs.items()}
+    return found | {name: collect(run, mine, seeds, train) for name, run in many.items() if (mine := [t for t in unseen if t in wanted])}
 
 
 def real_rows(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:

@@ -6,14 +6,14 @@ No sentence template of a task in `unidelta.embedded` occurs here. The tasks' la
 
 import random
 
-from unidelta.world import KIND_OF, PEOPLE, SENSES, THINGS, W, a, adjective, cap, gender
+from unidelta.world import KIND_OF, PEOPLE, SENSES, THINGS, W, a, adjective, cap
 
 # label words of the tasks, known to the backbone as words of English, never as answers to anything
 PLAIN_WORDS = ["positive", "negative", "entailment", "neutral", "contradiction", "duplicate", "equivalent", "true", "false",
                "sentence", "premise", "hypothesis", "question", "title", "content", "word", "text", "not_found", "top_secret",
                "choice", "more", "less", "higher", "lower", "increase", "decrease", "SEP", "span", "first_name", "1", "2", "A", "B", "0", "sentence 1",
                "sentence 2", "sadness", "joy", "anger", "fear", "surprise", "love", "none", "favor", "offensive", "non-offensive", "directed", "generalized",
-               "mixture", "unproven", "well-formed", "not well-formed"]
+               "generalied", "against", "mixture", "unproven", "well-formed", "not well-formed"]
 FUNCTION_WORDS = """although because before but by despite during each either even every except for from had has he her his how however if in indeed into
 is it its just like many me most much my near neither never no nobody none nor not nothing of off on one only or other our out over own rather same
 says she should since so some still such than that the their them then there these they this those though through to today too toward under unlike
@@ -95,10 +95,14 @@ def _worth(rng):
 
 
 def agreement(rng):
-    who = rng.choice(PEOPLE + ["The " + x for g in ("he", "she", "they") for x in W["people"][g]])
-    bare = who.replace("The ", "")
-    one = "themselves" if bare in W["people"]["they"] else {"male": "himself", "female": "herself"}[gender(bare)]
-    return f"{who} {rng.choice(W['acts']['reflexive'])} {one} on {rng.choice(W['scene']['day'])}."
+    """Somebody did something to themselves, mostly with others about, to whom the pronoun would not fit."""
+    pronouns = [("himself", "male", "he"), ("herself", "female", "she"), ("themselves", None, "they")]
+    people = {one: W["people"].get(names, []) + [f"the {x}" for x in W["people"][nouns]] for one, names, nouns in pronouns}
+    one, other = rng.sample(list(people), 2)
+    who, about = rng.choice(people[one]), rng.choice(people[other])
+    who = rng.choice([who, who, f"{who}, but not {about},", f"{who}, whom {about} met,", f"after {about}, {who}", f"{who} with {about}",
+                      f"thanks to {about} {who}"])
+    return f"{cap(who)} {rng.choice(W['acts']['reflexive'])} {one} on {rng.choice(W['scene']['day'])}."
 
 
 PLAIN = [_scene, _nature, _event, _sense, _vocabulary, _vocabulary, _worth, agreement]

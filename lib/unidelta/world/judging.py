@@ -165,8 +165,9 @@ def reference(rng, worded=True) -> Ask:
 
 def reflexive(rng, worded=True) -> Ask:
     sentence = agreement(rng)
-    one = next(w for w in ("themselves", "himself", "herself") if w in sentence)
-    wrong = rng.choice(["himself", "herself"]) if one == "themselves" else "themselves"
+    pronouns = ("themselves", "himself", "herself")
+    one = next(w for w in pronouns if w in sentence)
+    wrong = rng.choice([w for w in pronouns if w != one])
     if rng.random() < .3:
         return [sentence.replace(one, "<extra_id_0>")], [("", (one,))], 0
     good = rng.random() < .5
