@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before the hub's library is read: no test waits for a network, however pytest was started
+
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "fullsize: needs about 4 GB of memory, 2 GB of disk and some minutes; leave out with -m 'not fullsize'")
