@@ -57,11 +57,12 @@ def make_tokenizer(vocabulary: int, seed: int) -> PreTrainedTokenizerFast:
 
 
 def mask_spans(text: str, rng: random.Random) -> tuple[str, str]:
-    """T5's span corruption on whole words: about 15 to 20 % of them, in one to three spans of one to three words."""
+    """T5's span corruption on whole words: about 15 to 20 % of them and never more than half, in one to three spans of one to three words."""
     words, target = text.split(), []
-    starts = sorted(rng.sample(range(0, len(words), 4), min(len(words) // 8 + 1, 3)))
+    starts, room = sorted(rng.sample(range(0, len(words), 4), min(len(words) // 8 + 1, 3))), len(words) // 2
     for i, start in reversed(list(enumerate(starts))):
-        stop = start + rng.choice([1, 1, 2, 3])
+        stop = start + min(rng.choice([1, 1, 2, 3]), room - i)  # every span still to come has room for a word
+        room -= stop - start
         target.insert(0, f"{SENTINELS[i]} {' '.join(words[start:stop])}")
         words[start:stop] = [SENTINELS[i]]
     return " ".join(words), " ".join(target)
