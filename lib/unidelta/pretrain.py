@@ -1,9 +1,8 @@
 """Pre-training of the embedded backbone: a small T5 v1.1 and its tokenizer, from nothing but generated text.
 
-`python -m unidelta.pretrain --out FOLDER` rebuilds what `data/backbones/rebuilt/` holds (the default, `data/backbone/`, came about in
-stretches, which its card tells); a run that was killed goes on from its last
-checkpoint. The objective is T5's: plain text with masked spans, mixed with skills cast as text to text, both behind the sentinel
-`<extra_id_0>` that the task targets use too (design: target = "<extra_id_0>" + answer).
+`python -m unidelta.pretrain --out FOLDER` rebuilds what `data/backbone/` holds; a run that was killed goes on from its last checkpoint.
+The objective is T5's: plain text with masked spans, mixed with skills cast as text to text, both behind the sentinel `<extra_id_0>` that
+the task targets use too (design: target = "<extra_id_0>" + answer).
 """
 import argparse
 import json
@@ -23,18 +22,19 @@ RECIPE = dict(
     seed=0,
     d_model=64, num_layers=2, num_heads=4, d_ff=168,   # T5 v1.1: gated GELU, untied head
     vocabulary=2560,           # byte-level BPE: any text can be encoded
-    steps=50000, batch=64,     # one step = `batch` items of about 40 tokens
+    steps=44000, batch=64,     # one step = `batch` items of about 40 tokens
     schedule=[                 # from step -> how items are drawn from there on; what is not named stays as it was
         [0, dict(dressed=0.2, renamed=0.0, worded=False, drill=None, drilled=0.75)],
         [4000, dict(dressed=0.7, drill="paraphrase")],
         [8000, dict(drill="deal")],
         [10000, dict(drill="relation")],
         [11500, dict(drill=None, worded=True)],
+        [12000, dict(drill="agreement")],
+        [13500, dict(drill=None)],
         [17000, dict(drill="paraphrase", drilled=0.3)],
-        [22000, dict(drill="agreement")],
-        [24000, dict(drill=None, renamed=0.35)],
+        [22000, dict(drill=None, renamed=0.35)],
     ],
-    lr=3e-3, warmup=300, falling_from=31000,   # AdamW: flat, then linear to zero
+    lr=3e-3, warmup=300, falling_from=27000,   # AdamW: flat, then linear to zero
     text_share=0.2,            # plain text with masked spans; the rest are skills
 )
 

@@ -20,7 +20,7 @@ SKILLS = {"opinion": opinion, "inference": inference, "deal": partial(inference,
           "reference": reference, "choice": choice, "relation": relation, "agreement": reflexive}
 PICKS = ("choice", "relation")
 # how often each skill is drawn; three of them have to be drilled first (`unidelta.pretrain`)
-SHARE = {"opinion": 7, "inference": 13, "deal": 6, "paraphrase": 9, "sense": 2, "reference": 2, "choice": 13, "relation": 3, "agreement": 2}
+SHARE = {"opinion": 8, "inference": 13, "deal": 7, "paraphrase": 9, "sense": 2, "reference": 2, "choice": 13, "relation": 2, "agreement": 3}
 
 
 def skill(rng: random.Random, name: str | None = None, dress: float = .7, rename: float = 0.0, worded: bool = True) -> tuple[str, str, str]:
