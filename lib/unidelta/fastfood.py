@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 VARIANTS = ("exact", "released")
-RADIX = 16  # least processor time of 16, 32 and 64 on one core, for 2^15 to 2^20 numbers
 
 
 def padded(n: int) -> int:
@@ -31,11 +30,21 @@ def _sylvester(n: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     return h
 
 
+def _digits(levels: int) -> list[int]:
+    """How the bits of an index of 2^levels are shared out: as evenly as can be, at most four to a digit; the first has the most.
+
+    Even digits cost the least: 16 16 2 is slower than 8 8 8. A vector longer than 2^16 gets a digit more where all would have four bits,
+    for a product with H_16 takes longer there than one with H_8 and a part of another.
+    """
+    n = (levels + 3) // 4 if levels <= 16 else levels // 4 + 1
+    return [levels // n + (i < levels % n) for i in range(n)]
+
+
 def _transform(x: Tensor) -> Tensor:
-    # H_P is the Kronecker product of small H_r: digit by digit of the index (in base r), the last one first
+    # H_P is the Kronecker product of small H_r: digit by digit of the index, the last one first
     shape, done = x.shape, 1
-    while done < shape[-1]:
-        r = min(RADIX, shape[-1] // done)
+    for bits in _digits(shape[-1].bit_length() - 1):
+        r = 1 << bits
         h = _sylvester(r, x.dtype, x.device)
         x, done = x.reshape(-1, r) @ h if done == 1 else h @ x.reshape(-1, r, done), done * r
     return x.reshape(shape)
@@ -56,7 +65,7 @@ class _Hadamard(torch.autograd.Function):
 def hadamard(x: Tensor, backward_scale: float = 1.0) -> Tensor:
     """H x along the last dimension, H the unnormalised Walsh-Hadamard matrix in natural order (scipy.linalg.hadamard).
 
-    x (..., P); a few matrix products with H_16 instead of log2(P) passes. The gradient is H too, times `backward_scale` (1: exact).
+    x (..., P); a few matrix products with H_8 and H_16 instead of log2(P) passes. The gradient is H too, times `backward_scale` (1: exact).
     Raises ValueError for a P that is no power of two.
     """
     if x.shape[-1] != padded(x.shape[-1]):
