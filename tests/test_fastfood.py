@@ -42,6 +42,17 @@ def test_the_transform_is_the_hadamard_matrix(n):
     torch.testing.assert_close(hadamard(x), x @ torch.from_numpy(dense_hadamard(n)).double())
 
 
+@pytest.mark.parametrize("levels", [17, 20, 21])
+def test_a_long_transform_has_the_signs_of_the_matrix(levels):
+    """H[i, j] = (-1)^(bits that i and j have in common); above 2^16 the levels are shared out in another way."""
+    draws = torch.Generator().manual_seed(levels)
+    rows, columns = (torch.randint(2**levels, (200,), generator=draws).tolist() for _ in range(2))
+    x = torch.zeros(2**levels, dtype=torch.float64)
+    x[columns] = torch.arange(1.0, 201.0, dtype=torch.float64)
+    wanted = [sum(x[j].item() * (-1) ** (i & j).bit_count() for j in set(columns)) for i in rows]
+    torch.testing.assert_close(hadamard(x)[rows], torch.tensor(wanted, dtype=torch.float64))
+
+
 def test_the_transform_is_orthogonal_up_to_its_length_and_its_own_inverse():
     x = random(5, 512)
     torch.testing.assert_close(hadamard(hadamard(x)) / 512, x)
