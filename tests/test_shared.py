@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from unidelta import data, deltas, evaluation, fastfood, profiles, shared, stages, workbench
+from unidelta import data, decomposed, deltas, evaluation, fastfood, profiles, shared, stages, workbench
 from unidelta.fastfood import Fastfood
 from unidelta.finetune import METHODS, Finetune
 from unidelta.projections import KINDS
@@ -178,7 +178,7 @@ def test_a_second_call_computes_nothing(done, monkeypatch):
     def never(*args, **options):
         raise AssertionError("computed again")
 
-    for module, name in ((workbench, "fit"), (workbench, "score_stack"), (stages, "score_stack")):
+    for module, name in ((workbench, "fit"), (workbench, "score_stack"), (decomposed, "score_stack")):
         monkeypatch.setattr(module, name, never)
     assert stages.original(run, UNSEEN, ["finetune"]).keys() == found["original"].keys()
     for stage in ("optimize", "transfer"):
@@ -221,7 +221,7 @@ def test_the_deltas_alone_share_a_subspace_too(open_run):
     assert set(shapes(subspace)) == {"I", *(f"up.{k}" for k in KINDS)} and "fastfood" not in subspace.config
     own = shared.optimize(run, TRAIN, UNSEEN, KINDS)[UNSEEN[0], "lora", 0]
     assert own.config["optimize_lrs"] == [1.0] and own.config["subspace"] == subspace.id, "appendix A.4's grid, not A.5's"
-    start = stages.start_vector(subspace, UNSEEN[0], "lora", 0, "train")
+    start = decomposed.start_vector(subspace, UNSEEN[0], "lora", 0, "train")
     assert torch.equal(start, subspace.tensors()["I"].mean(0))
 
 
@@ -249,10 +249,10 @@ def test_what_determines_the_subspace(open_run, monkeypatch):
 def test_the_random_fastfood_is_a_control_of_its_own(done):
     run, found = done
     vectors = torch.ones(1, 3)
-    own, noise = (stages.up_map(run, found["shared"][0], "finetune", up)(vectors) for up in ("trained", "random"))
+    own, noise = (decomposed.up_map(run, found["shared"][0], "finetune", up)(vectors) for up in ("trained", "random"))
     assert own.shape == noise.shape == (1, run.delta("finetune").numel) and torch.cosine_similarity(own, noise).abs() < 0.1
     with pytest.raises(ValueError, match="unknown up-projection 'mine'; allowed: trained, random"):
-        stages.up_map(run, found["shared"][0], "finetune", "mine")
+        decomposed.up_map(run, found["shared"][0], "finetune", "mine")
 
 
 def test_the_paper_profile_has_the_appendices_numbers():

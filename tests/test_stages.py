@@ -12,7 +12,7 @@ import pytest
 import tiny
 import torch
 
-from unidelta import controls, data, deltas, evaluation, landscape, profiles, stages, tasks, workbench
+from unidelta import controls, data, decomposed, deltas, evaluation, landscape, profiles, stages, tasks, workbench
 from unidelta.projections import KINDS, Projection, draw_ratios
 from unidelta.stages import Run
 
@@ -48,6 +48,11 @@ def numel(run) -> dict:
     return {kind: run.delta(kind).numel for kind in KINDS}
 
 
+def test_the_stages_go_by_their_names():
+    assert set(stages.__all__) == {"Run", "original", "approximate", "optimize", "transfer", "landscape"}
+    assert all(getattr(stages, name).__doc__ for name in stages.__all__) and stages.landscape is landscape.landscape
+
+
 # ---- what the stages leave
 
 
@@ -81,7 +86,7 @@ def test_a_second_call_computes_nothing(done, monkeypatch):
     def never(*args, **options):
         raise AssertionError("computed again")
 
-    for module, name in ((workbench, "fit"), (workbench, "score_stack"), (stages, "score_stack"), (controls, "score_stack"), (landscape, "score_stack"),
+    for module, name in ((workbench, "fit"), (workbench, "score_stack"), (decomposed, "score_stack"), (controls, "score_stack"), (landscape, "score_stack"),
                          (workbench, "scores"), (controls, "scores")):
         monkeypatch.setattr(module, name, never)
     both = (0, 1)
@@ -298,7 +303,7 @@ def test_the_objective_of_optimize_by_hand(open_run, first_loss, start):
     expected = []
     for seed in (0, 1):
         mine, saved = run.data(UNSEEN[0], seed), subspaces[seed].tensors()
-        vector = stages.start_vector(subspaces[seed], UNSEEN[0], "lora", seed, start)
+        vector = decomposed.start_vector(subspaces[seed], UNSEEN[0], "lora", seed, start)
         assert torch.equal(vector, saved["I.lora"].mean(0)) == (start == "train") and vector.shape == (3,)
         loss = task_loss(run, "lora", run.start("lora") + saved["up.lora"] @ vector, mine.train, data.rows_of_step(48, UNSEEN[0], seed, 2, 5))
         expected += [loss, loss]  # one for each learning rate, all from the same start and on the same rows
@@ -308,13 +313,13 @@ def test_the_objective_of_optimize_by_hand(open_run, first_loss, start):
 def test_the_random_up_projection_is_a_control_of_its_own(done):
     run, found = done
     for kind in KINDS:
-        own, noise = (stages.up_projection(run, found["approximate"][0], kind, up) for up in ("trained", "random"))
+        own, noise = (decomposed.up_projection(run, found["approximate"][0], kind, up) for up in ("trained", "random"))
         torch.testing.assert_close(noise.norm(dim=0), own.norm(dim=0))
         assert torch.cosine_similarity(noise, own, dim=0).abs().max() < 0.5
     control = stages.transfer(run, TRAIN, UNSEEN[:1], (0,), up="random")[UNSEEN[0], 0]
     assert control.id != found["transfer"][UNSEEN[0], 0].id and control.config["up"] == "random"
     with pytest.raises(ValueError, match="unknown up-projection 'mine'; allowed: trained, random"):
-        stages.up_projection(run, found["approximate"][0], "lora", "mine")
+        decomposed.up_projection(run, found["approximate"][0], "lora", "mine")
 
 
 def test_several_training_tasks(open_run):
@@ -337,7 +342,7 @@ def identities(run, monkeypatch) -> dict[str, list[str]]:
         ids.setdefault(stage, set()).update(f"{stage}/{run.store.path(stage, *named).name}" for named in wanted.values())
         return {key: SimpleNamespace(id=f"{stage}/{run.store.path(stage, *named).name}", config=named[1]) for key, named in wanted.items()}
 
-    for module in (stages, controls, landscape):
+    for module in (decomposed, controls, landscape):
         monkeypatch.setattr(module, "compute", compute)
     stages.transfer(run, TRAIN, UNSEEN[:1])
     controls.controls(run, TRAIN, UNSEEN[:1])
@@ -472,7 +477,7 @@ def same(found, other):
 
 def die(monkeypatch, stage, after):
     """Make the `after`-th scoring within `stage` raise, as a kill would end it."""
-    modules, count = [landscape] if stage == "landscape" else [stages, workbench], [0]
+    modules, count = [landscape] if stage == "landscape" else [decomposed, workbench], [0]
     real, fit = workbench.score_stack, workbench.fit
     inside = [stage == "landscape"]
 
@@ -494,9 +499,9 @@ def die(monkeypatch, stage, after):
 
 @pytest.mark.parametrize("stage, after", [("original", 1), ("approximate", 3), ("optimize", 1), ("landscape", 7)])
 def test_a_killed_stage_goes_on_where_it_was(open_run, monkeypatch, stage, after):
-    steps, loss = [], stages.losses
+    steps, loss = [], decomposed.losses
     count = lambda *args: (steps.append(1), loss(*args))[1]  # noqa: E731
-    for module in (stages, workbench):
+    for module in (decomposed, workbench):
         monkeypatch.setattr(module, "losses", count)
     whole = CALLS[stage](open_run("whole"))
     monkeypatch.undo()
@@ -509,7 +514,7 @@ def test_a_killed_stage_goes_on_where_it_was(open_run, monkeypatch, stage, after
     checkpoints = list((run.store.base / ".partial" / stage).rglob("checkpoint.safetensors"))
     assert len(checkpoints) == 1 and not list((run.store.base).glob(f"{stage}/*/metrics.json"))
     steps.clear()
-    for module in (stages, workbench):
+    for module in (decomposed, workbench):
         monkeypatch.setattr(module, "losses", count)
     same(CALLS[stage](run), whole)
     upstream = {"original": 0, "approximate": 12, "optimize": 16, "landscape": needed}[stage]

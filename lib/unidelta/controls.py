@@ -18,9 +18,9 @@ import torch
 
 from unidelta import tasks as registry
 from unidelta.data import TaskData
+from unidelta.decomposed import approximate, optimize, original, up_map
 from unidelta.evaluation import scores
 from unidelta.projections import KINDS
-from unidelta.stages import approximate, optimize, original, up_map
 from unidelta.store import Artifact
 from unidelta.workbench import Run, compute, save, score_stack
 

@@ -9,8 +9,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from unidelta.decomposed import approximate, optimize, original, up_projection
 from unidelta.projections import KINDS
-from unidelta.stages import approximate, optimize, original, up_projection
 from unidelta.store import Artifact, load_checkpoint, save_checkpoint
 from unidelta.workbench import Run, compute, save, score_stack, stacks
 

@@ -11,8 +11,7 @@ import sys
 
 from unidelta import suite, tasks
 from unidelta.controls import controls, rescaled
-from unidelta.landscape import landscape
-from unidelta.stages import optimize, original, transfer
+from unidelta.stages import landscape, optimize, original, transfer
 from unidelta.workbench import Run
 
 

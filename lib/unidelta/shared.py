@@ -3,7 +3,7 @@
     shared -> optimize -> transfer
 
 Beside the three deltas, full fine-tuning can take part, its up-projection a Fastfood transform (section 5.3, appendix A.5). The later
-stages are those of `unidelta.stages`, on this subspace and with the settings of appendix A.4, or A.5 where fine-tuning takes part.
+stages are those of `unidelta.decomposed`, on this subspace and with the settings of appendix A.4, or A.5 where fine-tuning takes part.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from unidelta import deltas, stages
+from unidelta import decomposed, deltas
 from unidelta.blend import chosen, dealt, several
 from unidelta.data import collate
 from unidelta.evaluation import losses
@@ -108,12 +108,12 @@ def later(run: Run, kinds: Sequence[str]) -> Run:
 
 def optimize(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = METHODS, seeds: Sequence[int] = (0,),
              up: str = "trained") -> dict[tuple, Artifact]:
-    """`stages.optimize` in the subspace that `kinds` share: (task, kind, seed) -> artifact."""
-    return stages.optimize(later(run, kinds), train, tasks, allowed(kinds), seeds, up, shared(run, train, kinds, seeds))
+    """`decomposed.optimize` in the subspace that `kinds` share: (task, kind, seed) -> artifact."""
+    return decomposed.optimize(later(run, kinds), train, tasks, allowed(kinds), seeds, up, shared(run, train, kinds, seeds))
 
 
 def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = METHODS, seeds: Sequence[int] = (0,),
              up: str = "trained") -> dict[tuple, Artifact]:
-    """`stages.transfer` between all `kinds` that share the subspace, the 4 x 4 of Table 5 or, without `finetune`, the 3 x 3 of Tables 6 to 9:
+    """`decomposed.transfer` between all `kinds` that share the subspace, the 4 x 4 of Table 5 or, without `finetune`, the 3 x 3 of Tables 6 to 9:
     (task, seed) -> artifact; the diagonal is E_sub."""
-    return stages.transfer(later(run, kinds), train, tasks, seeds, up, allowed(kinds), shared(run, train, kinds, seeds))
+    return decomposed.transfer(later(run, kinds), train, tasks, seeds, up, allowed(kinds), shared(run, train, kinds, seeds))

@@ -1,0 +1,250 @@
+"""The decomposed pipeline (section 4): solutions of every delta, one subspace approximated from them, optimised in, transferred through.
+
+Its four stages are offered by `unidelta.stages`. Every function takes a `Run` and returns artifacts keyed by what varies; a subspace is named by
+its training tasks, `train`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from unidelta import deltas
+from unidelta.blend import Parts, chosen, dealt, several
+from unidelta.data import collate
+from unidelta.evaluation import losses
+from unidelta.fastfood import Fastfood
+from unidelta.optim import Adafactor
+from unidelta.projections import KINDS, RATIO, Projection, draw_ratios, interpolate, random_like, reconstruction
+from unidelta.store import Artifact
+from unidelta.workbench import Run, compute, loss_stack, save, score_stack, score_training, stacks
+
+
+@dataclass
+class Live:
+    """The solutions of a stack that are still in training: their numbers and their theta (len(rows), N)."""
+
+    rows: list[int]
+    theta: Tensor
+
+    def drop(self, rows: list[int], tensors: list[Tensor]) -> None:
+        self.rows, self.theta = rows, tensors[0]
+
+
+# --- original --------------------------------------------------------------------------------------------------------
+def original(run: Run, tasks: Sequence[str], kinds: Sequence[str] = KINDS, seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
+    """theta_t of every task, delta and seed, trained in its own space: (task, kind, seed) -> artifact with tensor `theta` (N,) and
+    metrics `dev` and `test` (E_ori). Of kind `finetune` the scores alone are kept: its theta is a whole backbone, and nothing builds on it."""
+    done = {}
+    for kind in kinds:
+        p, (lr, steps) = run.profile, run.profile.original(kind)
+        datas = {(task, seed): run.data(task, seed) for task in tasks for seed in seeds}
+        wanted = {(task, kind, seed): (f"{task}-{kind}-s{seed}", run.config(
+            "original", "original_every", "original_batch", "patience", "init_seed", "max_length", kind=kind, sizes=p.sizes(kind), task=task,
+            data=datas[task, seed].fingerprint, seed=seed, lr=lr, steps=steps)) for task in tasks for seed in seeds}
+
+        def work(keys, kind=kind, lr=lr, steps=steps, datas=datas, wanted=wanted, p=p):
+            delta = run.delta(kind)
+            for stack in stacks(sorted(keys), p.stack, lambda key: datas[key[0], key[2]].train.mean_length):  # noqa: B023
+                mine, live = [datas[t, s] for t, _, s in stack], Live(list(range(len(stack))), run.start(kind).repeat(len(stack), 1).requires_grad_())
+
+                def loss(step, stack=stack, mine=mine, live=live):
+                    rows = run.rows([mine[i] for i in live.rows], [stack[i][2] for i in live.rows], step, p.original_batch)
+                    return loss_stack(run, delta, live.theta, rows)
+
+                def score(mine=mine, live=live):
+                    return score_stack(run, delta, live.theta, [mine[i] for i in live.rows], "dev")
+
+                ran = run.fit(Adafactor([live.theta], lr, delta.blocks), loss, score, "original", [wanted[key] for key in stack],
+                              patience=p.patience, drop=live.drop, steps=steps)
+                test = score_stack(run, delta, ran.best[0], mine, "test")
+                for i, key in enumerate(stack):
+                    save(run, "original", wanted[key], {"dev": ran.best_score[i], "test": test[i], "best_step": ran.best_step[i]},
+                         {} if kind == "finetune" else {"theta": ran.best[0][i]}, ran, [i])
+        done |= compute(run, "original", wanted, work)
+    return done
+
+
+# --- approximate -----------------------------------------------------------------------------------------------------
+def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> dict[int, Artifact]:
+    """The shared subspace of the training tasks: seed -> artifact with `up.KIND` (N, y), `down1.KIND`, `down2.KIND` and the training
+    tasks' own vectors `I.KIND` (T, y).
+
+    Every draw of a step has a training task and (alpha, beta) of its own; the rows of all draws, all deltas and the runs of several seeds are
+    one mixed forward pass, in which every draw's rows have their own task's solution (in the multi-task setting every row, appendix A.2).
+    The log's `parts` have each delta's task loss and weighted reconstruction, in ten means between two validations.
+    """
+    solutions = original(run, train, seeds=seeds)
+    p = run.profile
+    ratio = p.ratio if p.ratio is not None else RATIO[p.variant] if p.variant in RATIO else 0.0
+    wanted = {(seed,): (f"{'+'.join(train)[:60]}-y{p.y}-s{seed}", run.config(
+        "approximate", "y", "variant", "approximate_steps", "approximate_every", "approximate_batch", "approximate_draws", "approximate_lr",
+        "patience", ratio=ratio, train=list(train), seed=seed, solutions=[solutions[t, k, seed].id for t in train for k in KINDS], **several(run, train)))
+        for seed in seeds}
+
+    def work(keys):
+        mine = [seed for (seed,) in keys]
+        datas = [[run.data(t, seed) for t in train] for seed in mine]
+        delta, start = {k: run.delta(k) for k in KINDS}, {k: run.start(k) for k in KINDS}
+        offset = {k: torch.stack([torch.stack([solutions[t, k, s].tensors()["theta"] for t in train]) for s in mine]).to(start[k]) - start[k] for k in KINDS}
+        maps = {k: Projection(*(t.to(start[k]).requires_grad_() for t in Projection.start(delta[k].numel, p.y, mine, k).tensors())) for k in KINDS}
+        draws, parts = p.approximate_draws, Parts(p.approximate_every)
+
+        def thetas(intrinsic):  # (S, G, y) -> entries of S * G groups per delta
+            return [(delta[k], (start[k] + maps[k].to_delta(intrinsic[k])).flatten(0, 1)) for k in KINDS]
+
+        def loss(step):
+            # the rows of a draw are the same for the three deltas
+            turn, rows = dealt(run, datas, mine, step, draws, p.approximate_batch)
+            here = {k: chosen(offset[k], turn) for k in KINDS}  # of sixty tasks, a step needs few
+            own = {k: maps[k].to_subspace(here[k]) for k in KINDS}
+            ratios = torch.stack([draw_ratios(seed, step, draws) for seed in mine]).to(start["lora"])
+            mixed = interpolate(own, ratios)
+            batch = {n: t.repeat(len(KINDS), 1) for n, t in collate(rows, run.backbone.device).items()}
+            with deltas.applied(run.backbone.model, thetas({k: mixed for k in KINDS})):
+                task = losses(run.backbone, batch, len(KINDS) * len(rows)).view(len(KINDS), len(mine), draws).mean(2)
+            dist = [reconstruction(p.variant, maps[k].to_delta(mixed), maps[k].to_delta(own[k]), here[k]) for k in KINDS]
+            parts.add(step, {f"{name}.{k}": v for name, each in (("task", task), ("dist", [ratio * d / draws for d in dist]))
+                             for k, v in zip(KINDS, each, strict=True)})
+            return task.sum(0) + ratio * sum(dist) / draws
+
+        def score():  # mean over deltas and training tasks at the centroid of the three vectors
+            centre = sum(maps[k].to_subspace(offset[k]) for k in KINDS) / len(KINDS)
+            return score_training(run, [(delta[k], start[k] + maps[k].to_delta(centre)) for k in KINDS], datas)
+
+        parameters = [t for k in KINDS for t in maps[k].tensors()]
+        done = run.fit(Adafactor(parameters, p.approximate_lr), loss, score, "approximate", [wanted[key] for key in keys], patience=p.patience, note=parts.pop)
+        best = {k: Projection(*done.best[3 * i:3 * i + 3]) for i, k in enumerate(KINDS)}
+        with torch.no_grad():
+            vectors = {k: best[k].to_subspace(offset[k]) for k in KINDS}
+        for i, key in enumerate(keys):
+            tensors = {f"{n}.{k}": getattr(best[k], n)[i] for k in KINDS for n in ("up", "down1", "down2")} | {f"I.{k}": vectors[k][i] for k in KINDS}
+            save(run, "approximate", wanted[key], {"dev": done.best_score[i], "best_step": done.best_step[i]}, tensors, done, [i])
+
+    found = compute(run, "approximate", wanted, work)
+    return {seed: found[seed,] for seed in seeds}
+
+
+# --- optimize --------------------------------------------------------------------------------------------------------
+def is_trained(up: str) -> bool:
+    """Whether `up` says `trained`; False for `random`. Raises ValueError for another word."""
+    if up not in ("trained", "random"):
+        raise ValueError(f"unknown up-projection {up!r}; allowed: trained, random")
+    return up == "trained"
+
+
+def up_projection(run: Run, subspace: Artifact, kind: str, up: str) -> Tensor:
+    """Proj_up of one delta, (N, y): the subspace's own (`trained`) or, as a control, random columns of the same lengths (`random`)."""
+    trained = is_trained(up)
+    own = subspace.tensors()[f"up.{kind}"].to(run.backbone.device)
+    return own if trained else random_like(own, subspace.config["seed"], kind)
+
+
+def up_map(run: Run, subspace: Artifact, kind: str, up: str) -> Callable[[Tensor], Tensor]:
+    """Proj_up of one method, from vectors (K, y) to offsets (K, N): a matrix for the deltas, Fastfood for `finetune`."""
+    if kind != "finetune":
+        own = up_projection(run, subspace, kind, up)
+        return lambda vectors: vectors @ own.T
+    c, trained = subspace.config, is_trained(up)
+    fast = Fastfood.start(run.delta(kind).numels, c["y"], [c["seed"] if trained else c["seed"] + 77], c["fastfood"], run.backbone.device)
+    if trained:
+        fast.G = subspace.tensors()["G"][None].to(fast.G)
+    return lambda vectors: fast.to_delta(vectors[None])[0]
+
+
+def start_vector(subspace: Artifact, task: str, kind: str, seed: int, how: str) -> Tensor:
+    """Where the optimisation of I starts, (y,): N(0, 0.02), or the mean of the training tasks' own vectors (`train`)."""
+    if how == "train":
+        saved = subspace.tensors()
+        return saved["I" if "I" in saved else f"I.{kind}"].mean(0)
+    generator = torch.Generator().manual_seed(zlib.crc32(f"{task}/{kind}/{seed}".encode()))
+    return torch.empty(subspace.config["y"]).normal_(0, 0.02, generator=generator)
+
+
+def optimize(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = KINDS, seeds: Sequence[int] = (0,),
+             up: str = "trained", subspaces: dict[int, Artifact] | None = None) -> dict[tuple, Artifact]:
+    """argmin over I of L_task(theta_init + Proj_up(I)) for unseen tasks: (task, kind, seed) -> artifact.
+
+    subspaces: by seed; those of `approximate` unless given.
+
+    Tensors: `I` (y,), the one best on dev, and all validated ones, `kept` (C, L, y) over C checkpoints and L learning rates, with
+    `kept_scores` (C, L). Metrics: `dev`, `test` (E_sub).
+    """
+    p, subspaces, done = run.profile, subspaces or approximate(run, train, seeds), {}
+    for kind in kinds:
+        wanted = {(task, kind, seed): (f"{task}-{kind}-{up}-s{seed}", run.config(
+            "optimize", "optimize_steps", "optimize_every", "optimize_batch", "optimize_lrs", "optimize_init", subspace=subspaces[seed].id, up=up, kind=kind,
+            task=task, data=run.data(task, seed).fingerprint, seed=seed)) for task in tasks for seed in seeds}
+
+        def work(keys, kind=kind, wanted=wanted):
+            delta, start, lrs = run.delta(kind), run.start(kind), p.optimize_lrs
+            maps = {seed: up_map(run, subspaces[seed], kind, up) for seed in {s for _, _, s in keys}}
+            for stack in stacks(sorted(keys), max(1, p.stack // len(lrs)), lambda key: run.data(key[0], key[2]).train.mean_length):
+                mine = [run.data(t, s) for t, _, s in stack]
+                first = [start_vector(subspaces[s], t, k, s, p.optimize_init) for t, k, s in stack]
+                intrinsic = torch.stack(first).repeat_interleave(len(lrs), 0).to(start).requires_grad_()
+
+                def theta(vectors, stack=stack):  # (len(stack) * L, y) -> (len(stack) * L, N)
+                    return start + torch.cat([maps[s](v) for v, (_, _, s) in zip(vectors.split(len(vectors) // len(stack)), stack, strict=True)])
+
+                def loss(step, stack=stack, mine=mine, intrinsic=intrinsic, theta=theta):
+                    rows = [piece for piece in run.rows(mine, [s for _, _, s in stack], step, p.optimize_batch) for _ in lrs]
+                    return loss_stack(run, delta, theta(intrinsic), rows)
+
+                every = [d for d in mine for _ in lrs]
+                rates = torch.tensor(lrs, dtype=torch.float32).repeat(len(stack))
+                result = run.fit(Adafactor([intrinsic], rates), loss, lambda: score_stack(run, delta, theta(intrinsic), every, "dev"),  # noqa: B023
+                                 "optimize", [wanted[key] for key in stack], keep=True)
+                kept = result.kept.unflatten(1, (len(stack), len(lrs)))
+                dev = result.kept_scores.unflatten(1, (len(stack), len(lrs)))
+                best = torch.stack([kept[:, i].flatten(0, 1)[dev[:, i].flatten().argmax()] for i in range(len(stack))])
+                test = score_stack(run, delta, theta(best), mine, "test")
+                for i, key in enumerate(stack):
+                    save(run, "optimize", wanted[key], {"dev": dev[:, i].max(), "test": test[i]}, {"I": best[i], "kept": kept[:, i], "kept_scores": dev[:, i]},
+                         result, range(i * len(lrs), (i + 1) * len(lrs)))
+        done |= compute(run, "optimize", wanted, work)
+    return done
+
+
+# --- transfer --------------------------------------------------------------------------------------------------------
+def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequence[int] = (0,), up: str = "trained",
+             kinds: Sequence[str] = KINDS, subspaces: dict[int, Artifact] | None = None) -> dict[tuple, Artifact]:
+    """theta_{i, s->t} = theta_init + Proj_up_t(I*_{i,s}): (task, seed) -> artifact, metrics `test`, `dev` and `chosen` as source -> target -> value.
+
+    For every pair the source vector kept is the one, over checkpoints and learning rates, that does best on dev after transfer
+    (section 5.1); a delta to itself is E_sub again. subspaces: by seed; those of `approximate` unless given.
+    """
+    subspaces = subspaces or approximate(run, train, seeds)
+    vectors, rates = optimize(run, train, tasks, kinds, seeds, up, subspaces), len(run.profile.optimize_lrs)
+    wanted = {(task, seed): (f"{task}-{up}-s{seed}", run.config("transfer", up=up, task=task, seed=seed, data=run.data(task, seed).fingerprint,
+                                                              sources=[vectors[task, k, seed].id for k in kinds])) for task in tasks for seed in seeds}
+
+    def work(keys):
+        for key in keys:
+            task, seed = key
+            mine, own = run.data(task, seed), {k: vectors[task, k, seed] for k in kinds}
+            candidates = {k: own[k].tensors()["kept"].to(run.backbone.device).flatten(0, 1) for k in kinds}  # (C * L, y)
+            metrics = {name: {k: {} for k in kinds} for name in ("test", "dev", "chosen")}
+            for target in kinds:
+                delta, start, to_offset = run.delta(target), run.start(target), up_map(run, subspaces[seed], target, up)
+
+                def score(some, split, delta=delta, start=start, to_offset=to_offset, mine=mine):  # whole backbones are made one at a time
+                    parts = some.split(1 if delta.kind == "finetune" else len(some))
+                    return sum((score_stack(run, delta, start + to_offset(part), [mine] * len(part), split) for part in parts), [])
+
+                others = [k for k in kinds if k != target]  # a delta's own vectors were scored when they were found
+                dev = torch.tensor(score(torch.cat([candidates[k] for k in others]), "dev")).view(len(others), -1) if others else torch.empty(0, 1)
+                best = dev.argmax(1)
+                test = score(torch.stack([candidates[k][b] for k, b in zip(others, best, strict=True)]), "test") if others else []
+                known = own[target].tensors()["kept_scores"].flatten()
+                found = [(k, t, d.max(), int(b)) for k, t, d, b in zip(others, test, dev, best, strict=True)]
+                for source, reached, selected, at in [*found, (target, own[target].metrics["test"], known.max(), int(known.argmax()))]:
+                    metrics["test"][source][target], metrics["dev"][source][target] = reached, selected
+                    metrics["chosen"][source][target] = list(divmod(at, rates))
+            save(run, "transfer", wanted[key], metrics, {})
+
+    return compute(run, "transfer", wanted, work)
