@@ -53,6 +53,7 @@ WRONG = [({"taks": "qasc"}, ["unknown parameter 'taks'", "allowed are"]), ({"pro
          ({"steps": "many"}, ["steps", "a whole number from 1"]), ({"steps": -1}, ["steps", "a whole number from 1"]),
          ({"y": 2.5}, ["y is 2.5", "a whole number from 1"]),
          ({"variant": "papr"}, ["papr", "did you mean 'paper'"]), ({"compare": "glue-sst3"}, ["glue-sst3", "did you mean 'glue-sst2'"]),
+         ({"setting": "mutli"}, ["mutli", "did you mean 'multi'"]),
          ({"archive": "no_such_study"}, ["no_such_study", "none"]),
          ({"backbone": "nowhere"}, ["nowhere", "allowed: embedded, comparing, rebuilt, shorter, a local folder"]),
          ({"results": "nowhere"}, ["nowhere", "benchmarks"]), ({"results": 7}, ["results", "7", "benchmarks"]),

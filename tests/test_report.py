@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
-from unidelta import paper, report
+from unidelta import paper, report, stages, suite
 from unidelta.controls import FACTORS
 from unidelta.params import ParameterError
 from unidelta.profiles import PROFILES
@@ -139,14 +139,38 @@ def test_deltas_may_be_left_out():
     ({"profile": "embeded"}, "did you mean 'embedded'"), ({"source": "hubb"}, "did you mean 'hub'"), ({"steps": 0}, "a whole number from 1"),
     ({"seeds": "0,x"}, "seed 'x' is unknown"), ({"deltas": "lroa"}, "did you mean 'lora'"), ({"task": "qsac"}, "did you mean 'qasc'"),
     ({"task": "acronym_identification"}, "no single-task subspace serves"), ({"train": "glue-sts2"}, "did you mean 'glue-sst2'"),
+    ({"setting": "both"}, "allowed are single, multi"),
     ({"backbone": "nowhere"}, "no T5 backbone 'nowhere'"), ({"source": "mirror", "mirror": "nowhere"}, "the mirror 'nowhere' is not a folder")])
 def test_wrong_parameters_are_one_line(given, line, tiny_t5, tmp_path, monkeypatch):
     monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path))
     space = {"task": "rotten_tomatoes", "train": None, "profile": "embedded", "deltas": "all", "seeds": "0", "backbone": tiny_t5, "source": None,
-             "mirror": None, "steps": None} | given
+             "mirror": None, "steps": None, "setting": None} | given
     with pytest.raises(ParameterError, match=line) as error:
-        report.open_run(report.check(space, train=str))
+        report.open_served(report.check(space, train=str))
     assert "\n" not in str(error.value) and not list(tmp_path.iterdir())
+
+
+def test_which_setting_serves_a_task(tiny_t5, tmp_path, monkeypatch):
+    """A task of the multi-task setting has its subspace once that exists; a task of the other never has, unasked."""
+    monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path))
+    monkeypatch.setattr(suite, "BRIEF", few := ("glue-sst2", "dream"))
+    space = {"train": None, "setting": None, "profile": "embedded", "seeds": "0", "backbone": tiny_t5, "source": None, "mirror": None, "steps": 1}
+
+    def served(task, **given):
+        p = report.check(space | {"task": task} | given, train=str)
+        run = report.open_served(p)
+        return run, p, prose.subspace(p, run).data
+    run, p, told = served("qasc")
+    assert (run.profile.setting, p.train) == ("single", ["dream"]) and "`-p setting multi` computes the other" in told
+    run, p, told = served("qasc", setting="multi")
+    assert (run.profile.setting, set(p.train), run.profile.y) == ("multi", set(few), 100) and "the multi-task setting, 2 training tasks, y = 100" in told
+    stages.approximate(run, p.train, [0])
+    run, p, told = served("qasc")
+    assert (run.profile.setting, set(p.train)) == ("multi", set(few)) and "stands in" not in told
+    for task, given, train in (("qasc", {"seeds": "0,1"}, "dream"), ("qasc", {"setting": "single"}, "dream"), ("qasc", {"y": 8}, "dream"),
+                               ("qasc", {"train": "glue-sst2"}, "glue-sst2"), ("rotten_tomatoes", {}, "glue-sst2")):
+        run, p, _ = served(task, **given)
+        assert (run.profile.setting, p.train) == ("single", [train]), (task, given)
 
 
 def test_from_nothing_to_a_table(tiny_t5, tmp_path, monkeypatch):

@@ -20,7 +20,7 @@ from unidelta.evaluation import losses
 from unidelta.fastfood import Fastfood
 from unidelta.optim import Adafactor
 from unidelta.projections import KINDS, RATIO, Projection, draw_ratios, interpolate, random_like, reconstruction
-from unidelta.store import Artifact
+from unidelta.store import Artifact, plain
 from unidelta.workbench import Run, compute, loss_stack, save, score_stack, score_training, stacks
 
 
@@ -70,6 +70,24 @@ def original(run: Run, tasks: Sequence[str], kinds: Sequence[str] = KINDS, seeds
 
 
 # --- approximate -----------------------------------------------------------------------------------------------------
+def weight(run: Run) -> float:
+    """The weight of the reconstruction term: the profile's, or its variant's own."""
+    p = run.profile
+    return p.ratio if p.ratio is not None else RATIO[p.variant] if p.variant in RATIO else 0.0
+
+
+def subspace_of(run: Run, train: Sequence[str], seed: int) -> dict:
+    """What names the subspace of some training tasks, but for the solutions it is approximated from."""
+    return run.config("approximate", "y", "variant", "approximate_steps", "approximate_every", "approximate_batch", "approximate_draws", "approximate_lr",
+                      "patience", ratio=weight(run), train=list(train), seed=seed, **several(run, train))
+
+
+def approximated(run: Run, train: Sequence[str], seeds: Sequence[int]) -> bool:
+    """Whether the store has the subspace of these training tasks for every seed. Nothing is computed, nor any data read."""
+    kept = [{key: value for key, value in a.config.items() if key != "solutions"} for a in run.store.all("approximate")]
+    return all(plain(subspace_of(run, train, seed)) in kept for seed in seeds)
+
+
 def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> dict[int, Artifact]:
     """The shared subspace of the training tasks: seed -> artifact with `up.KIND` (N, y), `down1.KIND`, `down2.KIND` and the training
     tasks' own vectors `I.KIND` (T, y).
@@ -79,12 +97,9 @@ def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> 
     The log's `parts` have each delta's task loss and weighted reconstruction, in ten means between two validations.
     """
     solutions = original(run, train, seeds=seeds)
-    p = run.profile
-    ratio = p.ratio if p.ratio is not None else RATIO[p.variant] if p.variant in RATIO else 0.0
-    wanted = {(seed,): (f"{'+'.join(train)[:60]}-y{p.y}-s{seed}", run.config(
-        "approximate", "y", "variant", "approximate_steps", "approximate_every", "approximate_batch", "approximate_draws", "approximate_lr",
-        "patience", ratio=ratio, train=list(train), seed=seed, solutions=[solutions[t, k, seed].id for t in train for k in KINDS], **several(run, train)))
-        for seed in seeds}
+    p, ratio = run.profile, weight(run)
+    wanted = {(seed,): (f"{'+'.join(train)[:60]}-y{p.y}-s{seed}",
+                        subspace_of(run, train, seed) | {"solutions": [solutions[t, k, seed].id for t in train for k in KINDS]}) for seed in seeds}
 
     def work(keys):
         mine = [seed for (seed,) in keys]

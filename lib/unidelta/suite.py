@@ -58,6 +58,11 @@ def multi(source: str = "embedded") -> tuple[list[str], list[str]]:
     return train, unseen
 
 
+def is_multi(task: str) -> bool:
+    """Whether an unseen task belongs to the multi-task setting alone (Table 13, and not Table 1)."""
+    return registry.get(task).multi == "unseen" and not registry.get(task).single
+
+
 def shares_labels(task: str, train: Sequence[str] | None = None) -> bool:
     """Whether every answer of `task` is a label word of its training tasks, or copied from the input's own options as theirs are."""
     words, trained = registry.get(task).labels, [registry.get(name) for name in train or [train_for(task)]]

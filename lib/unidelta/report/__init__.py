@@ -1,14 +1,14 @@
 """From artifacts to the tables of the book: relative performance, intervals, controls, and where each number comes from.
 
-`check` and `open_run` turn a notebook's parameters into a `Run` (module `opening`); `collect` computes or loads every stage for some unseen
-tasks and lays the scores out in one long frame (`results`); the rest are functions from that frame to numbers (`measures`), HTML tables
-(`tables`), pictures (`figures`) and Markdown sentences (`prose`, `claims`).
+`check` and `open_run` (or `open_served`, for one unseen task) turn a notebook's parameters into a `Run` (module `opening`); `collect` computes
+or loads every stage for some unseen tasks and lays the scores out in one long frame (`results`); the rest are functions from that frame to numbers
+(`measures`), HTML tables (`tables`), pictures (`figures`) and Markdown sentences (`prose`, `claims`).
 """
 
 from unidelta.report.measures import CONTROLS, FLAG, LABEL, MARGIN, html, interval, number, over_seeds, recovered, relative, rows_of, weak
-from unidelta.report.opening import check, compare, one_line, open_run, positive_whole, variants
+from unidelta.report.opening import check, compare, one_line, open_run, open_served, positive_whole, variants
 from unidelta.report.results import Results, caption, collect, collect_original, collect_shared, collect_trained, provenance, setting
 
 __all__ = ["CONTROLS", "FLAG", "LABEL", "MARGIN", "Results", "caption", "check", "collect", "collect_original", "collect_shared", "collect_trained",
-           "compare", "html", "interval", "number", "one_line", "open_run", "over_seeds", "positive_whole", "provenance", "recovered", "relative",
-           "rows_of", "setting", "variants", "weak"]
+           "compare", "html", "interval", "number", "one_line", "open_run", "open_served", "over_seeds", "positive_whole", "provenance", "recovered",
+           "relative", "rows_of", "setting", "variants", "weak"]

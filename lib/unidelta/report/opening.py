@@ -10,8 +10,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from unidelta import params, suite, tasks
+from unidelta.decomposed import approximated
 from unidelta.params import ParameterError
-from unidelta.profiles import PROFILES
+from unidelta.profiles import CHOICES, PROFILES
 from unidelta.projections import KINDS, VARIANTS
 from unidelta.report.results import Results, collect
 from unidelta.workbench import Run
@@ -25,11 +26,12 @@ def positive_whole(value) -> bool:
 def check(namespace: dict, **allowed) -> SimpleNamespace:
     """`params.check` with the rules that all notebooks share; of names, lists are made: `seeds`, `deltas`, `train` (training tasks), `unseen` (tasks).
 
-    `unseen` is the parameter `task`, or else the tasks that the training tasks serve, of which a parameter `tasks` may choose.
+    `unseen` is the parameter `task`, or else the tasks that the training tasks serve, of which a parameter `tasks` may choose. Beside a task, training
+    tasks may be left open (`train` is empty then), which `open_served` fills in.
     Raises ParameterError, one line, for anything that is unknown, mistyped or not allowed, before anything is computed.
     """
     shared = {"profile": list(PROFILES), "backbone": str, "source": tasks.SOURCES, "mirror": str, "steps": positive_whole, "y": positive_whole,
-              "variant": VARIANTS, "task": tasks.names()}
+              "variant": VARIANTS, "task": tasks.names(), "setting": CHOICES["setting"]}
     p = params.check(namespace, {k: v for k, v in shared.items() if k in namespace} | allowed)
     with one_line():
         if hasattr(p, "seeds"):
@@ -38,7 +40,7 @@ def check(namespace: dict, **allowed) -> SimpleNamespace:
             p.deltas = params.names(p.deltas, KINDS, "delta")
         if hasattr(p, "task"):
             given = getattr(p, "train", p.task)
-            p.train, p.unseen = params.names(given, tasks.names(), "train") if given else [suite.train_for(p.task)], [p.task]
+            p.train, p.unseen = params.names(given, tasks.names(), "train") if given else [], [p.task]
         elif hasattr(p, "train"):
             served = suite.single(p.source or PROFILES[p.profile].source)
             p.train = params.names(p.train, list(served), "train")
@@ -78,6 +80,22 @@ def open_run(p: SimpleNamespace, **overrides) -> Run:
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
     return run
+
+
+def open_served(p: SimpleNamespace) -> Run:
+    """`open_run` for the one unseen task `p.task`, in the setting whose subspace serves it, and `p.train` filled in where it is open.
+
+    `p.setting` says which. Where that is open too, a task of the multi-task setting is served by its subspace once the store has that for every
+    seed, and till then, like every other task, by the subspace of its category's training task, so that nothing long is computed unasked.
+    Raises ParameterError.
+    """
+    many, _ = suite.multi(p.source or PROFILES[p.profile].source)
+    if p.setting == "multi" or p.setting is None and not p.train and suite.is_multi(p.task) and approximated(open_run(p, setting="multi"), many, p.seeds):
+        p.train = p.train or many
+        return open_run(p, setting="multi")
+    with one_line():
+        p.train = p.train or [suite.train_for(p.task)]
+    return open_run(p, setting="single")
 
 
 def variants(text: str) -> list[tuple[str, dict]]:

@@ -100,12 +100,13 @@ def subspace(p: SimpleNamespace, run: Run) -> Markdown:
     """Which subspace serves the task of a notebook, and what the paper used."""
     task, train = tasks.get(p.task), p.train
     kind = "the task itself" if train == [p.task] else "a single training task" if len(train) == 1 else f"{len(train)} training tasks"
-    told = (f"`{task.name}` ({task.category}) is served by the subspace approximated on {', '.join(f'`{t}`' for t in train)}: {kind}, y = {run.profile.y}.")
+    many, named = "the multi-task setting, " if run.profile.setting == "multi" else "", ", ".join(f"`{t}`" for t in train)
+    told = f"`{task.name}` ({task.category}) is served by the subspace approximated on {named}: {many}{kind}, y = {run.profile.y}."
     if train == [suite.BORROWED.get(p.task)]:
         told += " Its category has no training task in the single-task setting; this subspace is borrowed from the nearest one."
-    if task.multi and not task.single:
-        told += (" In the paper this task belongs to the multi-task setting, with one subspace of 100 dimensions over 60 training tasks; "
-                 "the single-task subspace stands in for it here.")
+    if suite.is_multi(p.task) and not many:
+        told += (" In the paper this task belongs to the multi-task setting, with one subspace of 100 dimensions over 60 training tasks. The single-task "
+                 "subspace stands in for it here; `-p setting multi` computes the other, in some minutes, and it is taken from then on.")
     if p.task not in train and train == [suite.BORROWED.get(p.task, suite.trainers().get(task.category))]:
         told += f" Its label words are {'' if suite.shares_labels(p.task) else 'not '}shared with the training task."
     return Markdown(told)
