@@ -9,7 +9,7 @@ import shapes
 import steps
 import torch
 
-from unidelta import cost, profiles
+from unidelta import cost, memory, profiles
 from unidelta.projections import KINDS
 
 ANSWER = 4
@@ -51,5 +51,5 @@ def check(shape: str, repeats: int, device: str = "cpu", dtype: str = "float32")
     counted = {}
     for length in (64, 512):
         counted[length] = saved_bytes(t5.model, steps.bare(t5, resources.batch_of(t5, 1, length, ANSWER))) / (
-            t5.model.shared.weight.element_size() * cost.activations(t5.config, 1, length, ANSWER))
+            t5.model.shared.weight.element_size() * memory.activations(t5.config, 1, length, ANSWER))
     return {"shape": shape, "rate_from": first, "flops_per_second": measure.spread(rates), "steps": lines, "activations_measured_over_counted": counted}

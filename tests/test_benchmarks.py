@@ -16,13 +16,14 @@ import book  # noqa: E402
 import check_cost  # noqa: E402
 import gpu  # noqa: E402
 import measure  # noqa: E402
+import resources  # noqa: E402
 import shapes  # noqa: E402
 import steps  # noqa: E402
 import suite  # noqa: E402
 import transform  # noqa: E402
 from more_keys import more_keys  # noqa: E402
 
-from unidelta import cost, deltas  # noqa: E402
+from unidelta import cost, deltas, memory  # noqa: E402
 from unidelta.profiles import PROFILES  # noqa: E402
 from unidelta.projections import KINDS  # noqa: E402
 from unidelta.report import speed  # noqa: E402
@@ -158,10 +159,21 @@ def test_operations_of_deltas_and_projections(base):
 
 def test_memory_of_the_multi_task_setting(base):
     made = {k: deltas.make(k, base, **PROFILES["paper"].sizes(k)) for k in KINDS}
-    parts = cost.memory(base, made, 100, 60, 12, 512, 4)
+    parts = memory.approximation(base, made, 100, 60, 12, 512, 4)
     assert parts["backbone"] == pytest.approx(4 * 247_530_000 / 2**30, rel=1e-3), "weights without norms and position buckets"
     assert parts["projections"] == 4 * (6 * 1_105_920 * 100 + 3 * 100**2) / 2**30
-    assert parts["activations"] == pytest.approx(3 * cost.memory(base, made, 100, 60, 4, 512, 4)["activations"])
+    assert parts["activations"] == pytest.approx(3 * memory.approximation(base, made, 100, 60, 4, 512, 4)["activations"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_solution_is_counted_to_hold_is_what_it_holds(setting, kind):
+    """Activations of one step, as torch keeps them: no more than a tenth above the count, and no less than half of it."""
+    t5 = setting.backbone
+    delta = deltas.make(kind, t5.config, **PROFILES["embedded"].sizes(kind))
+    for rows, length in ((8, 24), (4, 60)):
+        held = check_cost.saved_bytes(t5.model, steps.training(t5, delta, resources.batch_of(t5, rows, length), 1))
+        counted = memory.solution(t5.config, delta, rows, length, 4) - 4 * memory.COPIES * delta.numel
+        assert 0.5 * counted < held < 1.1 * counted, (rows, length, held / counted)
 
 
 def test_the_plan_is_the_profiles():

@@ -16,7 +16,7 @@ from unidelta.store import Store
 
 def test_the_paper_profile_is_the_papers():
     p = profiles.get("paper")
-    assert (p.backbone, p.source, p.y, p.variant, p.stack) == ("google/t5-base-lm-adapt", "hub", 4, "paper", 1)
+    assert (p.backbone, p.source, p.y, p.variant, p.stack) == ("google/t5-base-lm-adapt", "hub", 4, "paper", 48)
     assert (p.original_lr, p.original_prefix_lr, p.original_batch, p.max_length) == (5e-4, 5e-4, 16, 512)
     config = T5Config(d_model=768, d_kv=64, num_heads=12, num_layers=12, num_decoder_layers=12)
     assert {deltas.make(kind, config, **p.sizes(kind)).numel for kind in KINDS} == {1_105_920}

@@ -12,7 +12,7 @@ import pytest
 import tiny
 import torch
 
-from unidelta import controls, data, decomposed, deltas, evaluation, landscape, profiles, stages, tasks, workbench
+from unidelta import controls, data, decomposed, deltas, evaluation, landscape, memory, profiles, shared, stages, tasks, workbench
 from unidelta.projections import KINDS, Projection, draw_ratios
 from unidelta.stages import Run
 
@@ -403,7 +403,47 @@ def test_subspaces_do_not_depend_on_their_company(open_run):
     torch.testing.assert_close(a, b, rtol=0.05, atol=0.05)
 
 
+def test_a_stack_is_what_the_memory_holds(open_run, monkeypatch):
+    """Little of it, and the same solutions and subspaces are trained in smaller stacks; none, one by one."""
+    def stacked(root, free):
+        monkeypatch.setattr(memory, "free", lambda device: free)
+        sizes, fit = [], workbench.fit
+        monkeypatch.setattr(workbench, "fit", lambda optimizer, *rest, **options: sizes.append(len(optimizer.tensors[0])) or fit(optimizer, *rest, **options))
+        found = stages.optimize(open_run(root), TRAIN, UNSEEN, ["adapter"], (0, 1, 2))
+        monkeypatch.setattr(workbench, "fit", fit)
+        return sizes, found
+    run = open_run()
+    each = memory.solution(run.backbone.config, run.delta("adapter"), run.profile.original_batch, *run.widest([run.data(TRAIN[0], 0)]))
+    (whole, found), (some, alike), (none, alone) = stacked("all", 2**36), stacked("some", 2.5 * each / memory.SHARE), stacked("none", 0)
+    assert whole[3] == 3 and max(whole) > 3, "three subspaces, and more solutions"
+    assert 1 <= max(some) <= 4 and len(some) > len(whole) and set(none) == {1, len(run.profile.optimize_lrs)}, "the rates of one vector stay together"
+    for other in (alike, alone):
+        assert [a.id for a in other.values()] == [a.id for a in found.values()]
+        for key, artifact in other.items():
+            torch.testing.assert_close(artifact.tensors()["kept"], found[key].tensors()["kept"], rtol=0.05, atol=0.05)
+
+
+def test_the_simplified_pipeline_is_cut_to_the_memory_too(open_run, monkeypatch):
+    runs = []
+    for free in (2**36, 0):
+        monkeypatch.setattr(memory, "free", lambda device, free=free: free)
+        sizes, fit = [], workbench.fit
+        with monkeypatch.context() as patch:
+            patch.setattr(workbench, "fit", lambda optimizer, *rest, **options: sizes.append(len(optimizer.tensors[0])) or fit(optimizer, *rest, **options))  # noqa: B023
+            found = shared.shared(open_run(str(free), shared_steps=2, fastfood_steps=2, shared_every=2), TRAIN, seeds=(0, 1))
+        runs.append((sizes, [a.id for a in found.values()]))
+    assert runs[0][0] == [2] and runs[1][0] == [1, 1] and runs[0][1] == runs[1][1]
+
+
+def test_what_fits_is_a_round_number_and_never_none(monkeypatch):
+    assert memory.free(torch.device("cpu")) > 2**20
+    for free, n in ((0, 1), (1, 1), (2, 2), (3, 3), (5, 4), (6, 6), (11, 8), (12, 12), (17, 16), (25, 24), (1000, 768)):
+        monkeypatch.setattr(memory, "free", lambda device, free=free: free / memory.SHARE + 0.01)
+        assert memory.fitting(1.0, torch.device("cpu")) == n
+
+
 def test_stacks_are_as_equal_as_can_be():
+    assert workbench.stacks(list(range(7)), 3, fits=lambda key: 2) == [[0], [1, 2], [3, 4], [5, 6]]
     assert workbench.stacks(list(range(7)), 3) == [[0, 1], [2, 3], [4, 5, 6]]
     assert workbench.stacks([1, 2], 0) == [[1], [2]] and workbench.stacks([], 3) == []
 

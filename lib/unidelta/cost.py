@@ -1,8 +1,8 @@
-"""What a run costs: floating-point operations and bytes counted from the configuration, hours and GiB from these and a card's published figures.
+"""What a run costs: floating-point operations counted from the configuration, hours from these and a card's published figures.
 
 A multiplication with an addition counts as two operations (FLOP). Only matrix products are counted, what runs beside them is in the share of a
 card's peak that is assumed. The backbone is frozen: its backward pass goes to activations only, so a linear map costs twice its forward pass in
-training and a product of two activations (attention) three times.
+training and a product of two activations (attention) three times. What it holds in memory is counted in `unidelta.memory`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from unidelta.projections import KINDS
 
 CARDS = Path(__file__).resolve().parents[2] / "data" / "gpus.tsv"  # peaks in TFLOP/s (dense, without sparsity), bandwidth in GB/s
 SETTINGS = ("single", "multi")
-MULTI = {"y": 100, "approximate_batch": 1, "approximate_draws": 4, "approximate_lr": 1e-4, "approximate_steps": 60 * 20000 // 4}  # appendix A.2: one epoch
 PASSES = 12  # times that Adafactor and the gradient's accumulation read or write a number of a projection (unidelta.optim, counted by hand)
 
 
@@ -52,27 +51,6 @@ def projections(numel: int, y: int, tasks: int, draws: int = 1) -> float:
     return 2 * numel * y * (2 * tasks + 7 * draws)
 
 
-def activations(config, rows: int, length: int, answer: int, keys: int = 0) -> float:
-    """Numbers kept for the backward pass of a frozen network: inputs of norms, activations and (fused) attentions, whose bias is of the scores' size."""
-    d, inner, ff, deep = config.d_model, config.num_heads * config.d_kv, config.d_ff, config.num_decoder_layers
-    encoder = config.num_layers * (length * (2 * d + 4 * inner + 3 * ff) + 2 * keys * inner)
-    decoder = deep * (answer * (3 * d + 6 * inner + 3 * ff) + 2 * (length + keys) * inner) + 2 * answer * config.vocab_size
-    return rows * (encoder + decoder + config.num_heads * (config.num_layers * length * (length + keys) + deep * answer * (answer + keys + length)))
-
-
-def memory(config, made: dict, y: int, tasks: int, rows: int, length: int, answer: int, bytes_each: int = 4) -> dict[str, float]:
-    """GiB that a step of `approximate` holds; rows: of all deltas; bytes_each: of a number of the backbone and its activations (projections have four).
-    Embedding and head are two matrices, as in T5 v1.1."""
-    d, ff, inner = config.d_model, config.d_ff, config.num_heads * config.d_kv
-    weights = 2 * config.vocab_size * d + config.num_layers * (4 * d * inner + 3 * d * ff) + config.num_decoder_layers * (8 * d * inner + 3 * d * ff)
-    numels, keys = [what.numel for what in made.values()], max(getattr(what, "length", 0) for what in made.values())
-    maps = sum(2 * n * y + y * y for n in numels)
-    parts = {"backbone": bytes_each * weights, "projections": 4 * maps, "their gradients": 4 * maps, "best so far": 4 * maps,
-             "Adafactor's moments": 4 * sum(2 * (n + y) + 2 * y for n in numels), "Adafactor's working space": 8 * max(numels) * y,
-             "solutions": 4 * tasks * sum(numels), "activations": bytes_each * activations(config, rows, length, answer, keys)}
-    return {name: number / 2**30 for name, number in parts.items()}
-
-
 @dataclass(frozen=True)
 class Work:
     """One stage: `jobs` runs of `steps` steps over `rows` rows, each with `validations` of `scored` rows. `maps`: it trains projections."""
@@ -90,10 +68,10 @@ def plan(setting: str, profile: profiles.Profile = profiles.PROFILES["paper"]) -
     """Every stage of a full reproduction with one seed, from the profile's steps, batches and grids. Raises ValueError for an unknown setting."""
     if setting not in SETTINGS:
         raise ValueError(f"unknown setting {setting!r}; allowed: {', '.join(SETTINGS)}")
-    p, dev = profile if setting == "single" else replace(profile, **MULTI), profile.caps["dev"]
+    p, dev = profile if setting == "single" else profile.multi_task(), profile.caps["dev"]
     served = suite.single("hub") if setting == "single" else {"": tasks.names("multi", "unseen")}
     train, unseen = len(served) if setting == "single" else len(tasks.names("multi", "train")), sum(map(len, served.values()))
-    spaces, scored = (train, len(KINDS) * dev) if setting == "single" else (1, len(KINDS) * 240 * train)  # appendix A.2: 240 rows of each task
+    spaces, scored = (train, len(KINDS) * dev) if setting == "single" else (1, len(KINDS) * p.validation_rows * train)
     rows = len(KINDS) * p.approximate_batch * p.approximate_draws
     grid, checks = unseen * len(KINDS) * len(p.optimize_lrs), p.optimize_steps // p.optimize_every
     subspace = Work("optimize", grid, p.optimize_steps, p.optimize_batch, checks, dev)

@@ -54,6 +54,11 @@ class TaskData:
         """Tokens of the longest training answer, its </s> included: how far evaluation needs to decode."""
         return max(len(row) for row in self.train.labels)
 
+    @property
+    def longest_input(self) -> int:
+        """Tokens of the longest training input: how wide a batch may get."""
+        return max(len(row) for row in self.train.inputs)
+
     def head(self, rows: int | None, part: str = "test") -> "TaskData":
         """The same task with the first `rows` rows only of its test or dev part; None: all."""
         whole = getattr(self, part)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from unidelta import deltas
+from unidelta import deltas, memory
 from unidelta.blend import Parts, chosen, dealt, several
 from unidelta.data import collate
 from unidelta.evaluation import losses
@@ -49,8 +49,9 @@ def original(run: Run, tasks: Sequence[str], kinds: Sequence[str] = KINDS, seeds
 
         def work(keys, kind=kind, lr=lr, steps=steps, datas=datas, wanted=wanted, p=p):
             delta = run.delta(kind)
-            for stack in stacks(sorted(keys), p.stack, lambda key: datas[key[0], key[2]].train.mean_length):  # noqa: B023
-                mine, live = [datas[t, s] for t, _, s in stack], Live(list(range(len(stack))), run.start(kind).repeat(len(stack), 1).requires_grad_())
+            of = {key: datas[key[0], key[2]] for key in keys}
+            for stack in stacks(sorted(keys), p.stack, lambda key: of[key].train.mean_length, lambda key: run.fits(delta, of[key], p.original_batch)):
+                mine, live = [of[key] for key in stack], Live(list(range(len(stack))), run.start(kind).repeat(len(stack), 1).requires_grad_())
 
                 def loss(step, stack=stack, mine=mine, live=live):
                     rows = run.rows([mine[i] for i in live.rows], [stack[i][2] for i in live.rows], step, p.original_batch)
@@ -140,7 +141,11 @@ def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> 
             tensors = {f"{n}.{k}": getattr(best[k], n)[i] for k in KINDS for n in ("up", "down1", "down2")} | {f"I.{k}": vectors[k][i] for k in KINDS}
             save(run, "approximate", wanted[key], {"dev": done.best_score[i], "best_step": done.best_step[i]}, tensors, done, [i])
 
-    found = compute(run, "approximate", wanted, work)
+    def each():
+        made, rows = {k: run.delta(k) for k in KINDS}, len(KINDS) * p.approximate_draws * p.approximate_batch
+        return memory.subspace(run.backbone.config, made, p.y, len(train), rows, *run.widest([run.data(t, seeds[0]) for t in train]))
+
+    found = compute(run, "approximate", wanted, run.in_parts(work, each))
     return {seed: found[seed,] for seed in seeds}
 
 
@@ -198,8 +203,10 @@ def optimize(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequen
         def work(keys, kind=kind, wanted=wanted):
             delta, start, lrs = run.delta(kind), run.start(kind), p.optimize_lrs
             maps = {seed: up_map(run, subspaces[seed], kind, up) for seed in {s for _, _, s in keys}}
-            for stack in stacks(sorted(keys), max(1, p.stack // len(lrs)), lambda key: run.data(key[0], key[2]).train.mean_length):
-                mine = [run.data(t, s) for t, _, s in stack]
+            of = {key: run.data(key[0], key[2]) for key in keys}
+            for stack in stacks(sorted(keys), p.stack // len(lrs), lambda key: of[key].train.mean_length,
+                                lambda key: run.fits(delta, of[key], p.optimize_batch) // len(lrs)):
+                mine = [of[key] for key in stack]
                 first = [start_vector(subspaces[s], t, k, s, p.optimize_init) for t, k, s in stack]
                 intrinsic = torch.stack(first).repeat_interleave(len(lrs), 0).to(start).requires_grad_()
 

@@ -52,7 +52,7 @@ def landscape(run: Run, train: Sequence[str], task: str, seeds: Sequence[int] = 
                 points = solution["adapter"] + axis[i].to(u) * u + axis.to(u)[:, None] * v
                 for n, kind in enumerate(KINDS):
                     delta, theta = run.delta(kind), run.start(kind) + points @ up_projection(run, subspaces[seed], kind, "trained").T
-                    for part in stacks(range(len(axis)), max(run.profile.stack, 1)):
+                    for part in stacks(range(len(axis)), run.profile.stack):
                         grid[n, i, part] = torch.tensor(score_stack(run, delta, theta[part], [some] * len(part), "test"))
                 save_checkpoint(folder, {"scores": grid}, {"row": i + 1})
             where = torch.stack([torch.stack([(solution[k] - solution["adapter"]) @ w for w in (u, v)]) for k in KINDS])

@@ -82,7 +82,7 @@ class Profile:
     multi_shared_steps: int = 100000
     multi_shared_batch: int = 8
 
-    stack: int = 1                      # solutions trained in one forward pass at most
+    stack: int = 48                     # solutions trained in one forward pass at most; fewer where the memory would not hold them
 
     def multi_task(self) -> "Profile":
         """The same profile in the multi-task setting: a batch's rows come from as many draws, each with a task, and a solution, of its own."""

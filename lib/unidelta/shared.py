@@ -14,7 +14,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from unidelta import decomposed, deltas
+from unidelta import decomposed, deltas, memory
 from unidelta.blend import chosen, dealt, several
 from unidelta.data import collate
 from unidelta.evaluation import losses
@@ -96,7 +96,13 @@ def shared(run: Run, train: Sequence[str], kinds: Sequence[str] = METHODS, seeds
             save(run, "shared", wanted[key], {"dev": done.best_score[i], "best_step": done.best_step[i]},
                  {name: best[i] for name, best in zip(names, done.best, strict=True)}, done, [i])
 
-    found = compute(run, "shared", wanted, work)
+    def each():
+        config, widest = run.backbone.config, run.widest([run.data(t, seeds[0]) for t in train])
+        space = memory.subspace(config, {k: run.delta(k) for k in mixed}, p.y, len(train), len(mixed) * draws * batch, *widest) if mixed else 0
+        tuned = run.delta("finetune") if tuning else None
+        return space + (memory.fastfood(tuned, p.y) + draws * memory.solution(config, tuned, batch, *widest) if tuning else 0)
+
+    found = compute(run, "shared", wanted, run.in_parts(work, each))
     return {seed: found[seed,] for seed in seeds}
 
 

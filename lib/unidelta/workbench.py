@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from unidelta import backbone as backbones
-from unidelta import data, deltas, profiles
-from unidelta.backbone import Backbone
+from unidelta import data, deltas, memory, profiles
+from unidelta.backbone import DTYPES, Backbone
 from unidelta.data import TaskData, collate, rows_of_step
 from unidelta.evaluation import losses, scores
 from unidelta.finetune import Finetune
@@ -45,6 +45,21 @@ class Run:
     def start(self, kind: str) -> Tensor:
         """theta_init of one method, (N,): the same for every task and seed; theta_0 for `finetune`."""
         return self.delta(kind).init(self.profile.init_seed).to(self.backbone.device)
+
+    def fits(self, delta: deltas.Delta, data: TaskData, rows: int) -> int:
+        """How many solutions of a delta, trained on `rows` rows of this task a step, the free memory holds at once."""
+        return memory.fitting(memory.solution(self.backbone.config, delta, rows, *self.widest([data])), self.backbone.device)
+
+    def widest(self, datas: Sequence[TaskData]) -> tuple[int, int, int]:
+        """What a batch of these tasks takes at worst: tokens of an input and of an answer, and bytes of a number."""
+        return max(d.longest_input for d in datas), max(d.longest_answer for d in datas), DTYPES[self.profile.dtype].itemsize
+
+    def in_parts(self, work: Callable[[list], None], each: Callable[[], float]) -> Callable[[list], None]:
+        """`work` on as many keys at once as the free memory holds things of `each()` bytes."""
+        def in_turn(keys):
+            for part in stacks(keys, memory.fitting(each(), self.backbone.device)):
+                work(part)
+        return in_turn
 
     def data(self, task: str, seed: int) -> TaskData:
         p = self.profile
@@ -83,8 +98,10 @@ def compute(run: Run, stage: str, wanted: dict[tuple, tuple[str, dict]], work: C
     return {key: a or run.store.find(stage, *wanted[key]) for key, a in found.items()}
 
 
-def stacks(keys: Sequence, size: int, length: Callable = lambda key: 1) -> list[list]:
-    """Cut into groups of at most `size`, as equal as can be, none with a `length` more than 1.3 times another's (padding is work too)."""
+def stacks(keys: Sequence, size: int, length: Callable = lambda key: 1, fits: Callable | None = None) -> list[list]:
+    """Cut into groups of at most `size`, as equal as can be, none with a `length` more than 1.3 times another's (padding is work too).
+
+    fits: how many like this key the memory holds at once, where that may be fewer than `size`."""
     runs: list[list] = []
     for key in sorted(keys, key=length):
         if runs and length(key) <= 1.3 * length(runs[-1][0]):
@@ -93,7 +110,7 @@ def stacks(keys: Sequence, size: int, length: Callable = lambda key: 1) -> list[
             runs.append([key])
     out = []
     for run in runs:
-        n = -(-len(run) // max(size, 1))
+        n = -(-len(run) // max(min([size, *map(fits, run)] if fits else [size]), 1))
         out += [sorted(run[len(run) * i // n:len(run) * (i + 1) // n]) for i in range(n)]
     return out
 

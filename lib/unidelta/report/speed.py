@@ -11,6 +11,7 @@ from IPython.display import HTML, Markdown
 from matplotlib.figure import Figure
 
 from unidelta import cost, deltas, profiles
+from unidelta import memory as counted
 from unidelta.projections import KINDS
 from unidelta.report import figures
 from unidelta.report.measures import LABEL
@@ -235,7 +236,7 @@ def needed(setting: str, length: int, answer: int, bytes_each: int = 4) -> dict[
     """GiB of a step of `approximate`, by part."""
     (config, made), (p, works) = base(), cost.plan(setting)
     rows, = {w.rows for w in works if w.maps}
-    return cost.memory(config, made, p.y, 60 if setting == "multi" else 1, rows, length, answer, bytes_each)
+    return counted.approximation(config, made, p.y, 60 if setting == "multi" else 1, rows, length, answer, bytes_each)
 
 
 def memory(answer: int = 4) -> HTML:
