@@ -55,7 +55,7 @@ WRONG = [({"taks": "qasc"}, ["unknown parameter 'taks'", "allowed are"]), ({"pro
          ({"variant": "papr"}, ["papr", "did you mean 'paper'"]), ({"compare": "glue-sst3"}, ["glue-sst3", "did you mean 'glue-sst2'"]),
          ({"setting": "mutli"}, ["mutli", "did you mean 'multi'"]),
          ({"archive": "no_such_study"}, ["no_such_study", "none"]),
-         ({"backbone": "nowhere"}, ["nowhere", "allowed: embedded, comparing, rebuilt, shorter, a local folder"]),
+         ({"backbone": "nowhere"}, ["nowhere", "allowed: embedded, comparing, rebuilt, shorter, stretches, a local folder"]),
          ({"results": "nowhere"}, ["nowhere", "benchmarks"]), ({"results": 7}, ["results", "7", "benchmarks"]),
          ({"dtype": "float99"}, ["float99", "float32, bfloat16"]), ({"share": 2.0}, ["share", "above 0 and at most 1"]),
          ({"length": 0}, ["length", "a whole number from 1"])]

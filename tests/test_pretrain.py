@@ -292,7 +292,7 @@ def test_what_is_no_t5_is_one_line(tmp_path, words, name):
         kind = "bert" if name == "bert" else "t5"
         (folder / "config.json").write_text(json.dumps({"model_type": kind, "architectures": ["T5ForConditionalGeneration"], "d_model": 16}))
         (folder / "model.safetensors").write_bytes(b"not tensors at all")
-    with pytest.raises(ValueError, match="allowed: embedded, comparing, rebuilt, shorter, a local folder with a T5") as error:
+    with pytest.raises(ValueError, match="allowed: embedded, comparing, rebuilt, shorter, stretches, a local folder with a T5") as error:
         backbone.load(str(folder))
     assert "\n" not in str(error.value)
 
@@ -317,6 +317,13 @@ def test_the_fingerprint_follows_weights_and_words(tmp_path):
     names = {"a": {}, "same": {}, "weights": {"seed": 1}, "words": {"vocabulary": 262}}
     prints = {name: backbone.load(tiny.save(tmp_path / name, **options)).fingerprint for name, options in names.items()}
     assert prints["a"] == prints["same"] and len(set(prints.values())) == 3
+
+
+def test_the_default_is_one_run_of_the_recipe(words):
+    record = json.loads((backbone.SHIPPED["embedded"] / "training.json").read_text(encoding="utf-8"))
+    assert record["recipe"] == json.loads(json.dumps(pretrain.RECIPE)) and set(record) == {"recipe", "threads", "curve"}, "nothing to tell beside it"
+    assert [point["step"] for point in record["curve"]] == list(range(1000, pretrain.RECIPE["steps"] + 1, 1000))
+    assert backbone.load("embedded").tokenizer.get_vocab() == words.get_vocab(), "the words of today's text and skills"
 
 
 @pytest.mark.parametrize("name", backbone.SHIPPED)

@@ -138,7 +138,7 @@ def test_the_command_line_exits_non_zero():
 def test_a_missing_backbone_is_one_line(tmp_path):
     with pytest.raises(SystemExit) as ended:
         run.main(["--train", "glue-sst2", "--backbone", str(tmp_path / "nothing")])
-    assert "allowed: embedded, comparing, rebuilt, shorter, a local folder" in ended.value.code and "\n" not in ended.value.code
+    assert "allowed: embedded, comparing, rebuilt, shorter, stretches, a local folder" in ended.value.code and "\n" not in ended.value.code
 
 
 def test_the_command_line_fills_the_store(tiny_t5, monkeypatch, tmp_path):

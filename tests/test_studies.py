@@ -31,7 +31,7 @@ def study(tiny_t5, tmp_path, monkeypatch):
     (["second"], ["no study 'second'", ", ".join(STUDIES)]), (["dimension", "--seeds", "a"], ["--seeds 'a'", "0,1,2"]),
     (["dimension", "--steps", "1"], ["--steps and --tasks", "--out"]), (["dimension", "--tasks", "scitail"], ["--out"]),
     (["dimension", "--profile", "tiny"], ["unknown profile 'tiny'", "embedded, mini, paper"]),
-    (["dimension", "--backbone", "nowhere"], ["nowhere", "embedded, comparing, rebuilt, shorter, a local folder"]),
+    (["dimension", "--backbone", "nowhere"], ["nowhere", "embedded, comparing, rebuilt, shorter, stretches, a local folder"]),
     (["dimension", "--steps", "0", "--out", "x"], ["steps=0", "a whole number from 1"]),
     (["absolute", "--tasks", "qsac", "--out", "x"], ["task 'qsac' is not in this study", "scitail"]),
     (["absolute", "--source", "mirror", "--mirror", "nowhere"], ["nowhere", "is not a folder"])], ids=str)
@@ -112,11 +112,11 @@ def test_the_second_group_is_moved(study):
 
 def test_backbones_are_all_that_are_shipped(study):
     found = study("backbones")
-    assert list(found) == ["as it is", *(f"backbone={n}" for n in ("comparing", "rebuilt", "shorter")),
-                           *(f"many tasks{n}" for n in ("", ", backbone=rebuilt", ", backbone=shorter"))]
+    assert list(found) == ["as it is", *(f"backbone={n}" for n in ("comparing", "rebuilt", "shorter", "stretches")),
+                           *(f"many tasks{n}" for n in ("", ", backbone=rebuilt", ", backbone=shorter", ", backbone=stretches"))]
     prints = [r.line.split("backbone `")[1][:16] for r in found.values()]
-    assert len(set(prints)) == 4 and prints[4:] == [prints[0], *prints[2:4]] and "backbone=comparing" in found["backbone=comparing"].line
-    assert [len(r.frame) for r in found.values()] == 7 * [9] and ["multi-task setting" in r.line for r in found.values()] == 4 * [False] + 3 * [True]
+    assert len(set(prints)) == 5 and prints[5:] == [prints[0], *prints[2:5]] and "backbone=comparing" in found["backbone=comparing"].line
+    assert [len(r.frame) for r in found.values()] == 9 * [9] and ["multi-task setting" in r.line for r in found.values()] == 5 * [False] + 4 * [True]
 
 
 def test_fidelity_changes_one_thing_at_a_time(study):

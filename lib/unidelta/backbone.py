@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase, T5Config, T5For
 from transformers.utils import logging
 
 DATA = Path(__file__).resolve().parents[2] / "data"
-SHIPPED = {"embedded": DATA / "backbone", **{name: DATA / "backbones" / name for name in ("comparing", "rebuilt", "shorter")}}
+SHIPPED = {"embedded": DATA / "backbone", **{name: DATA / "backbones" / name for name in ("comparing", "rebuilt", "shorter", "stretches")}}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -44,8 +44,8 @@ def device_of(name: str = "auto") -> torch.device:
 
 @lru_cache(maxsize=2)
 def load(name: str = "embedded", dtype: str = "float32", device: str = "auto") -> Backbone:
-    """Load `embedded` (the default in data/backbone), `comparing` (the same, before its last stretch of pre-training), `rebuilt` (what
-    the recipe of `unidelta.pretrain` gives), `shorter` (what a shorter one gave), a local folder, or a hub id such as google/t5-base-lm-adapt.
+    """Load `embedded` (the default in data/backbone), one of the draws in data/backbones (their cards say what each is), a local
+    folder, or a hub id such as google/t5-base-lm-adapt.
 
     Every parameter is frozen (section 4: only theta, the projections or I are ever trained). Raises ValueError with one line
     for an unknown dtype, for a folder that is not a T5, and for a hub id that cannot be had.

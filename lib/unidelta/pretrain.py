@@ -1,9 +1,8 @@
 """Pre-training of the embedded backbone: a small T5 v1.1 and its tokenizer, from nothing but generated text.
 
-`python -m unidelta.pretrain --out FOLDER` rebuilds what `data/backbones/rebuilt/` holds (the default, `data/backbone/`, came about in
-stretches, which its card tells); a run that was killed goes on from its last
-checkpoint. The objective is T5's: plain text with masked spans, mixed with skills cast as text to text, both behind the sentinel
-`<extra_id_0>` that the task targets use too (design: target = "<extra_id_0>" + answer).
+`python -m unidelta.pretrain --out FOLDER` rebuilds what `data/backbone/` holds; a run that was killed goes on from its last checkpoint.
+The objective is T5's: plain text with masked spans, mixed with skills cast as text to text, both behind the sentinel `<extra_id_0>` that
+the task targets use too (design: target = "<extra_id_0>" + answer).
 """
 import argparse
 import json

@@ -113,7 +113,7 @@ def fidelity(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[
 def backbones(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """every shipped backbone in the single-task setting, and those that know every wording in the multi-task setting"""
     runs = {AS_IT_IS: open_run()} | {f"backbone={name}": open_run(backbone=name) for name in SHIPPED if name != "embedded"}
-    many = {MANY: open_run(setting="multi")} | {f"{MANY}, backbone={n}": open_run(setting="multi", backbone=n) for n in ("rebuilt", "shorter")}
+    many = {MANY: open_run(setting="multi")} | {f"{MANY}, backbone={n}": open_run(setting="multi", backbone=n) for n in ("rebuilt", "shorter", "stretches")}
     singles, (train, unseen) = single_unseen(runs[AS_IT_IS]), suite.multi(runs[AS_IT_IS].profile.source)
     wanted = chosen(list(dict.fromkeys([*singles, *unseen])), only)
     found = {name: collect(run, [t for t in singles if t in wanted], seeds) for name, run in runs.items()}
