@@ -103,6 +103,13 @@ def test_variants_are_compared_by_seed(two):
         report.variants("y")
 
 
+def test_draws_are_summed_up_where_label_words_are_shared(two):
+    other = results({"rotten_tomatoes": (90.0, [72.0, 72.0, 72.0]), "glue-mrpc": (60.0, [0.0, 0.0, 0.0])})
+    said = prose.draws({"as it is": two, "backbone=other": other}).data
+    assert "over these 2 backbones" in said and "in the subspace 85.0 ± 63.5 % (80.0 to 90.0); transferred 85.0 ± 63.5 % (80.0 to 90.0)." in said
+    assert "No task here" in prose.draws({"as it is": results({"glue-mrpc": (60.0, [30.0, 30.0, 30.0])})}).data
+
+
 def test_absolute_scores_stand_beside_the_papers():
     found = results({"rotten_tomatoes": (90.0, [0.0] * 3), "glue-mrpc": (60.0, [0.0] * 3)}, kinds=("adapter", "lora", "prefix", "finetune"))
     found = Results(found.run, found.seeds, found.own.drop(columns=["sub", "random", "train"]), found.ids)

@@ -135,6 +135,18 @@ def moved(found: dict[str, Results]) -> Markdown:
     return Markdown("Against the first line, paired by seed, over all tasks shown:\n\n" + "\n".join(lines) if lines else "No variant was named.")
 
 
+def draws(found: dict[str, Results]) -> Markdown:
+    """What hangs on the draw of the backbone: own and transfer where label words are shared, over backbones of equal making, one to a variant."""
+    lines = []
+    for what in ("own", "moved"):
+        frames = [rows_of(getattr(results, what), clear=False).get("label words shared") for results in found.values()]
+        means = [over_seeds(frame, relative(frame))[0] for frame in frames if frame is not None]
+        if means:
+            lines.append(f"{'in the subspace' if what == 'own' else 'transferred'} {number(*interval(means))} % ({min(means):.1f} to {max(means):.1f})")
+    return Markdown(f"Where label words are shared, over these {len(found)} backbones (mean ± half the 95 % t-interval over backbones, and the range): "
+                    f"{'; '.join(lines)}." if lines else "No task here shares label words with its training task.")
+
+
 def levels(run: Run, low: dict[str, float]) -> Markdown:
     """The untuned backbone's scores in a sentence; low: task -> score in percent."""
     above = [f"`{t}` {v:.0f}" for t, v in low.items() if v >= 5]
