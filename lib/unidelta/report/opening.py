@@ -26,8 +26,8 @@ def positive_whole(value) -> bool:
 def check(namespace: dict, **allowed) -> SimpleNamespace:
     """`params.check` with the rules that all notebooks share; of names, lists are made: `seeds`, `deltas`, `train` (training tasks), `unseen` (tasks).
 
-    `unseen` is the parameter `task`, or else the tasks that the training tasks serve, of which a parameter `tasks` may choose. Beside a task, training
-    tasks may be left open (`train` is empty then), which `open_served` fills in.
+    `unseen` is the parameter `task`, or else the tasks that the training tasks serve, of which a parameter `tasks` may choose. Where there is a
+    `setting`, training tasks may be left open (`train` is empty then), for `open_served` to fill in.
     Raises ParameterError, one line, for anything that is unknown, mistyped or not allowed, before anything is computed.
     """
     shared = {"profile": list(PROFILES), "backbone": str, "source": tasks.SOURCES, "mirror": str, "steps": positive_whole, "y": positive_whole,
@@ -39,8 +39,11 @@ def check(namespace: dict, **allowed) -> SimpleNamespace:
         if hasattr(p, "deltas"):
             p.deltas = params.names(p.deltas, KINDS, "delta")
         if hasattr(p, "task"):
-            given = getattr(p, "train", p.task)
-            p.train, p.unseen = params.names(given, tasks.names(), "train") if given else [], [p.task]
+            given, p.unseen = getattr(p, "train", p.task), [p.task]
+            if given:
+                p.train = params.names(given, tasks.names(), "train")
+            else:
+                p.train = [] if hasattr(p, "setting") else [suite.train_for(p.task)]
         elif hasattr(p, "train"):
             served = suite.single(p.source or PROFILES[p.profile].source)
             p.train = params.names(p.train, list(served), "train")
