@@ -3,12 +3,15 @@
 import functools
 import json
 import random
+from zipfile import ZipFile
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from unidelta import backbone, pretrain, suite, tasks
+from unidelta.projections import KINDS
+from unidelta.report import archive
 from unidelta.world import W, corpus, judging, picking, prompts, skills, ways
 
 TINY = pretrain.RECIPE | dict(d_model=16, num_layers=1, num_heads=2, d_ff=24, steps=6, batch=8, warmup=2, vocabulary=2560)
@@ -324,6 +327,19 @@ def test_the_default_is_one_run_of_the_recipe(words):
     assert record["recipe"] == json.loads(json.dumps(pretrain.RECIPE)) and set(record) == {"recipe", "threads", "curve"}, "nothing to tell beside it"
     assert [point["step"] for point in record["curve"]] == list(range(1000, pretrain.RECIPE["steps"] + 1, 1000))
     assert backbone.load("embedded").tokenizer.get_vocab() == words.get_vocab(), "the words of today's text and skills"
+
+
+def test_the_default_is_held_to_the_rule_it_was_taken_by():
+    """Every delta learns every stand-in in its own space: 15 points over chance on development rows, mean of three seeds (book/limits.md, step 12)."""
+    kept, dev = archive.load("backbones")["as it is"], {}
+    assert backbone.load("embedded").fingerprint in kept.line
+    with ZipFile(archive.FOLDER / kept.folder / archive.PACKED) as packed:
+        for name in (i for i in kept.ids if i.startswith("original/")):
+            config, scored = (json.loads(packed.read(f"{name}/{part}.json")) for part in ("config", "metrics"))
+            dev.setdefault((config["config"]["task"], config["config"]["kind"]), []).append(100 * scored["metrics"]["dev"])
+    chance = kept.frame.groupby("task").chance.mean()
+    assert len(chance) == 9 and {len(dev[task, kind]) for task in chance.index for kind in KINDS} == {3}
+    assert all(sum(dev[task, kind]) / 3 - chance[task] >= 15 for task in chance.index for kind in KINDS)
 
 
 @pytest.mark.parametrize("name", backbone.SHIPPED)
