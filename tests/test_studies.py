@@ -5,10 +5,11 @@ import json
 from functools import partial
 from zipfile import ZipFile
 
+import pandas as pd
 import pytest
 
 from unidelta import landscape, suite
-from unidelta.report import archive, claims_archived, tables
+from unidelta.report import archive, claims_archived, settings, tables
 from unidelta.studies import STUDIES, main
 
 TINY = ["--seeds", "0", "--steps", "1"]
@@ -117,6 +118,22 @@ def test_backbones_are_all_that_are_shipped(study):
     prints = [r.line.split("backbone `")[1][:16] for r in found.values()]
     assert len(set(prints)) == 5 and prints[5:] == [prints[0], *prints[2:5]] and "backbone=comparing" in found["backbone=comparing"].line
     assert [len(r.frame) for r in found.values()] == 9 * [9] and ["multi-task setting" in r.line for r in found.values()] == 5 * [False] + 4 * [True]
+
+
+def test_settings_are_told_by_spare_rows_of_every_draw(study):
+    found = study("settings")
+    names, draws = ("as it is", "wider grid, fewer steps", "prefix=released", "both"), ("embedded", "rebuilt", "shorter", "stretches")
+    assert set(found) == {f"{name}, backbone={draw}" for name in names for draw in draws}
+    assert all("report_on=spare" in r.line and "random" not in r.frame and r.frame.train_solution.notna().all() for r in found.values())
+    assert len({r.line.split("backbone `")[1][:16] for r in found.values()}) == 4
+    assert set(settings.changes(found, "as it is")) == set(names[1:]) and "the draws do not tell" in settings.verdicts(found, "as it is").data
+
+
+@pytest.mark.parametrize("own, moved, verdict", [([2, 3, 2, 3], [1, 2, 1, 2], "better"), ([-2, -3, -2, -3], [5, 6, 5, 6], "the draws do not tell"),
+                                                 ([-2, -3, -2, -3], [1, 0, 1, 0], "worse"), ([9, -9, 9, -9], [1, 1, 1, 1], "the draws do not tell")])
+def test_a_setting_is_judged_by_the_rule(own, moved, verdict):
+    change = pd.DataFrame({"own": own, "moved": moved})
+    assert settings.verdict(change.assign(both=change.mean(axis=1))) == verdict
 
 
 def test_fidelity_changes_one_thing_at_a_time(study):

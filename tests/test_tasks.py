@@ -264,6 +264,19 @@ def test_caps_keep_random_samples_and_bad_ones_are_refused(tmp_path):
             tasks.load("glue-sst2", mirror=tmp_path, caps=bad)
 
 
+def test_spare_rows_of_dev_stand_in_for_test():
+    caps = {"train": None, "dev": 100, "test": None}
+    usual, spare = (tasks.load("scitail", source="embedded", caps=caps, report_on=on) for on in ("test", "spare"))
+    assert usual["dev"][:] == spare["dev"][:] and usual["train"][:] == spare["train"][:]
+    whole = tasks.load("scitail", source="embedded")["dev"]["input"]
+    assert len(spare["test"]) == 150 and {*spare["test"]["input"]} == {*whole} - {*spare["dev"]["input"]}
+    assert not {*usual["test"]["input"]} & {*spare["test"]["input"]}
+    with pytest.raises(ValueError, match="scitail: no rows of dev are spare; allowed: a cap below its 250"):
+        tasks.load("scitail", source="embedded", report_on="spare")
+    with pytest.raises(ValueError, match="cannot report on 'train'; allowed: test, spare"):
+        tasks.load("scitail", source="embedded", report_on="train")
+
+
 def test_rows_without_an_answer_are_dropped_and_white_space_is_stripped(tmp_path):
     rows = [{"question": f" q{i}? ", "answers": [" a ", ""] if i else [" "]} for i in range(30)]
     put(tmp_path, "web_questions", "train", rows)

@@ -31,7 +31,7 @@ def answers_open(run: Run, task: str, seed: int) -> list[list[str]]:
     """What can be answered in each test row: the task's label words, or the row's own options (A), (B), ...; empty lists elsewhere."""
     words = registry.get(task).labels
     p = run.profile
-    inputs = registry.load(task, source=p.source, mirror=p.mirror, seed=seed, caps=p.caps)["test"]["input"]
+    inputs = registry.load(task, source=p.source, mirror=p.mirror, seed=seed, caps=p.caps, report_on=p.report_on)["test"]["input"]
     return [words or [o.strip() for o in re.split(r"\([A-H1-8]\) ", text)[1:]] for text in inputs]
 
 

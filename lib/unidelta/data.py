@@ -69,11 +69,11 @@ _CACHE: dict[tuple, TaskData] = {}
 
 
 def load(backbone: Backbone, task: str, source: str, mirror: str | None, seed: int, caps: dict, max_length: int,
-         root: Path | None = None) -> TaskData:
+         root: Path | None = None, report_on: str = "test") -> TaskData:
     """Load, format and tokenise a task (inputs cut at max_length tokens; the paper's setting is 512); root: of the store, as in `store.base`."""
-    key = (backbone.fingerprint, task, source, mirror, seed, tuple(caps.items()), max_length)
+    key = (backbone.fingerprint, task, source, mirror, seed, tuple(caps.items()), max_length, report_on)
     if key not in _CACHE:
-        splits = tasks.load(task, source=source, mirror=mirror, seed=seed, caps=caps)
+        splits = tasks.load(task, source=source, mirror=mirror, seed=seed, caps=caps, report_on=report_on)
         parts = (tokens.encode(backbone.tokenizer, task, source, s, splits[s], max_length, store.base(root)) for s in tasks.PARTS)
         _CACHE[key] = TaskData(task, *(Encoded(*columns) for columns in parts), _fingerprint(splits))
     return _CACHE[key]

@@ -16,6 +16,7 @@ class Profile:
     device: str = "auto"
     max_length: int = 512               # tokens of an input at most
     caps: dict = field(default_factory=lambda: {"train": None, "dev": 1000, "test": None})  # rows kept per split
+    report_on: str = "test"             # or "spare": the rows the cap leaves of dev, which select nothing; to choose settings by
 
     # deltas: equal numbers of parameters (section 3.1, appendix A.4)
     adapter: dict = field(default_factory=lambda: {"bottleneck": 12})
@@ -111,7 +112,7 @@ _SMALL = dict(
 )
 
 CHOICES = {"source": ("embedded", "mirror", "hub"), "variant": ("paper", "released"), "dtype": ("float32", "bfloat16"),
-           "optimize_init": ("random", "train"), "fastfood": ("exact", "released"), "setting": ("single", "multi")}
+           "optimize_init": ("random", "train"), "fastfood": ("exact", "released"), "setting": ("single", "multi"), "report_on": ("test", "spare")}
 MAY_BE_ZERO = ("init_seed", "patience", "ratio")
 
 PROFILES = {

@@ -23,6 +23,7 @@ from unidelta.report.results import Results, collect, collect_original, collect_
 from unidelta.workbench import Run
 
 AS_IT_IS, MANY, FITTED, TRAINED = "as it is", "many tasks", "length fitted", "its training tasks"
+DRAWS = ("embedded", "rebuilt", "shorter", "stretches")  # the shipped backbones that know every wording
 Open = Callable[..., Run]
 
 
@@ -113,11 +114,21 @@ def fidelity(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[
 def backbones(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """every shipped backbone in the single-task setting, and those that know every wording in the multi-task setting"""
     runs = {AS_IT_IS: open_run()} | {f"backbone={name}": open_run(backbone=name) for name in SHIPPED if name != "embedded"}
-    many = {MANY: open_run(setting="multi")} | {f"{MANY}, backbone={n}": open_run(setting="multi", backbone=n) for n in ("rebuilt", "shorter", "stretches")}
+    many = {MANY: open_run(setting="multi")} | {f"{MANY}, backbone={n}": open_run(setting="multi", backbone=n) for n in DRAWS[1:]}
     singles, (train, unseen) = single_unseen(runs[AS_IT_IS]), suite.multi(runs[AS_IT_IS].profile.source)
     wanted = chosen(list(dict.fromkeys([*singles, *unseen])), only)
     found = {name: collect(run, [t for t in singles if t in wanted], seeds) for name, run in runs.items()}
     return found | {name: collect(run, mine, seeds, train) for name, run in many.items() if (mine := [t for t in unseen if t in wanted])}
+
+
+def settings(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
+    """other settings of the single-task setting over every draw that knows the wordings, on development rows that selected nothing"""
+    wider = {"optimize_lrs": (1e-2, 5e-2, 2e-1), "optimize_steps": 60, "optimize_every": 6}
+    released = {"prefix": open_run().profile.prefix | {"reading": "released"}}
+    changes = {AS_IT_IS: {}, "wider grid, fewer steps": wider, "prefix=released": released, "both": wider | released}
+    tasks = chosen([t for t in single_unseen(open_run()) if suite.shares_labels(t)], only)
+    return {f"{name}, backbone={draw}": collect(open_run(backbone=draw, report_on="spare", **change), tasks, seeds, tuned=False)
+            for name, change in changes.items() for draw in DRAWS}
 
 
 def real_rows(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
@@ -125,7 +136,8 @@ def real_rows(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
     return {task: collect(open_run(), [task], seeds) for task in chosen(["rotten_tomatoes", "qasc"], only)}
 
 
-STUDIES = {f.__name__: f for f in (multi_task, reconstruction, planes, dimension, simplified, finetune, absolute, second_group, fidelity, backbones, real_rows)}
+STUDIES = {f.__name__: f for f in (multi_task, reconstruction, planes, dimension, simplified, finetune, absolute, second_group, fidelity, backbones, settings,
+                                     real_rows)}
 
 
 def main(argv: list[str] | None = None) -> None:

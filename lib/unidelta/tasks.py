@@ -17,6 +17,7 @@ from unidelta.registry import TASKS, Task, get, names
 __all__ = ["SOURCES", "TASKS", "Task", "add", "category", "crossfit_cut", "get", "load", "names", "rows", "score"]
 SOURCES = ("hub", "mirror", "embedded")
 PARTS = ("train", "dev", "test")
+REPORT_ON = ("test", "spare")
 Folder = str | os.PathLike | None
 
 for _file in filter(None, os.environ.get("UNIDELTA_TASKS", "").split(os.pathsep)):
@@ -78,13 +79,14 @@ def _available(task: Task, source: str, mirror: Folder) -> list[str]:
 
 
 def load(name: str, source: str = "mirror", mirror: Folder = None, seed: int = 0,
-         caps: dict[str, int | None] | None = None) -> datasets.DatasetDict:
+         caps: dict[str, int | None] | None = None, report_on: str = "test") -> datasets.DatasetDict:
     """Train, dev and test parts with columns input (text) and targets (list of at least one text).
 
     test    the official test where its labels are public, else the official validation, else CrossFit's cut of train
     dev     the official validation where it is not already the test, else a seeded tenth of train, at most 1,000 rows
     train   the rest; train and dev come in seeded order, test in the source's
     caps    {"train": 20000, "dev": 240, "test": None} keeps random samples; that of test does not depend on the seed
+    report_on   "spare" puts the rows that the cap leaves of dev in the place of test: rows that select nothing, to choose settings by
     No input stands in two parts: what is in test is taken out of dev and train, what is in dev out of train.
     As in the released loader, inputs lose white space in front, targets on both sides. Rows without an answer go.
     """
@@ -94,6 +96,8 @@ def load(name: str, source: str = "mirror", mirror: Folder = None, seed: int = 0
             raise ValueError(f"bad cap {part}={cap!r}; allowed: {', '.join(PARTS)}, each a number from 1, or None")
     if source not in SOURCES:
         raise ValueError(f"no source {source!r}; allowed: {', '.join(SOURCES)}")
+    if report_on not in REPORT_ON:
+        raise ValueError(f"cannot report on {report_on!r}; allowed: {', '.join(REPORT_ON)}")
     read = {split: rows(name, split, source, mirror) for split in _available(task, source, mirror)}
     rng = np.random.default_rng(seed)
     train, dev, test = read["train"], None, None
@@ -108,8 +112,13 @@ def load(name: str, source: str = "mirror", mirror: Folder = None, seed: int = 0
     if dev is None:
         n = max(1, min(1000, len(train) // 10))
         dev, train = train[:n], train[n:]
-    dev = _sample(_without(_tidy(dev), test), caps.get("dev"), rng)
-    train = _sample(_without(train, dev), caps.get("train"), rng)
+    whole = _sample(_without(_tidy(dev), test), None, rng)
+    dev = whole[:caps.get("dev")]
+    if report_on == "spare":
+        test = whole[len(dev):]
+        if not test:
+            raise ValueError(f"{name}: no rows of dev are spare; allowed: a cap below its {len(whole)}")
+    train = _sample(_without(train, dev + test), caps.get("train"), rng)
     if caps.get("test"):
         test = _sample(test, caps["test"], np.random.default_rng(0))
     return datasets.DatasetDict({k: _dataset(v, f"{name} {k}") for k, v in zip(PARTS, (train, dev, test), strict=True)})

@@ -63,7 +63,7 @@ class Run:
 
     def data(self, task: str, seed: int) -> TaskData:
         p = self.profile
-        return data.load(self.backbone, task, p.source, p.mirror, seed, p.caps, p.max_length, self.store.base.parent)
+        return data.load(self.backbone, task, p.source, p.mirror, seed, p.caps, p.max_length, self.store.base.parent, p.report_on)
 
     @staticmethod
     def rows(datas: Sequence[TaskData], seeds: Sequence[int], step: int, batch: int) -> list[tuple]:

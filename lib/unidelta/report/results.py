@@ -84,19 +84,22 @@ def serving(unseen: Sequence[str], train: Sequence[str] | None) -> dict[tuple, l
     return served
 
 
-def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequence[str] | None = None, kinds: Sequence[str] = KINDS) -> Results:
+def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequence[str] | None = None, kinds: Sequence[str] = KINDS,
+            tuned: bool = True) -> Results:
     """Every stage and control for the unseen tasks, each from the subspace of `train`, or else of its category's training task.
 
-    A subspace is always that of the three deltas; `kinds` are those whose rows are kept."""
+    A subspace is always that of the three deltas; `kinds` are those whose rows are kept. tuned: with the random up-projection too, the one
+    control that takes as long as what it stands beside."""
     lines, ids = [], set()
     for trained, mine in serving(unseen, train).items():
-        stages = own, _, moved, noise, still = (original(run, mine, seeds=seeds), approximate(run, trained, seeds), transfer(run, trained, mine, seeds),
-                                                optimize(run, trained, mine, seeds=seeds, up="random"), controls(run, trained, mine, seeds))
-        for found in stages:
+        own, space, moved = original(run, mine, seeds=seeds), approximate(run, trained, seeds), transfer(run, trained, mine, seeds)
+        noise, still = optimize(run, trained, mine, seeds=seeds, up="random") if tuned else {}, controls(run, trained, mine, seeds)
+        for found in (own, space, moved, noise, still):
             ids |= {a.id for a in found.values()} | {i for a in found.values() for i in a.config.get("sources", a.config.get("solutions", []))}
         for task, seed in ((t, s) for t in mine for s in seeds):
             m = still[task, seed].metrics
-            more = {t: {"random": noise[task, t, seed].metrics["test"], **{c: m[c][t] for c in ("train_solution", "own_vector", "mean_vector")}} for t in KINDS}
+            more = {t: {"random": noise[task, t, seed].metrics["test"]} if tuned else {} for t in KINDS}
+            more = {t: more[t] | {c: m[c][t] for c in ("train_solution", "own_vector", "mean_vector")} for t in KINDS}
             lines += [{"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t, "ori": own[task, t, seed].metrics["test"],
                        "sub": moved[task, seed].metrics["test"][s][t], **more[t], **{c: m[c] for c in FREE}}
                       for s in KINDS for t in KINDS if s in kinds and t in kinds]

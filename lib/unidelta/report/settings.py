@@ -1,0 +1,57 @@
+"""Would another setting do better, whichever the draw of the backbone? Read from the study `settings`, whose scores are on spare development rows."""
+
+from __future__ import annotations
+
+import pandas as pd
+from IPython.display import HTML, Markdown
+
+from unidelta.report.measures import html, interval, number, relative
+from unidelta.report.results import Results
+
+WHAT = {"own": "in the subspace", "moved": "transferred"}
+LOSS = 1.0  # points that either of the two may fall, in the mean over draws, where the mean of both rises
+RULE = ("A setting is better if the mean of what is recovered in the subspace and what is transferred rises with it, the whole 95 % t-interval over the draws above "
+        f"zero, and neither of the two falls by more than {LOSS:g} point in the mean; it is worse if that interval lies below zero; else the draws do not tell.")
+
+
+def means(found: dict[str, Results]) -> pd.DataFrame:
+    """Relative performance in percent, mean over tasks, deltas and seeds: one row per setting and draw (index), columns `own` and `moved`.
+
+    found: by "SETTING, backbone=DRAW", as the study names its variants."""
+    lines = []
+    for name, results in found.items():
+        setting, draw = name.rsplit(", backbone=", 1)
+        lines.append({"setting": setting, "draw": draw, **{what: relative(getattr(results, what)).mean() for what in WHAT}})
+    return pd.DataFrame(lines).set_index(["setting", "draw"])
+
+
+def changes(found: dict[str, Results], base: str) -> dict[str, pd.DataFrame]:
+    """What every other setting adds to `base`, in points: one row per draw, columns `own`, `moved` and their mean, `both`."""
+    every = means(found)
+    others = [s for s in every.index.unique("setting") if s != base]
+    differences = {s: (every.loc[s] - every.loc[base]).dropna() for s in others}
+    return {s: d.assign(both=d.mean(axis=1)) for s, d in differences.items()}
+
+
+def table(found: dict[str, Results]) -> HTML:
+    """Settings by draws, own and transferred, with the mean over draws and half its 95 % t-interval."""
+    every = means(found)
+    draws = list(every.index.unique("draw"))
+    return html([{"setting": setting, "": text, **{draw: number(mine[draw]) for draw in draws if draw in mine}, "mean": number(*interval(mine))}
+                 for setting in every.index.unique("setting") for what, text in WHAT.items() for mine in [every.loc[setting][what]]])
+
+
+def verdict(change: pd.DataFrame) -> str:
+    """better, worse or not told, by RULE."""
+    middle, half = interval(change["both"])
+    if middle > half and change[list(WHAT)].mean().min() >= -LOSS:
+        return "better"
+    return "worse" if middle < -half else "the draws do not tell"
+
+
+def verdicts(found: dict[str, Results], base: str) -> Markdown:
+    """Every setting against `base`, paired by draw, with the verdict of RULE."""
+    lines = [f"- `{setting}`: " + "; ".join(f"{text} {mean:+.1f} ± {half:.1f}" for what, text in (WHAT | {"both": "mean of both"}).items()
+                                            for mean, half in [interval(change[what])]) + f" points over {len(change)} draws: **{verdict(change)}**."
+             for setting, change in changes(found, base).items()]
+    return Markdown(f"{RULE} Against `{base}`:\n\n" + "\n".join(lines))
