@@ -10,8 +10,9 @@ from unidelta.report.results import Results
 
 WHAT = {"own": "in the subspace", "moved": "transferred"}
 LOSS = 1.0  # points that either of the two may fall, in the mean over draws, where the mean of both rises
-RULE = ("A setting is better if the mean of what is recovered in the subspace and what is transferred rises with it, the whole 95 % t-interval over the draws above "
-        f"zero, and neither of the two falls by more than {LOSS:g} point in the mean; it is worse if that interval lies below zero; else the draws do not tell.")
+RULE = ("A setting is better if the mean of what is recovered in the subspace and what is transferred rises with it, the whole 95 % t-interval over the draws "
+        f"above zero, and neither of the two falls by more than {LOSS:g} point in the mean; it is worse if that interval lies below zero; else the draws do "
+        "not tell.")
 
 
 def means(found: dict[str, Results]) -> pd.DataFrame:
