@@ -14,7 +14,8 @@ import pyarrow
 import pyarrow.parquet
 import resources
 
-from unidelta import backbone, data, mirror, own
+from unidelta import backbone, data
+from unidelta.sources import mirror, own
 
 WORDS = "the a old new red small river house teacher film was saw never gave quiet because under letter to and of in".split()
 

@@ -15,11 +15,12 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers.optimization import Adafactor as TheirAdafactor
 
-from unidelta import deltas, tasks, workbench
+from unidelta import deltas, tasks
 from unidelta.data import TaskData, collate, rows_of_step
 from unidelta.evaluation import losses, scores
 from unidelta.optim import Adafactor
 from unidelta.projections import KINDS, Projection, draw_ratios, interpolate, reconstruction
+from unidelta.stages import workbench
 
 PADDED = {"input_ids": (512, 0), "attention_mask": (512, 0), "labels": (64, -100)}  # the released recipe's lengths
 
@@ -235,7 +236,7 @@ def peft(backbone, delta, datas: Sequence[TaskData], batch: int, lr: float = 1e-
 
 def points(backbone, delta, data: TaskData, count: int, rows: int, size: int) -> dict:
     """Scores of `count` points of a landscape on the same `rows` test rows: point by point (at the rows' own lengths, or padded and decoding up to
-    64 tokens), or in stacks of `size` as `unidelta.landscape` does it."""
+    64 tokens), or in stacks of `size` as `unidelta.stages.landscapes` does it."""
     run, some, theta = SimpleNamespace(backbone=backbone), data.head(rows), stack(backbone, delta, count)
 
     def one_by_one():

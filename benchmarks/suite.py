@@ -22,8 +22,9 @@ import steps
 import torch
 import transform
 
-from unidelta import backbone, data, embedded, profiles
+from unidelta import backbone, data, profiles
 from unidelta.projections import KINDS
+from unidelta.sources import embedded
 
 TASK, STACK = "rotten_tomatoes", 12  # the book's own example, and the embedded profile's stack
 

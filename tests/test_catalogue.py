@@ -9,8 +9,9 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from unidelta import availability, embedded, formats, mirror, own, tasks
+from unidelta import tasks
 from unidelta.report import catalogue, figures
+from unidelta.sources import availability, embedded, formats, mirror, own
 
 OTHERS = {"glue-wnli", "dream"}  # whose reference in the paper is another work than their data come from
 

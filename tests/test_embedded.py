@@ -5,7 +5,8 @@ from collections import Counter
 
 import pytest
 
-from unidelta import embedded, formats, pretrain, suite, tasks
+from unidelta import pretrain, suite, tasks
+from unidelta.sources import embedded, formats
 from unidelta.world import corpus, skills
 
 # the hub's own columns of each data set, and how many classes or options its rows have

@@ -7,7 +7,8 @@ from functools import cache
 
 import pytest
 
-from unidelta import embedded, formats, metrics, registry, tasks
+from unidelta import tasks
+from unidelta.sources import embedded, formats, metrics, registry
 from unidelta.world import W, corpus, skills
 
 # the hub's own columns; what a stand-in does without is behind the bar

@@ -21,7 +21,8 @@ STAGES = """
 import json, sys, time
 sys.path.insert(0, "benchmarks")
 import resources
-from unidelta import controls, landscape, stages
+from unidelta import stages
+from unidelta.stages import controls, landscapes
 folder, root = sys.argv[1:]
 run = stages.Run.open("paper", root, backbone=folder, source="embedded", steps=1)
 task, peak, spent = ["rotten_tomatoes"], {}, {}
@@ -37,7 +38,7 @@ out = {
     "optimize": timed("optimize", lambda: stages.optimize(run, train, task)),
     "transfer": timed("transfer", lambda: stages.transfer(run, train, task)),
     "controls": timed("controls", lambda: controls.controls(run, train, task)),
-    "landscape": timed("landscape", lambda: landscape.landscape(run, train, task[0], extent=1.0, step=1.0, rows=1)),
+    "landscape": timed("landscape", lambda: landscapes.landscape(run, train, task[0], extent=1.0, step=1.0, rows=1)),
 }
 print(json.dumps({"peak": peak, "spent": spent, "stages": out, "parameters": run.backbone.model.num_parameters()}))
 """

@@ -1,7 +1,8 @@
 """The five metrics on small cases worked out by hand."""
 import pytest
 
-from unidelta import metrics, tasks
+from unidelta import tasks
+from unidelta.sources import metrics
 
 
 @pytest.mark.parametrize("metric, predictions, targets, expected", [

@@ -8,11 +8,11 @@ import pytest
 from bs4 import BeautifulSoup
 
 from unidelta import paper, report, stages, suite
-from unidelta.controls import FACTORS
 from unidelta.params import ParameterError
 from unidelta.profiles import PROFILES
 from unidelta.projections import KINDS
 from unidelta.report import Results, figures, prose, rescaling, tables
+from unidelta.stages.controls import FACTORS
 
 FREE = {"random": 10.0, "train_solution": 60.0, "own_vector": 50.0, "mean_vector": 40.0, "untuned": 0.0, "majority": 30.0, "chance": 50.0}
 

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from unidelta import data, decomposed, deltas, evaluation, fastfood, profiles, shared, stages, workbench
+from unidelta import data, deltas, evaluation, fastfood, profiles, stages
 from unidelta.fastfood import Fastfood
 from unidelta.finetune import METHODS, Finetune
 from unidelta.projections import KINDS
-from unidelta.stages import Run
+from unidelta.stages import Run, decomposed, shared, workbench
 
 TRAIN, UNSEEN = ["glue-sst2"], ["rotten_tomatoes"]
 SMALL = dict(steps=4, y=3, caps={"train": 48, "dev": 12, "test": 16}, original_every=2, shared_every=2, shared_batch=4, fastfood_batch=4,

@@ -12,9 +12,9 @@ import pytest
 import tiny
 import torch
 
-from unidelta import controls, data, decomposed, deltas, evaluation, landscape, memory, profiles, shared, stages, tasks, workbench
+from unidelta import data, deltas, evaluation, memory, profiles, stages, tasks
 from unidelta.projections import KINDS, Projection, draw_ratios
-from unidelta.stages import Run
+from unidelta.stages import Run, controls, decomposed, landscapes, shared, workbench
 
 TRAIN, UNSEEN = ["glue-sst2"], ["rotten_tomatoes", "amazon_polarity"]
 # strong learning rates in the subspace, so that a few steps change the answers
@@ -36,7 +36,7 @@ def done(tiny_t5, tmp_path_factory):
     return run, {
         "original": stages.original(run, TRAIN + UNSEEN, seeds=both), "approximate": stages.approximate(run, TRAIN, both),
         "optimize": stages.optimize(run, TRAIN, UNSEEN, seeds=both), "transfer": stages.transfer(run, TRAIN, UNSEEN, both),
-        "controls": controls.controls(run, TRAIN, UNSEEN[:1], both), "landscape": landscape.landscape(run, TRAIN, UNSEEN[0], extent=1.0, step=0.5, rows=6),
+        "controls": controls.controls(run, TRAIN, UNSEEN[:1], both), "landscape": landscapes.landscape(run, TRAIN, UNSEEN[0], extent=1.0, step=0.5, rows=6),
         "rescaled": controls.rescaled(run, TRAIN, UNSEEN[:1], both)}
 
 
@@ -50,7 +50,7 @@ def numel(run) -> dict:
 
 def test_the_stages_go_by_their_names():
     assert set(stages.__all__) == {"Run", "original", "approximate", "optimize", "transfer", "landscape"}
-    assert all(getattr(stages, name).__doc__ for name in stages.__all__) and stages.landscape is landscape.landscape
+    assert all(getattr(stages, name).__doc__ for name in stages.__all__) and stages.landscape is landscapes.landscape
 
 
 # ---- what the stages leave
@@ -86,13 +86,14 @@ def test_a_second_call_computes_nothing(done, monkeypatch):
     def never(*args, **options):
         raise AssertionError("computed again")
 
-    for module, name in ((workbench, "fit"), (workbench, "score_stack"), (decomposed, "score_stack"), (controls, "score_stack"), (landscape, "score_stack"),
+    for module, name in ((workbench, "fit"), (workbench, "score_stack"), (decomposed, "score_stack"), (controls, "score_stack"), (landscapes, "score_stack"),
                          (workbench, "scores"), (controls, "scores")):
         monkeypatch.setattr(module, name, never)
     both = (0, 1)
     again = {"original": stages.original(run, TRAIN + UNSEEN, seeds=both), "approximate": stages.approximate(run, TRAIN, both),
              "optimize": stages.optimize(run, TRAIN, UNSEEN, seeds=both), "transfer": stages.transfer(run, TRAIN, UNSEEN, both),
-             "controls": controls.controls(run, TRAIN, UNSEEN[:1], both), "landscape": landscape.landscape(run, TRAIN, UNSEEN[0], extent=1.0, step=0.5, rows=6),
+             "controls": controls.controls(run, TRAIN, UNSEEN[:1], both),
+             "landscape": landscapes.landscape(run, TRAIN, UNSEEN[0], extent=1.0, step=0.5, rows=6),
              "rescaled": controls.rescaled(run, TRAIN, UNSEEN[:1], both)}
     assert {s: {k: a.id for k, a in part.items()} for s, part in again.items()} == {s: {k: a.id for k, a in part.items()} for s, part in found.items()}
     with pytest.raises(AssertionError, match="computed again"):
@@ -217,7 +218,7 @@ def test_chance_knows_what_can_be_answered(open_run, task, options):
 def test_landscape_by_hand(done):
     run, found = done
     saved, first = found["landscape"][0].tensors(), {k: found["optimize"]["rotten_tomatoes", k, 0].tensors()["I"] for k in KINDS}
-    u, v = landscape.plane(first["adapter"], first["prefix"], first["lora"])
+    u, v = landscapes.plane(first["adapter"], first["prefix"], first["lora"])
     torch.testing.assert_close(torch.stack([u @ u, v @ v, u @ v]), torch.tensor([1.0, 1.0, 0.0]), atol=1e-5, rtol=0)
     for i, kind in enumerate(KINDS):
         torch.testing.assert_close(first["adapter"] + saved["points"][i, 0] * u + saved["points"][i, 1] * v, first[kind], atol=1e-4, rtol=1e-4)
@@ -229,7 +230,7 @@ def test_landscape_by_hand(done):
             theta = run.start(kind) + up @ (first["adapter"] + saved["axis"][i] * u + saved["axis"][j] * v)
             assert evaluation.scores(run.backbone, [(run.delta(kind), theta)], [some], "test") == [pytest.approx(saved["scores"][n, i, j].item())]
     with pytest.raises(ValueError, match="lie on one line"):
-        landscape.plane(torch.zeros(3), torch.ones(3), 2 * torch.ones(3))
+        landscapes.plane(torch.zeros(3), torch.ones(3), 2 * torch.ones(3))
 
 
 # ---- the objectives, by hand, one solution and one forward pass at a time
@@ -342,11 +343,11 @@ def identities(run, monkeypatch) -> dict[str, list[str]]:
         ids.setdefault(stage, set()).update(f"{stage}/{run.store.path(stage, *named).name}" for named in wanted.values())
         return {key: SimpleNamespace(id=f"{stage}/{run.store.path(stage, *named).name}", config=named[1]) for key, named in wanted.items()}
 
-    for module in (decomposed, controls, landscape):
+    for module in (decomposed, controls, landscapes):
         monkeypatch.setattr(module, "compute", compute)
     stages.transfer(run, TRAIN, UNSEEN[:1])
     controls.controls(run, TRAIN, UNSEEN[:1])
-    landscape.landscape(run, TRAIN, UNSEEN[0])
+    landscapes.landscape(run, TRAIN, UNSEEN[0])
     monkeypatch.undo()
     return {stage: sorted(found) for stage, found in ids.items()}
 
@@ -503,7 +504,7 @@ CALLS = {
     "original": lambda run: stages.original(run, TRAIN + UNSEEN, ["prefix"], (0, 1)),
     "approximate": lambda run: stages.approximate(run, TRAIN, (0, 1)),
     "optimize": lambda run: stages.optimize(run, TRAIN, UNSEEN, ["lora"], (0, 1)),
-    "landscape": lambda run: landscape.landscape(run, TRAIN, UNSEEN[0], extent=1.0, step=0.5, rows=6),
+    "landscape": lambda run: landscapes.landscape(run, TRAIN, UNSEEN[0], extent=1.0, step=0.5, rows=6),
 }
 
 
@@ -517,7 +518,7 @@ def same(found, other):
 
 def die(monkeypatch, stage, after):
     """Make the `after`-th scoring within `stage` raise, as a kill would end it."""
-    modules, count = [landscape] if stage == "landscape" else [decomposed, workbench], [0]
+    modules, count = [landscapes] if stage == "landscape" else [decomposed, workbench], [0]
     real, fit = workbench.score_stack, workbench.fit
     inside = [stage == "landscape"]
 

@@ -8,8 +8,9 @@ from zipfile import ZipFile
 import pandas as pd
 import pytest
 
-from unidelta import landscape, suite
+from unidelta import suite
 from unidelta.report import archive, claims_archived, settings, tables
+from unidelta.stages import landscapes
 from unidelta.studies import STUDIES, main
 
 TINY = ["--seeds", "0", "--steps", "1"]
@@ -54,9 +55,9 @@ def test_help_names_every_study(capsys):
 
 
 def test_planes(study, monkeypatch):
-    monkeypatch.setattr(landscape, "landscape", partial(landscape.landscape, step=4.0))
+    monkeypatch.setattr(landscapes, "landscape", partial(landscapes.landscape, step=4.0))
     results = study("planes", "yelp_polarity")["as it is"]
-    plane, = landscape.from_frame(results.frame, results.ids).values()
+    plane, = landscapes.from_frame(results.frame, results.ids).values()
     assert plane.train == "3 tasks" and plane.axis.tolist() == [-4, 0, 4] and plane.relative.shape == (3, 3, 3) and plane.points[0].tolist() == [0, 0]
     assert "multi-task setting" in results.line and {i.split("/")[0] for i in results.ids} == {"landscape", "original"}
 

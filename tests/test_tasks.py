@@ -6,7 +6,8 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from unidelta import formats, mirror, registry, tasks
+from unidelta import tasks
+from unidelta.sources import formats, mirror, registry
 
 ABC = {"text": ["x", "y"], "label": ["A", "B"]}
 # task, a row in the hub's columns, the input and the targets that CrossFit makes of it (None: CrossFit drops the row)
@@ -330,7 +331,7 @@ def test_a_mirror_is_built_resumed_and_checked(tmp_path, monkeypatch, capsys):
 
 
 def test_stand_ins_go_through_the_same_formats():
-    embedded = pytest.importorskip("unidelta.embedded")
+    embedded = pytest.importorskip("unidelta.sources.embedded")
     for name in embedded.names():
         task, found = tasks.get(name), tasks.rows(name, "validation", source="embedded", seed=3)
         assert found == tasks.rows(name, "validation", source="embedded", seed=3)

@@ -5,9 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from unidelta import embedded, tasks
+from unidelta import tasks
 from unidelta.report import understanding
 from unidelta.report.understanding import CHOICES, OPINION, PAIRS, asked, understood
+from unidelta.sources import embedded
 
 ALL = OPINION + PAIRS + CHOICES
 TOKENS = SimpleNamespace(tokenizer=lambda texts: {"input_ids": [[len(text), 1] for text in texts]})

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from unidelta import embedded
+from unidelta.sources import embedded
 from unidelta.world import PEOPLE, THINGS, W, ways
 
 S = W["scene"]

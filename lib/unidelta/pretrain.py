@@ -14,7 +14,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
-from unidelta.embedded import CLASSES
+from unidelta.sources.embedded import CLASSES
 from unidelta.world import corpus, skills
 
 SENTINELS = [f"<extra_id_{i}>" for i in range(8)]

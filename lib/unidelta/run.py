@@ -10,9 +10,9 @@ import re
 import sys
 
 from unidelta import suite, tasks
-from unidelta.controls import controls, rescaled
 from unidelta.stages import landscape, optimize, original, transfer
-from unidelta.workbench import Run
+from unidelta.stages.controls import controls, rescaled
+from unidelta.stages.workbench import Run
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -13,14 +13,15 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from unidelta import landscape, report, suite
+from unidelta import report, suite
 from unidelta.backbone import SHIPPED
 from unidelta.finetune import METHODS
 from unidelta.params import ParameterError
 from unidelta.projections import KINDS
 from unidelta.report import archive, rescaling
 from unidelta.report.results import Results, collect, collect_original, collect_shared, collect_trained
-from unidelta.workbench import Run
+from unidelta.stages import landscapes
+from unidelta.stages.workbench import Run
 
 AS_IT_IS, MANY, FITTED, TRAINED = "as it is", "many tasks", "length fitted", "its training tasks"
 DRAWS = ("embedded", "rebuilt", "shorter", "stretches")  # the shipped backbones that know every wording
@@ -57,8 +58,8 @@ def planes(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[st
     """figure 2 in the multi-task setting: the planes of two unseen tasks (first seed, 50 test rows)"""
     run = open_run(setting="multi")
     train, _ = suite.multi(run.profile.source)
-    found = landscape.planes(run, [(train, task) for task in chosen(["yelp_polarity", "ai2_arc"], only)], seeds[0], 50)
-    return {AS_IT_IS: Results(run, list(seeds[:1]), landscape.to_frame(found), sorted({i for plane in found.values() for i in plane.ids}))}
+    found = landscapes.planes(run, [(train, task) for task in chosen(["yelp_polarity", "ai2_arc"], only)], seeds[0], 50)
+    return {AS_IT_IS: Results(run, list(seeds[:1]), landscapes.to_frame(found), sorted({i for plane in found.values() for i in plane.ids}))}
 
 
 def dimension(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:

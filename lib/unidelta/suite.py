@@ -6,8 +6,8 @@ setting that has no training task in its category here borrows the subspace name
 
 from collections.abc import Sequence
 
-from unidelta import embedded
 from unidelta import tasks as registry
+from unidelta.sources import embedded
 
 # Long answers take several times as long to learn and to decode as all else: on request only (`-p train eli5-eli5`), for the embedded source.
 ON_REQUEST = {"eli5-eli5"}

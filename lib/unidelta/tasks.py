@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import datasets
 import numpy as np
 
-from unidelta import formats, metrics, own
-from unidelta import mirror as _mirror
-from unidelta.formats import Row
-from unidelta.own import add
-from unidelta.registry import TASKS, Task, get, names
+from unidelta.sources import formats, metrics, own
+from unidelta.sources import mirror as _mirror
+from unidelta.sources.formats import Row
+from unidelta.sources.own import add
+from unidelta.sources.registry import TASKS, Task, get, names
 
 __all__ = ["SOURCES", "TASKS", "Task", "add", "category", "crossfit_cut", "get", "load", "names", "rows", "score"]
 SOURCES = ("hub", "mirror", "embedded")
@@ -30,7 +30,7 @@ def category(name: str) -> str:
 
 
 def score(name: str, predictions: Sequence[str], targets: Sequence[str | Sequence[str]]) -> float:
-    """The task's metric (see `unidelta.metrics`) in [0, 1]; targets as in `rows`, or one text per example."""
+    """The task's metric (see `unidelta.sources.metrics`) in [0, 1]; targets as in `rows`, or one text per example."""
     return metrics.score(get(name).metric, predictions, targets)
 
 
@@ -44,7 +44,7 @@ def rows(name: str, split: str, source: str = "mirror", mirror: Folder = None, s
     """
     task = get(name)
     if source == "embedded":
-        from unidelta import embedded  # its grammar is needed for the stand-ins only
+        from unidelta.sources import embedded  # its grammar is needed for the stand-ins only
         data, where = embedded.raw(name, split, seed), f"embedded {name}/{split}"
     elif source == "mirror":
         table, where = _mirror.from_mirror(task, split, mirror)

@@ -10,9 +10,10 @@ from IPython.display import HTML, Markdown
 from pybtex.database import Entry, parse_file
 from pybtex.richtext import Text
 
-from unidelta import availability, embedded, mirror, params, tasks
+from unidelta import params, tasks
 from unidelta.provenance import project_root
 from unidelta.report.measures import html
+from unidelta.sources import availability, embedded, mirror
 from unidelta.tasks import Task
 
 LISTED = {12: ("train", 59), 13: ("unseen", 9)}  # the paper's table -> role in the multi-task setting, tasks that it lists

@@ -13,10 +13,10 @@ import pandas as pd
 from IPython.display import HTML
 
 from unidelta import paper
-from unidelta.landscape import Plane
 from unidelta.projections import KINDS
 from unidelta.report.measures import CONTROLS, LABEL, PAIRS, html, interval, number, over_seeds, relative
 from unidelta.report.results import Results
+from unidelta.stages.landscapes import Plane
 
 RECOVERED = 80.0  # percent of E_ori that the paper calls recovered
 CLOSE = 5.0       # points within which two means count as the same; the paper does not say

@@ -14,7 +14,7 @@ from IPython.display import HTML
 from unidelta.projections import KINDS
 from unidelta.report.measures import LABEL, html, interval, number
 from unidelta.stages import approximate, original
-from unidelta.workbench import Run
+from unidelta.stages.workbench import Run
 
 WAY = 0.9  # of the way down
 SPACE, TASK, DIST = "own space", "subspace: task loss", "subspace: weighted reconstruction"

@@ -15,13 +15,13 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from unidelta import paper, tasks
-from unidelta.landscape import Plane
 from unidelta.projections import KINDS
 from unidelta.report.measures import CONTROLS, LABEL, PAIRS, TRANSFER, over_seeds, relative, rows_of, weak
 from unidelta.report.results import Results
 from unidelta.stages import approximate, optimize, original
+from unidelta.stages.landscapes import Plane
+from unidelta.stages.workbench import Run
 from unidelta.store import Artifact
-from unidelta.workbench import Run
 
 COLOUR = {"adapter": "#0072B2", "prefix": "#009E73", "lora": "#D55E00"}
 STYLE = {"figure.dpi": 150, "figure.constrained_layout.use": True, "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,

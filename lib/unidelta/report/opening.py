@@ -10,12 +10,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from unidelta import params, suite, tasks
-from unidelta.decomposed import approximated
 from unidelta.params import ParameterError
 from unidelta.profiles import CHOICES, PROFILES
 from unidelta.projections import KINDS, VARIANTS
 from unidelta.report.results import Results, collect
-from unidelta.workbench import Run
+from unidelta.stages.decomposed import approximated
+from unidelta.stages.workbench import Run
 
 
 def positive_whole(value) -> bool:

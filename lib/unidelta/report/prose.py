@@ -14,7 +14,7 @@ from unidelta.projections import KINDS
 from unidelta.report.measures import CONTROLS, FLAG, LABEL, MARGIN, TRANSFER, interval, number, over_seeds, relative, rows_of, weak
 from unidelta.report.results import Results
 from unidelta.stages import approximate, original
-from unidelta.workbench import Run
+from unidelta.stages.workbench import Run
 
 
 def note(results: Results) -> str:

@@ -1,4 +1,4 @@
-"""What a transfer lacks that falls short: the direction of the vector, or only its length (`unidelta.controls.rescaled`)."""
+"""What a transfer lacks that falls short: the direction of the vector, or only its length (`unidelta.stages.controls.rescaled`)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pandas as pd
 from IPython.display import HTML, Markdown
 from matplotlib.figure import Figure
 
-from unidelta.controls import FACTORS, controls, rescaled
 from unidelta.projections import KINDS
 from unidelta.report.figures import COLOUR, canvas
 from unidelta.report.measures import FREE, LABEL, PAIRS, html, number, over_seeds, relative, rows_of
 from unidelta.report.results import Results, serving
 from unidelta.stages import original, transfer
-from unidelta.workbench import Run
+from unidelta.stages.controls import FACTORS, controls, rescaled
+from unidelta.stages.workbench import Run
 
 WAYS = {"plain": "best vector as it is", "sub": "its path, best point on dev", "scaled": "best vector, best length on dev"}
 

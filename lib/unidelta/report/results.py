@@ -12,15 +12,15 @@ from html import escape
 import pandas as pd
 from IPython.display import HTML, Markdown
 
-from unidelta import profiles, shared, suite
+from unidelta import profiles, suite
 from unidelta import provenance as machine
-from unidelta.controls import centroid, chance, controls, majority
 from unidelta.evaluation import scores
 from unidelta.finetune import METHODS
 from unidelta.projections import KINDS
 from unidelta.report.measures import CONTROLS, FREE
-from unidelta.stages import approximate, optimize, original, transfer
-from unidelta.workbench import Run
+from unidelta.stages import approximate, optimize, original, shared, transfer
+from unidelta.stages.controls import centroid, chance, controls, majority
+from unidelta.stages.workbench import Run
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from IPython.display import HTML
 from unidelta import backbone as backbones
 from unidelta import deltas, pretrain, suite, tasks
 from unidelta.backbone import Backbone
-from unidelta.controls import chance, majority
 from unidelta.evaluation import scores
 from unidelta.params import ParameterError
 from unidelta.profiles import PROFILES
 from unidelta.projections import KINDS
 from unidelta.report.measures import LABEL, html, number
-from unidelta.workbench import Run
+from unidelta.stages.controls import chance, majority
+from unidelta.stages.workbench import Run
 from unidelta.world import corpus, skills
 
 

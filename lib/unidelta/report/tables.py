@@ -8,12 +8,12 @@ from IPython.display import HTML, Markdown
 
 from unidelta import paper
 from unidelta.finetune import METHODS
-from unidelta.landscape import Plane
 from unidelta.projections import KINDS
 from unidelta.report.measures import CONTROLS, FLAG, LABEL, PAIRS, TRANSFER, html, interval, number, over_seeds, recovered, relative, rows_of, weak
 from unidelta.report.results import Results
 from unidelta.stages import approximate, original
-from unidelta.workbench import Run
+from unidelta.stages.landscapes import Plane
+from unidelta.stages.workbench import Run
 
 
 def _both(ours: str, published: float | None) -> str:

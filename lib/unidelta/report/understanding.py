@@ -11,11 +11,12 @@ import numpy as np
 from IPython.display import HTML
 
 from unidelta import backbone as backbones
-from unidelta import embedded, suite
+from unidelta import suite
 from unidelta.backbone import Backbone
 from unidelta.data import Encoded
 from unidelta.evaluation import predict
 from unidelta.report.measures import html
+from unidelta.sources import embedded
 from unidelta.world import prompts
 
 OPINION = ("glue-sst2", "rotten_tomatoes", "amazon_polarity")

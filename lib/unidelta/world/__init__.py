@@ -1,6 +1,6 @@
 """The small English world behind the embedded default: its lexicon, and the few rules of grammar everything generated shares.
 
-Both the stand-in tasks (`unidelta.embedded`) and the pre-training text (`unidelta.world.corpus`) draw from here; the two have no
+Both the stand-in tasks (`unidelta.sources.embedded`) and the pre-training text (`unidelta.world.corpus`) draw from here; the two have no
 sentence template in common.
 """
 import random

@@ -1,8 +1,8 @@
 """Where rows come from: the Hugging Face hub, or a mirror of it in a folder, for machines without the internet.
 
 A mirror holds <namespace>--<name>/<config>/<split>.parquet with the hub's own columns.
-    python -m unidelta.mirror build --out DIR [--task NAME]...      copies it; resumes; keeps checksums in MANIFEST.tsv
-    python -m unidelta.mirror check --mirror DIR [--task NAME]...   reads, formats, verifies; exit status 1 on any fault
+    python -m unidelta.sources.mirror build --out DIR [--task NAME]...      copies it; resumes; keeps checksums in MANIFEST.tsv
+    python -m unidelta.sources.mirror check --mirror DIR [--task NAME]...   reads, formats, verifies; exit status 1 on any fault
 """
 import argparse
 import os
@@ -14,9 +14,9 @@ import datasets
 import pyarrow
 import pyarrow.parquet
 
-from unidelta import formats, registry
 from unidelta.files import sha256
-from unidelta.registry import Task
+from unidelta.sources import formats, registry
+from unidelta.sources.registry import Task
 
 FIELDS = ["hub_id", "config", "split", "rows", "sha256"]
 
@@ -174,7 +174,7 @@ def check(mirror: str | os.PathLike | None = None, names: list[str] | None = Non
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser("python -m unidelta.mirror", description="build or check a mirror of the data")
+    parser = argparse.ArgumentParser("python -m unidelta.sources.mirror", description="build or check a mirror of the data")
     commands = parser.add_subparsers(dest="command", required=True)
     for command, folder in (("build", "--out"), ("check", "--mirror")):
         sub = commands.add_parser(command)

@@ -5,7 +5,7 @@ released list), its 9 unseen tasks (Table 13), and three more of the single-task
 
 name      CrossFit's name
 category  the paper's SA, NLI, PD, TC, LF-QA, MC-QA, or a plain word for what only the multi-task setting has
-metric    ACC, F1, EM, QA-F1 or ROUGE-L (`unidelta.metrics`)
+metric    ACC, F1, EM, QA-F1 or ROUGE-L (`unidelta.sources.metrics`)
 single    role in the single-task setting: train, unseen or empty
 multi     role in the multi-task setting, likewise
 hub       data set on the Hugging Face hub today
@@ -13,21 +13,21 @@ config    its configuration
 splits    its splits; `ours=theirs` where the hub has another word, `a|b` where the first that exists serves
 test      what plays the test part: test; validation, where the hub hides the test labels or has no test; cut, where it
           has a train split only, which is cut 80/20 as CrossFit does
-shape     extra step of `unidelta.formats`, if any
-input, options, target    how one row reads, in the notation of `unidelta.formats`
+shape     extra step of `unidelta.sources.formats`, if any
+input, options, target    how one row reads, in the notation of `unidelta.sources.formats`
 labels    label words, in the order of the hub's class numbers
 citation  citation keys
 also      other data sets with the same columns that may stand in, `id config`
 note      what a reader should know
 
-`unidelta.own` adds tasks of one's own.
+`unidelta.sources.own` adds tasks of one's own.
 """
 import csv
 import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
-TABLE = Path(__file__).resolve().parents[2] / "data" / "tasks.tsv"
+TABLE = Path(__file__).resolve().parents[3] / "data" / "tasks.tsv"
 SPLITS = ("train", "validation", "test")
 
 

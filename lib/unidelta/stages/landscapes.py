@@ -9,10 +9,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from unidelta.decomposed import approximate, optimize, original, up_projection
 from unidelta.projections import KINDS
+from unidelta.stages.decomposed import approximate, optimize, original, up_projection
+from unidelta.stages.workbench import Run, compute, save, score_stack, stacks
 from unidelta.store import Artifact, load_checkpoint, save_checkpoint
-from unidelta.workbench import Run, compute, save, score_stack, stacks
 
 
 def plane(a: Tensor, p: Tensor, l: Tensor) -> tuple[Tensor, Tensor]:  # noqa: E741

@@ -3,7 +3,7 @@
     shared -> optimize -> transfer
 
 Beside the three deltas, full fine-tuning can take part, its up-projection a Fastfood transform (section 5.3, appendix A.5). The later
-stages are those of `unidelta.decomposed`, on this subspace and with the settings of appendix A.4, or A.5 where fine-tuning takes part.
+stages are those of `unidelta.stages.decomposed`, on this subspace and with the settings of appendix A.4, or A.5 where fine-tuning takes part.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from unidelta import decomposed, deltas, memory
-from unidelta.blend import chosen, dealt, several
+from unidelta import deltas, memory
 from unidelta.data import collate
 from unidelta.evaluation import losses
 from unidelta.fastfood import Fastfood
 from unidelta.finetune import METHODS
 from unidelta.optim import Adafactor
 from unidelta.projections import KINDS
+from unidelta.stages import decomposed
+from unidelta.stages.blend import chosen, dealt, several
+from unidelta.stages.workbench import Run, compute, loss_stack, save, score_training
 from unidelta.store import Artifact
-from unidelta.workbench import Run, compute, loss_stack, save, score_training
 
 
 def allowed(kinds: Sequence[str]) -> list[str]:

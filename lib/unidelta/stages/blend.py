@@ -15,7 +15,7 @@ from torch import Tensor
 from unidelta.data import TaskData, tasks_of_step
 
 if TYPE_CHECKING:
-    from unidelta.workbench import Run
+    from unidelta.stages.workbench import Run
 
 
 def several(run: Run, train: Sequence[str]) -> dict:

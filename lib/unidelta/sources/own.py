@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from unidelta import formats, metrics, registry
-from unidelta.registry import TASKS, Task
+from unidelta.sources import formats, metrics, registry
+from unidelta.sources.registry import TASKS, Task
 
 COLUMNS = [f.name for f in fields(Task)]
 NEEDED = ("name", "category", "metric", "hub", "splits", "test", "input", "target")
@@ -19,7 +19,7 @@ ALLOWED = {"metric": metrics.METRICS, "test": ("test", "validation", "cut"), "si
 
 
 def add(row: dict[str, str], formatter: Callable | None = None, reads: Sequence[str] = (), gives: Sequence[str] = ()) -> Task:
-    """Add a task: a row in the notation of `unidelta.registry`; a cell that is left out is empty, the configuration "default".
+    """Add a task: a row in the notation of `unidelta.sources.registry`; a cell that is left out is empty, the configuration "default".
 
     formatter   function (row of the source, random generator) -> dict of further columns for `input` and `target`, or None to drop the row
     reads       the columns of the source that it needs; gives: those it makes

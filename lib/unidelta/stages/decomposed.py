@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 
 from unidelta import deltas, memory
-from unidelta.blend import Parts, chosen, dealt, several
 from unidelta.data import collate
 from unidelta.evaluation import losses
 from unidelta.fastfood import Fastfood
 from unidelta.optim import Adafactor
 from unidelta.projections import KINDS, RATIO, Projection, draw_ratios, interpolate, random_like, reconstruction
+from unidelta.stages.blend import Parts, chosen, dealt, several
+from unidelta.stages.workbench import Run, compute, loss_stack, save, score_stack, score_training, stacks
 from unidelta.store import Artifact, plain
-from unidelta.workbench import Run, compute, loss_stack, save, score_stack, score_training, stacks
 
 
 @dataclass

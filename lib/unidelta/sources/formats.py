@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from unidelta.registry import Task
+from unidelta.sources.registry import Task
 
 Row = tuple[str, list[str]]  # (input, targets): at least one target
 

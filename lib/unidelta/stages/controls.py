@@ -18,11 +18,11 @@ import torch
 
 from unidelta import tasks as registry
 from unidelta.data import TaskData
-from unidelta.decomposed import approximate, optimize, original, up_map
 from unidelta.evaluation import scores
 from unidelta.projections import KINDS
+from unidelta.stages.decomposed import approximate, optimize, original, up_map
+from unidelta.stages.workbench import Run, compute, save, score_stack
 from unidelta.store import Artifact
-from unidelta.workbench import Run, compute, save, score_stack
 
 FACTORS = tuple(2 ** (i / 3) for i in range(-3, 4))  # 0.5 to 2
 

@@ -4,11 +4,11 @@
                                   `------> landscape        the scores around what `optimize` found (section 5.2.3)
 
 Every stage takes a `Run`, `Run.open("embedded")` say, and returns artifacts keyed by what varies. The simplified pipeline of appendix A.3 is
-`unidelta.shared`; what needs no stage of its own to compare with is `unidelta.controls`.
+`unidelta.stages.shared`; what needs no stage of its own to compare with is `unidelta.stages.controls`.
 """
 
-from unidelta.decomposed import approximate, optimize, original, transfer
-from unidelta.landscape import landscape
-from unidelta.workbench import Run
+from unidelta.stages.decomposed import approximate, optimize, original, transfer
+from unidelta.stages.landscapes import landscape
+from unidelta.stages.workbench import Run
 
 __all__ = ["Run", "approximate", "landscape", "optimize", "original", "transfer"]
