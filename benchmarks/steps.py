@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import replace
 from functools import cache
 from types import SimpleNamespace
 
+import numpy as np
 import torch
 from more_keys import more_keys
 from torch import Tensor
@@ -17,7 +19,7 @@ from transformers.optimization import Adafactor as TheirAdafactor
 
 from unidelta import deltas, tasks
 from unidelta.data import TaskData, collate, rows_of_step
-from unidelta.evaluation import losses, scores
+from unidelta.evaluation import losses, predict, scores
 from unidelta.optim import Adafactor
 from unidelta.projections import KINDS, Projection, draw_ratios, interpolate, reconstruction
 from unidelta.stages import workbench
@@ -182,7 +184,7 @@ def floor(backbone, delta, batch: dict[str, Tensor], solutions: int) -> dict:
     return {"floor": with_more_keys if delta.kind == "prefix" else network, "ours": training(backbone, delta, batch, solutions)}
 
 
-# --- (d) stacks, (e) peft, (g) landscape -------------------------------------------------------------------------------
+# --- (d) stacks, (e) peft, (g) landscape, and how answers are scored -------------------------------------------------------------------------------
 def stacked(backbone, delta, datas: Sequence[TaskData], batch: int, lr: float = 1e-3) -> dict:
     """One step of K = len(datas) solutions in their own space: one after another (each at its own rows' length), or as one stack."""
     rows, device = pieces(datas, batch), backbone.device
@@ -248,6 +250,33 @@ def points(backbone, delta, data: TaskData, count: int, rows: int, size: int) ->
 
     released = validation(backbone, {delta.kind: delta}, [data] * count, rows)["released"]
     return {"point by point": one_by_one, "point by point, padded": released, "ours": in_stacks}
+
+
+def answers(backbone, delta, data: TaskData, count: int, rows: int) -> dict:
+    """How many of `rows` test rows each of `count` solutions answers right: decoded greedily, as we score, or by one pass over the right answers, whose
+    every token must be the most probable one after those before it. A set of L label words would take L answers in the place of one.
+
+    Every other right answer is made to be what the first solution says, if it comes to an end, so that some are right though nothing is trained here."""
+    theta, some = stack(backbone, delta, count), data.head(rows)
+    answered, = predict(backbone, [(delta, theta[:1])], [some.test], some.longest_answer)
+    cut = {text: np.array(backbone.tokenizer("<extra_id_0>" + text).input_ids) for text in {*answered, *(t[0] for t in some.test.targets)}}
+    right = [[said] if r % 2 and len(cut[said]) <= some.longest_answer else own for r, (said, own) in enumerate(zip(answered, some.test.targets, strict=True))]
+    labels = [cut[own[0]] for own in right]
+    some = replace(some, test=replace(some.test, labels=labels, targets=right))
+    batch = collate([(some.test, range(rows))] * count, backbone.device)
+    batch["labels"] = torch.where(batch["labels"] == -100, 0, batch["labels"])
+
+    def decoded():
+        said = predict(backbone, [(delta, theta)], [some.test] * count, some.longest_answer)
+        return (torch.tensor([sum(a in t for a, t in zip(mine, some.test.targets, strict=True)) for mine in said]),)
+
+    @torch.inference_mode()
+    def in_one_pass():
+        with deltas.applied(backbone.model, [(delta, theta)]):
+            likeliest = backbone.model(**batch).logits.argmax(-1)
+        return (((likeliest == batch["labels"]) | (batch["labels"] == 0)).all(1).view(count, rows).sum(1),)
+
+    return {"one pass over the right answers": in_one_pass, "ours": decoded}
 
 
 def made_for(backbone, sizes: dict[str, dict]) -> dict:

@@ -1,7 +1,7 @@
 """Every measurement of the chapter on speed: `make bench`, or `python benchmarks/suite.py [part ...]`. Results go to data/benchmarks/, one file per part.
 
-All run on the embedded backbone, its profile's sizes and the stand-in rows, with one thread unless OMP_NUM_THREADS says otherwise. `make bench-book`
-(the whole book, an hour) is apart.
+All run on the embedded backbone, its profile's sizes and the stand-in rows, with one thread unless OMP_NUM_THREADS says otherwise. The whole
+book is timed by `python benchmarks/book.py`, apart.
 """
 from __future__ import annotations
 
@@ -149,6 +149,13 @@ def landscape(s: Setting) -> dict:
     return {"lines": lines, "profile": hot, "points": count}
 
 
+def scoring(s: Setting) -> dict:
+    """Answers scored by one pass over the right ones instead of decoding: label words (Rotten Tomatoes) and options (DREAM), one solution and a stack."""
+    rows = 4 if s.small else 100
+    return {"lines": {f"{task}, K = {k}": measure.compare(steps.answers(s.backbone, s.deltas["lora"], s.data(task), k, rows), s.repeats)
+                      for task in (TASK, "dream") for k in ((1, 2) if s.small else (1, STACK))}, "rows": rows}
+
+
 def throughput(s: Setting) -> dict:
     """(h) Tokens a second and peak memory."""
     sizes = dict(lengths=(8,), solutions=(1,), dimensions=(4,), counts=(1, 2)) if s.small else {}
@@ -161,7 +168,7 @@ def cost(s: Setting) -> dict:
     return check_cost.check("tiny" if s.small else "base", min(s.repeats, 3), device=s.device)
 
 
-PARTS = {f.__name__: f for f in (recipe, multitask, floor, stacks, against_peft, hadamard, landscape, throughput, cost)}
+PARTS = {f.__name__: f for f in (recipe, multitask, floor, stacks, against_peft, hadamard, landscape, scoring, throughput, cost)}
 
 
 def main(arguments: list[str] | None = None) -> int:

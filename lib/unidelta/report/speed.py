@@ -16,7 +16,7 @@ from unidelta.projections import KINDS
 from unidelta.report import figures
 from unidelta.report.measures import LABEL
 
-PARTS = ("recipe", "multitask", "floor", "stacks", "against_peft", "hadamard", "landscape", "throughput", "cost", "book")
+PARTS = ("recipe", "multitask", "floor", "stacks", "against_peft", "hadamard", "landscape", "scoring", "throughput", "cost", "book")
 FOLDER = Path(__file__).resolve().parents[3] / "data" / "benchmarks"
 TARGETS = {("recipe", "released"): (15, "at least"), ("multitask", "one by one, padded"): (6, "at least"), ("multitask", "one by one"): (6, "at least"),
            ("hadamard", "released formulation"): (3, "at least"), ("landscape", "point by point"): (5, "at least"),
