@@ -10,8 +10,8 @@ import pyarrow.parquet
 import pytest
 
 from unidelta import tasks
-from unidelta.report import catalogue, figures
-from unidelta.sources import availability, embedded, formats, mirror, own
+from unidelta.report import availability, catalogue, figures
+from unidelta.sources import embedded, formats, mirror, own
 
 OTHERS = {"glue-wnli", "dream"}  # whose reference in the paper is another work than their data come from
 

@@ -12,8 +12,9 @@ from pybtex.richtext import Text
 
 from unidelta import params, tasks
 from unidelta.provenance import project_root
+from unidelta.report import availability
 from unidelta.report.measures import html
-from unidelta.sources import availability, embedded, mirror
+from unidelta.sources import embedded, mirror
 from unidelta.tasks import Task
 
 LISTED = {12: ("train", 59), 13: ("unseen", 9)}  # the paper's table -> role in the multi-task setting, tasks that it lists

@@ -1,6 +1,6 @@
 """Which of the tasks' rows can be had: computed once where a mirror is, kept as data/availability/, shown by the chapter on the data.
 
-    python -m unidelta.sources.availability --mirror DIR --md5 FILE      reads, formats and splits every task; a few minutes
+    python -m unidelta.report.availability --mirror DIR --md5 FILE      reads, formats and splits every task; a few minutes
 
 splits.tsv has a line per split, parts.tsv one per task, about.json says when and with what. They hold counts, checksums and facts about
 provenance (from the mirror's MANIFEST.tsv), never a row.
@@ -57,7 +57,7 @@ def record(folder: Path, sums: Path | None) -> None:
         totals.append(parts(task, folder))
         print(*totals[-1].values(), sep="\t", flush=True)
     drawn = [re.sub(r"_\d+_\d+_(train|dev|test)\.tsv$", "", name) for name in (json.loads(sums.read_text(encoding="utf-8")) if sums else {})]
-    about = {"made": time.strftime("%Y-%m-%d", time.gmtime()), "command": "python -m unidelta.sources.availability --mirror DIR --md5 FILE",
+    about = {"made": time.strftime("%Y-%m-%d", time.gmtime()), "command": "python -m unidelta.report.availability --mirror DIR --md5 FILE",
              "md5": sorted(set(drawn)), "manifest_sha256": files.sha256(folder / "MANIFEST.tsv") if known else None, "manifest_lines": len(known),
              "versions": {"python": platform.python_version(), **{p: version(p) for p in ("datasets", "pyarrow", "numpy")}}}
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ def stored() -> tuple[dict[str, list[dict]], dict[str, dict], dict]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser("python -m unidelta.sources.availability", description="record what a mirror holds of the tasks")
+    parser = argparse.ArgumentParser("python -m unidelta.report.availability", description="record what a mirror holds of the tasks")
     parser.add_argument("--mirror", help="its folder; default: the environment variable UNIDELTA_MIRROR")
     parser.add_argument("--md5", type=Path, help="JSON of CrossFit's published md5 sums, if tests/test_fidelity.py passes with this mirror")
     options = parser.parse_args(arguments)
