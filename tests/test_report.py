@@ -57,6 +57,8 @@ def test_no_ratio_without_a_denominator():
 def test_recovered_above_chance_and_flags(two):
     tomatoes = two.own[two.own.task == "rotten_tomatoes"]
     assert report.recovered(tomatoes)[0] == pytest.approx(100 * (81 - 50) / (90 - 50))
+    near = tomatoes.assign(ori=tomatoes.ori.where(tomatoes.seed > 0, 54.0))
+    assert report.number(*report.recovered(near)) == "–", "one seed with nothing to recover, and the mean would be that of the others"
     flags = report.weak(two.own)
     assert not flags[tomatoes.index].any() and flags.drop(tomatoes.index).all(), "60 is only 10 points above chance"
     assert set(report.rows_of(two.own)) == {"label words shared", "label words not shared", "all", "all but †"}

@@ -42,10 +42,10 @@ def over_seeds(frame: pd.DataFrame, values: pd.Series) -> tuple[float, float]:
 def recovered(frame: pd.DataFrame) -> tuple[float, float]:
     """100 * (E_sub - chance) / (E_ori - chance) of the averages within each seed: mean and half interval over seeds.
 
-    Undefined where E_ori is not five points above chance: there is next to nothing to recover."""
+    Undefined where E_ori is not five points above chance with every seed: there is next to nothing to recover."""
     mean = frame.groupby("seed")[["sub", "ori", "chance"]].mean()
     room = mean["ori"] - mean["chance"]
-    return interval((100 * (mean["sub"] - mean["chance"]) / room).where(room > 5))
+    return interval(100 * (mean["sub"] - mean["chance"]) / room) if (room > 5).all() else (float("nan"), float("nan"))
 
 
 def weak(frame: pd.DataFrame) -> pd.Series:
