@@ -5,10 +5,11 @@ from __future__ import annotations
 import pandas as pd
 from IPython.display import HTML, Markdown
 
-from unidelta.report.measures import html, interval, number, relative
+from unidelta.report.measures import CONTROLS, FLAG, html, interval, number, relative, weak
 from unidelta.report.results import Results
 
 WHAT = {"own": "in the subspace", "moved": "transferred"}
+BESIDE = {c: CONTROLS[c] for c in ("train_solution", "chance")}
 LOSS = 1.0  # points that either of the two may fall, in the mean over draws, where the mean of both rises
 RULE = ("A setting is better if the mean of what is recovered in the subspace and what is transferred rises with it, the whole 95 % t-interval over the draws "
         f"above zero, and neither of the two falls by more than {LOSS:g} point in the mean; it is worse if that interval lies below zero; else the draws do "
@@ -16,30 +17,35 @@ RULE = ("A setting is better if the mean of what is recovered in the subspace an
 
 
 def means(found: dict[str, Results]) -> pd.DataFrame:
-    """Relative performance in percent, mean over tasks, deltas and seeds: one row per setting and draw (index), columns `own` and `moved`.
+    """Relative performance in percent, mean over tasks, deltas and seeds: one row per setting and draw (index), columns `own`, `moved` and
+    the controls of BESIDE, and `weak`, whether some E_ori is near chance or the untuned backbone (`measures.weak`).
 
     found: by "SETTING, backbone=DRAW", as the study names its variants."""
     lines = []
     for name, results in found.items():
         setting, draw = name.rsplit(", backbone=", 1)
-        lines.append({"setting": setting, "draw": draw, **{what: relative(getattr(results, what)).mean() for what in WHAT}})
+        lines.append({"setting": setting, "draw": draw, **{what: relative(getattr(results, what)).mean() for what in WHAT},
+                      **{control: relative(results.own, control).mean() for control in BESIDE}, "weak": weak(results.own).any()})
     return pd.DataFrame(lines).set_index(["setting", "draw"])
 
 
 def changes(found: dict[str, Results], base: str) -> dict[str, pd.DataFrame]:
     """What every other setting adds to `base`, in points: one row per draw, columns `own`, `moved` and their mean, `both`."""
-    every = means(found)
+    every = means(found)[list(WHAT)]
     others = [s for s in every.index.unique("setting") if s != base]
     differences = {s: (every.loc[s] - every.loc[base]).dropna() for s in others}
     return {s: d.assign(both=d.mean(axis=1)) for s, d in differences.items()}
 
 
 def table(found: dict[str, Results]) -> HTML:
-    """Settings by draws, own and transferred, with the mean over draws and half its 95 % t-interval."""
-    every = means(found)
-    draws = list(every.index.unique("draw"))
-    return html([{"setting": setting, "": text, **{draw: number(mine[draw]) for draw in draws if draw in mine}, "mean": number(*interval(mine))}
-                 for setting in every.index.unique("setting") for what, text in WHAT.items() for mine in [every.loc[setting][what]]])
+    """Settings by draws, own and transferred, beside the controls, with the mean over draws and half its 95 % t-interval; a weak draw is flagged."""
+    every, lines = means(found), []
+    for setting in every.index.unique("setting"):
+        for what, text in (WHAT | BESIDE).items():
+            mine = every.loc[setting]
+            cells = {draw: number(value) + FLAG * int(mine.weak[draw]) for draw, value in mine[what].items()}
+            lines.append({"setting": setting, "": text, **cells, "mean": number(*interval(mine[what]))})
+    return html(lines)
 
 
 def verdict(change: pd.DataFrame) -> str:
