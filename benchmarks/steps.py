@@ -184,7 +184,7 @@ def floor(backbone, delta, batch: dict[str, Tensor], solutions: int) -> dict:
     return {"floor": with_more_keys if delta.kind == "prefix" else network, "ours": training(backbone, delta, batch, solutions)}
 
 
-# --- (d) stacks, (e) peft, (g) landscape, and how answers are scored -------------------------------------------------------------------------------
+# --- (d) stacks, (e) peft, (g) landscape, and how answers are scored ---------------------------------------------------
 def stacked(backbone, delta, datas: Sequence[TaskData], batch: int, lr: float = 1e-3) -> dict:
     """One step of K = len(datas) solutions in their own space: one after another (each at its own rows' length), or as one stack."""
     rows, device = pieces(datas, batch), backbone.device

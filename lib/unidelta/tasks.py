@@ -113,12 +113,12 @@ def load(name: str, source: str = "mirror", mirror: Folder = None, seed: int = 0
         n = max(1, min(1000, len(train) // 10))
         dev, train = train[:n], train[n:]
     whole = _sample(_without(_tidy(dev), test), None, rng)
-    dev = whole[:caps.get("dev")]
+    dev = taken = whole[:caps.get("dev")]
     if report_on == "spare":
-        test = whole[len(dev):]
+        test, taken = whole[len(dev):], whole
         if not test:
             raise ValueError(f"{name}: no rows of dev are spare; allowed: a cap below its {len(whole)}")
-    train = _sample(_without(train, dev + test), caps.get("train"), rng)
+    train = _sample(_without(train, taken), caps.get("train"), rng)
     if caps.get("test"):
         test = _sample(test, caps["test"], np.random.default_rng(0))
     return datasets.DatasetDict({k: _dataset(v, f"{name} {k}") for k, v in zip(PARTS, (train, dev, test), strict=True)})
