@@ -101,13 +101,13 @@ class Profile:
 
 
 _SMALL = dict(
-    adapter={"bottleneck": 6}, lora={"rank": 5, "scale": 1.6}, prefix={"length": 20, "hidden": 8, "reading": "natural", "init_std": 1.0},
+    adapter={"bottleneck": 6}, lora={"rank": 5, "scale": 1.6}, prefix={"length": 20, "hidden": 8, "reading": "released", "init_std": 1.0},
     max_length=256, original_steps=500, original_every=50, original_batch=8, original_lr=1e-2, original_prefix_steps=1200, original_prefix_lr=1e-2,
     patience=5, variant="released", approximate_steps=50, approximate_every=25, approximate_draws=1, approximate_lr=5e-3,
-    optimize_steps=100, optimize_every=10, stack=12, finetune_steps=200, finetune_lr=1e-3,
-    shared_steps=400, shared_every=100, shared_lr_I=5e-3, shared_lr_up=5e-3, shared_optimize_every=10, shared_optimize_batch=8,
-    shared_optimize_lrs=(5e-2, 1e-2), fastfood_steps=900,
-    fastfood_lr_G=5e-2, fastfood_batch=16, fastfood_optimize_every=10, fastfood_optimize_lrs=(5e-2, 1e-2, 5e-3, 1e-3),
+    optimize_steps=60, optimize_every=6, optimize_lrs=(1e-2, 5e-2, 2e-1), stack=12, finetune_steps=200, finetune_lr=1e-3,
+    shared_steps=400, shared_every=100, shared_lr_I=5e-3, shared_lr_up=5e-3, shared_optimize_every=6, shared_optimize_batch=8,
+    shared_optimize_lrs=(2e-1, 5e-2, 1e-2), fastfood_steps=900,
+    fastfood_lr_G=5e-2, fastfood_batch=16, fastfood_optimize_every=6, fastfood_optimize_lrs=(2e-1, 5e-2, 1e-2, 5e-3),
     multi_ratio=0.02, multi_steps=400, multi_every=200, multi_batch=16, multi_lr=2e-3, multi_rows=40, multi_shared_steps=400,
 )
 

@@ -23,7 +23,7 @@ from unidelta.report.results import Results, collect, collect_original, collect_
 from unidelta.stages import landscapes
 from unidelta.stages.workbench import Run
 
-AS_IT_IS, MANY, FITTED, TRAINED = "as it is", "many tasks", "length fitted", "its training tasks"
+AS_IT_IS, FORMER, MANY, FITTED, TRAINED = "as it is", "former settings", "many tasks", "length fitted", "its training tasks"
 DRAWS = ("embedded", "rebuilt", "shorter", "stretches")  # the shipped backbones that know every wording
 Open = Callable[..., Run]
 
@@ -98,7 +98,7 @@ def absolute(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[
 def second_group(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """what moves the unseen tasks without shared label words"""
     tasks, both = chosen(["superglue-rte", "glue-mrpc"], only), ["glue-mnli", "glue-qqp"]
-    variants = {AS_IT_IS: {}, "y=16": {"y": 16}, "optimize_init=train": {"optimize_init": "train"}, "optimize_steps=300": {"optimize_steps": 300}}
+    variants = {AS_IT_IS: {}, "y=16": {"y": 16}, "optimize_init=train": {"optimize_init": "train"}, "optimize_steps=180": {"optimize_steps": 180}}
     found = {name: collect(open_run(**changes), tasks, seeds) for name, changes in variants.items()}
     return found | {f"train={'+'.join(both)}": collect(open_run(), tasks, seeds, both)}
 
@@ -107,7 +107,7 @@ def fidelity(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[
     """the paper's and the released code's variants where they differ: reconstruction, prefix, Fastfood"""
     tasks, base = chosen(["rotten_tomatoes"], only), open_run().profile
     settings = {AS_IT_IS: {}, "variant=paper": {"variant": "paper"}, "variant=released, ratio=10": {"variant": "released", "ratio": 10.0},
-                "prefix=released": {"prefix": base.prefix | {"reading": "released"}}}
+                "prefix=natural": {"prefix": base.prefix | {"reading": "natural"}}}
     found = {name: collect(open_run(**changes), tasks, seeds) for name, changes in settings.items()}
     return found | {f"fastfood={how}": collect_shared(open_run(fastfood=how), tasks, seeds, None, METHODS) for how in ("exact", "released")}
 
@@ -123,10 +123,11 @@ def backbones(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
 
 
 def settings(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
-    """other settings of the single-task setting over every draw that knows the wordings, on spare development rows (first two seeds)"""
+    """the settings of the single-task setting over every draw that knows the wordings, on spare development rows (first two seeds)"""
+    natural, released = ({"prefix": open_run().profile.prefix | {"reading": reading}} for reading in ("natural", "released"))
+    narrow = {"optimize_lrs": (1e-2, 5e-2), "optimize_steps": 100, "optimize_every": 10}
     wider = {"optimize_lrs": (1e-2, 5e-2, 2e-1), "optimize_steps": 60, "optimize_every": 6}
-    released = {"prefix": open_run().profile.prefix | {"reading": "released"}}
-    changes = {AS_IT_IS: {}, "wider grid, fewer steps": wider, "prefix=released": released, "both": wider | released}
+    changes = {FORMER: narrow | natural, "wider grid, fewer steps": wider | natural, "prefix=released": narrow | released, "both": wider | released}
     tasks = chosen([t for t in single_unseen(open_run()) if suite.shares_labels(t)], only)
     return {f"{name}, backbone={draw}": collect(open_run(backbone=draw, report_on="spare", **change), tasks, seeds[:2], tuned=False)
             for name, change in changes.items() for draw in DRAWS}
