@@ -20,6 +20,7 @@ def test_the_paper_profile_is_the_papers():
     assert (p.original_lr, p.original_prefix_lr, p.original_batch, p.max_length) == (5e-4, 5e-4, 16, 512)
     config = T5Config(d_model=768, d_kv=64, num_heads=12, num_layers=12, num_decoder_layers=12)
     assert {deltas.make(kind, config, **p.sizes(kind)).numel for kind in KINDS} == {1_105_920}
+    assert {profiles.get(name).prefix["reading"] for name in profiles.PROFILES} == {p.prefix["reading"]}, "profiles differ in sizes, not in what a prefix is"
 
 
 def test_the_paper_profile_has_the_appendixs_multi_task_numbers():
@@ -107,7 +108,10 @@ def test_every_category_has_one_training_task():
 def test_tasks_are_grouped_by_whether_they_share_label_words():
     unseen = ["rotten_tomatoes", "scitail", "superglue-rte", "glue-mrpc", "superglue-wsc", "codah", "blimp-anaphor_number_agreement"]
     assert suite.groups(unseen) == {"label words shared": ["rotten_tomatoes", "scitail", "superglue-wsc", "codah"],
-                                    "label words not shared": ["superglue-rte", "glue-mrpc", "blimp-anaphor_number_agreement"], "all": unseen}
+                                    "label words not shared": ["superglue-rte", "glue-mrpc", "blimp-anaphor_number_agreement"],
+                                    "answers without label words": [], "all": unseen}
+    assert suite.groups(["eli5-asks", "superglue-rte"]) == {"label words shared": [], "label words not shared": ["superglue-rte"],
+                                                            "answers without label words": ["eli5-asks"], "all": ["eli5-asks", "superglue-rte"]}
 
 
 # ---- the command line

@@ -129,6 +129,8 @@ def test_settings_are_told_by_spare_rows_of_every_draw(study, monkeypatch):
     assert set(found) == {f"{name}, backbone={draw}" for name in names for draw in draws}
     assert all("report_on=spare" in r.line and "random" not in r.frame and r.frame.train_solution.notna().all() for r in found.values())
     assert len({r.line.split("backbone `")[1][:16] for r in found.values()}) == 2
+    first = settings.table(found, "former settings").data
+    assert first.index("former settings") < first.index("both") and "prefix=released" in first, "what the others are compared with stands first"
     assert set(settings.changes(found, "former settings")) == set(names[1:]) and "the draws do not tell" in settings.verdicts(found, "former settings").data
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from unidelta import report, suite
+from unidelta import tasks as registry
 from unidelta.backbone import SHIPPED
 from unidelta.finetune import METHODS
 from unidelta.params import ParameterError
@@ -91,7 +92,7 @@ def finetune(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[
 def absolute(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """Tables 10 and 11, every method in its own space, full fine-tuning included"""
     run = open_run()
-    tasks = list(dict.fromkeys([*single_unseen(run), *suite.multi(run.profile.source)[1]]))
+    tasks = list(dict.fromkeys([*single_unseen(run), *suite.multi(run.profile.source)[1], *suite.LONG_UNSEEN]))
     return {AS_IT_IS: collect_original(run, chosen(tasks, only), seeds)}
 
 
@@ -133,13 +134,21 @@ def settings(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[
             for name, change in changes.items() for draw in DRAWS}
 
 
+def long_answers(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
+    """the rows of Tables 1 to 4 that the other studies leave out: answers of a sentence, in both settings, and with more steps of stage 1"""
+    tasks, many = chosen(suite.LONG_UNSEEN, only), open_run(setting="multi")
+    found = {name: collect(open_run(**change), tasks, seeds) for name, change in ((AS_IT_IS, {}), ("approximate_steps=300", {"approximate_steps": 300}))}
+    shown = [t for t in tasks if registry.get(t).multi == "unseen"]
+    return found | ({MANY: collect(many, shown, seeds, suite.multi(many.profile.source)[0])} if shown else {})
+
+
 def real_rows(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """real rows, which the embedded backbone is not made for: --profile mini --mirror FOLDER"""
     return {task: collect(open_run(), [task], seeds) for task in chosen(["rotten_tomatoes", "qasc"], only)}
 
 
 STUDIES = {f.__name__: f for f in (multi_task, reconstruction, planes, dimension, simplified, finetune, absolute, second_group, fidelity, backbones, settings,
-                                     real_rows)}
+                                     long_answers, real_rows)}
 
 
 def main(argv: list[str] | None = None) -> None:

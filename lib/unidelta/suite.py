@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from unidelta import tasks as registry
 from unidelta.sources import embedded
 
-# Long answers take several times as long to learn and to decode as all else: on request only (`-p train eli5-eli5`), for the embedded source.
-ON_REQUEST = {"eli5-eli5"}
+# Sentences take several times as long to decode as other answers: of the embedded source, the study `long_answers` has them and nothing else does.
+LONG_TRAIN, LONG_UNSEEN = "eli5-eli5", ("eli5-asks", "eli5-askh")
 # The training tasks of the multi-task setting of the embedded source: those of the paper's sixty whose stand-ins have inputs of at most eighteen
 # words on average and answers of at most six, for time's sake, and those that the single-task setting has solutions of already.
 BRIEF = ("amazon_polarity", "glue-sst2", "imdb", "emotion", "tweet_eval-offensive", "tweet_eval-stance_climate", "ethos-directed_vs_generalized",
          "glue-mnli", "glue-wnli", "superglue-rte", "health_fact", "glue-qqp", "google_wellformed_query", "sms_spam", "superglue-wic", "web_questions",
          "codah", "dream", "superglue-copa", "blimp-anaphor_gender_agreement")
-LONG_UNSEEN = {"eli5-asks"}  # left out there for its long answers
 BORROWED = {"blimp-anaphor_number_agreement": "superglue-wic"}  # a judgement on form: nearest is the judgement on word meaning
 
 
@@ -40,11 +39,11 @@ def train_for(task: str) -> str:
 
 def single(source: str = "embedded") -> dict[str, list[str]]:
     """Training task -> its unseen tasks in the order of Table 1; for the embedded source, those that have
-    a stand-in and are not on request."""
+    a stand-in and short answers."""
     out: dict[str, list[str]] = {}
     for name in registry.names("single", "unseen"):
         train = train_for(name)
-        if source != "embedded" or {name, train} <= set(embedded.names()) and train not in ON_REQUEST:
+        if source != "embedded" or {name, train} <= set(embedded.names()) and train != LONG_TRAIN:
             out.setdefault(train, []).append(name)
     return out
 
@@ -63,16 +62,23 @@ def is_multi(task: str) -> bool:
     return registry.get(task).multi == "unseen" and not registry.get(task).single
 
 
+def is_text(task: str) -> bool:
+    """Whether a task has neither label words nor options: its answers are texts of their own."""
+    return not registry.get(task).labels and not registry.get(task).options
+
+
 def shares_labels(task: str, train: Sequence[str] | None = None) -> bool:
     """Whether every answer of `task` is a label word of its training tasks, or copied from the input's own options as theirs are."""
     words, trained = registry.get(task).labels, [registry.get(name) for name in train or [train_for(task)]]
     if words:
         return set(words) <= {word for t in trained for word in t.labels or []}
-    return any(not t.labels and bool(t.options) == bool(registry.get(task).options) for t in trained)
+    return not is_text(task) and any(not t.labels and t.options for t in trained)
 
 
 def groups(tasks: Sequence[str], train: dict[str, Sequence[str]] | None = None) -> dict[str, list[str]]:
-    """The tasks that share label words with their training tasks, those that do not, and all of them. train: task -> training tasks, where
-    they are not its category's."""
+    """The tasks that share label words with their training tasks, those that do not, those that have none, and all of them. train: task -> training
+    tasks, where they are not its category's."""
+    texts = [t for t in tasks if is_text(t)]
     shared = [t for t in tasks if shares_labels(t, (train or {}).get(t))]
-    return {"label words shared": shared, "label words not shared": [t for t in tasks if t not in shared], "all": list(tasks)}
+    return {"label words shared": shared, "label words not shared": [t for t in tasks if t not in (*shared, *texts)], "answers without label words": texts,
+            "all": list(tasks)}

@@ -85,3 +85,9 @@ def load(name: str) -> dict[str, Archived]:
         run = SimpleNamespace(profile=SimpleNamespace(y=about["y"]))  # all that tables ask of it
         found.append((about["variant"], Archived(run, about["seeds"], frame, about["ids"], about["line"], f"{name}/{file.parent.name}")))
     return dict(sorted(found, key=lambda item: (item[0] != "as it is", item[0])))
+
+
+def beside(results: Results, name: str) -> Archived | None:
+    """The variant of a study that was obtained with the very settings, backbone and seeds of `results`, or None."""
+    line = getattr(results, "line", None) or report.setting(results.run, results.seeds)
+    return next((found for found in (load(name) if name in names() else {}).values() if found.line == line), None)

@@ -18,6 +18,7 @@ CONTROLS = {"random": "random up-projection, tuned", "train_solution": "training
 FREE = ("untuned", "majority", "chance")
 MARGIN = 15.0  # points that E_ori should lie above chance and above the untuned backbone; cells that do not are flagged
 FLAG = "†"
+APART = "‡"  # rows with long answers, which are archived and not in a table's average
 TRANSFER = (2, 4, 8, 9)  # the paper's tables of transfer between deltas; beside them 1, 3, 6, 7 of optimisation (3, 4, 7, 9: multi-task setting)
 
 
@@ -62,14 +63,14 @@ def number(mean: float, half: float = float("nan")) -> str:
 
 
 def rows_of(frame: pd.DataFrame, clear: bool = True) -> dict[str, pd.DataFrame]:
-    """The groups every average is given over: label words shared, not shared, all, and, if `clear`, all but the flagged cells.
+    """The groups every average is given over: label words shared, not shared, none, all, and, if `clear`, all but the flagged cells.
 
     Left out is what is empty or says the same again: `all` where there is one group, and the last where nothing is flagged."""
     trained = {task: train.split("+") for task, train in zip(frame.task, frame.train, strict=True)}
     groups, flags = suite.groups(list(trained), trained), weak(frame)
     found = {name: frame[frame.task.isin(chosen)] for name, chosen in groups.items() if chosen}
     found |= {f"all but {FLAG}": frame[~flags]} if clear and flags.any() and not flags.all() else {}
-    return {name: rows for name, rows in found.items() if name != "all" or len(groups["all"]) not in map(len, list(groups.values())[:2])}
+    return {name: rows for name, rows in found.items() if name != "all" or len(groups["all"]) not in map(len, list(groups.values())[:-1])}
 
 
 def html(lines: Sequence[dict]) -> HTML:

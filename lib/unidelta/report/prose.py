@@ -11,7 +11,7 @@ from IPython.display import Markdown
 
 from unidelta import suite, tasks
 from unidelta.projections import KINDS
-from unidelta.report.measures import CONTROLS, FLAG, LABEL, MARGIN, TRANSFER, interval, number, over_seeds, relative, rows_of, weak
+from unidelta.report.measures import APART, CONTROLS, FLAG, LABEL, MARGIN, TRANSFER, interval, number, over_seeds, relative, rows_of, weak
 from unidelta.report.results import Results
 from unidelta.stages import approximate, original
 from unidelta.stages.workbench import Run
@@ -25,6 +25,16 @@ def note(results: Results) -> str:
             f"backbone ({flagged} of {frame.groupby(['task', 'target']).ngroups} pairs of task and delta). Recovered: "
             "100 (E_sub − chance) / (E_ori − chance) of the averages."
             + (f" {undefined} cells whose E_ori is zero are left out of the ratios." if undefined else ""))
+
+
+def long_answers(results: Results, long: Results | None, n: int = 1) -> Markdown:
+    """What the rows with long answers, which stand apart, would do to the average of one of the paper's tables."""
+    if long is None:
+        return Markdown("Rows whose answers are sentences (chapter *Long answers*) were not run with these settings.")
+    rows, more = (r.moved if n in TRANSFER else r.own for r in (results, long))
+    every, told = pd.concat([rows, more]), "; ".join(f"`{task}` {number(*over_seeds(f, relative(f)))}" for task, f in more.groupby("task", sort=False))
+    return Markdown(f"{APART}: answers of a sentence, archived and not in the average (chapter *Long answers*). In percent of E_ori: {told}. "
+                    f"With them the average over all {every.task.nunique()} rows is {number(*over_seeds(every, relative(every)))}.")
 
 
 def trained_on(results: Results) -> Markdown:
@@ -108,7 +118,8 @@ def subspace(p: SimpleNamespace, run: Run) -> Markdown:
         told += (" In the paper this task belongs to the multi-task setting, with one subspace of 100 dimensions over 60 training tasks. The single-task "
                  "subspace stands in for it here; `-p setting multi` computes the other, in some minutes, and it is taken from then on.")
     if p.task not in train and train == [suite.BORROWED.get(p.task, suite.trainers().get(task.category))]:
-        told += f" Its label words are {'' if suite.shares_labels(p.task) else 'not '}shared with the training task."
+        shared = "not " * (not suite.shares_labels(p.task))
+        told += " It has no label words." if suite.is_text(p.task) else f" Its label words are {shared}shared with the training task."
     return Markdown(told)
 
 

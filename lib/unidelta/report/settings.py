@@ -37,10 +37,10 @@ def changes(found: dict[str, Results], base: str) -> dict[str, pd.DataFrame]:
     return {s: d.assign(both=d.mean(axis=1)) for s, d in differences.items()}
 
 
-def table(found: dict[str, Results]) -> HTML:
-    """Settings by draws, own and transferred, beside the controls, with the mean over draws and half its 95 % t-interval; a weak draw is flagged."""
+def table(found: dict[str, Results], base: str) -> HTML:
+    """Settings by draws, `base` first, own and transferred, beside the controls, with the mean over draws and half its 95 % t-interval; a weak draw is flagged."""
     every, lines = means(found), []
-    for setting in every.index.unique("setting"):
+    for setting in sorted(every.index.unique("setting"), key=lambda name: (name != base, name)):
         for what, text in (WHAT | BESIDE).items():
             mine = every.loc[setting]
             cells = {draw: number(value) + FLAG * int(mine.weak[draw]) for draw, value in mine[what].items()}

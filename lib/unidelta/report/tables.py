@@ -9,7 +9,7 @@ from IPython.display import HTML, Markdown
 from unidelta import paper
 from unidelta.finetune import METHODS
 from unidelta.projections import KINDS
-from unidelta.report.measures import CONTROLS, FLAG, LABEL, PAIRS, TRANSFER, html, interval, number, over_seeds, recovered, relative, rows_of, weak
+from unidelta.report.measures import APART, CONTROLS, FLAG, LABEL, PAIRS, TRANSFER, html, interval, number, over_seeds, recovered, relative, rows_of, weak
 from unidelta.report.results import Results
 from unidelta.stages import approximate, original
 from unidelta.stages.landscapes import Plane
@@ -26,17 +26,21 @@ def columns(transfer: bool) -> dict[str, tuple[str, str]]:
     return {f"{s[0].upper()}->{t[0].upper()}": (s, t) for s, t in PAIRS} if transfer else {LABEL[k]: (k, k) for k in KINDS}
 
 
-def published(results: Results, n: int, whole: bool = True) -> HTML:
-    """One of the paper's Tables 1 to 4 and 6 to 9 row by row, ours above its own; rows that were not run say so, or, if not `whole`, are left out."""
-    frame = results.frame.assign(rel=relative(results.frame), weak=weak(results.frame))
+def published(results: Results, n: int, whole: bool = True, long: Results | None = None) -> HTML:
+    """One of the paper's Tables 1 to 4 and 6 to 9 row by row, ours above its own; rows that were not run say so, or, if not `whole`, are left out.
+
+    long: the rows with long answers (chapter 26), marked and not in the average."""
+    frame, apart = results.frame, () if long is None else set(long.frame.task) - set(results.frame.task)
+    frame = frame if long is None else pd.concat([frame, long.frame[long.frame.task.isin(apart)]])
+    frame = frame.assign(rel=relative(frame), weak=weak(frame))
     across, lines = columns(n in TRANSFER), []
     for row in paper.table(n).to_dict("records"):
         everything = row["test"] == paper.AVERAGE
-        mine = frame if everything else frame[frame.task == paper.task_name(row["test"])]
+        mine = frame[~frame.task.isin(apart)] if everything else frame[frame.task == paper.task_name(row["test"])]
         if not whole and (everything or not len(mine)):
             continue
         line = {"trained on": row["train"]} if "train" in row else {}
-        line["unseen task"] = row["test"]
+        line["unseen task"] = row["test"] + f" {APART}" * mine.task.isin(apart).any()
         for name, (s, t) in across.items():
             cell = mine[(mine.source == s) & (mine.target == t)]
             flag = FLAG if len(cell) and not everything and cell.weak.all() else ""
