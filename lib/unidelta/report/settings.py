@@ -38,7 +38,7 @@ def changes(found: dict[str, Results], base: str) -> dict[str, pd.DataFrame]:
 
 
 def table(found: dict[str, Results], base: str) -> HTML:
-    """Settings by draws, `base` first, own and transferred, beside the controls, with the mean over draws and half its 95 % t-interval; a weak draw is flagged."""
+    """Settings by draws, `base` first, beside the controls, with the mean over draws and half its 95 % t-interval; a weak draw is flagged."""
     every, lines = means(found), []
     for setting in sorted(every.index.unique("setting"), key=lambda name: (name != base, name)):
         for what, text in (WHAT | BESIDE).items():
