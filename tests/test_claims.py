@@ -75,8 +75,8 @@ def test_the_table_has_every_claim_and_says_what_was_not_run():
     base = results(GOOD)
     found = [*claims.every(base, {"rotten_tomatoes": plane(5, 10, 20)}), *claims_archived.every(base, {})]
     rows = BeautifulSoup(claims.table(found).data, "html.parser").find_all("tr")
-    assert len(rows) == len(found) + 1 == 18
-    assert [c.verdict for c in found].count(claims.NOT_RUN) == 11 and all(c.rule and c.published and c.text for c in found)
+    assert len(rows) == len(found) + 1 == 19
+    assert [c.verdict for c in found].count(claims.NOT_RUN) == 12 and all(c.rule and c.published and c.text for c in found)
 
 
 def test_studies_of_another_backbone_are_not_judged_by(monkeypatch, tmp_path):
@@ -98,6 +98,22 @@ def test_many_training_tasks_against_one(monkeypatch):
     assert claims_archived.prefix_behind(good).verdict != claims.HOLDS
     good.frame.loc[good.frame.target == "prefix", "sub"] -= 20
     assert claims_archived.prefix_behind(good).verdict == claims.HOLDS and "11.3 points less" in claims_archived.prefix_behind(good).published
+
+
+def test_answers_of_a_sentence_are_judged_row_by_row():
+    good, poor = (archived({"eli5-asks": (70.0, [60.0, 61.0, 62.0]), "eli5-askh": (70.0, each)}) for each in ([60.0, 61.0, 62.0], [9.0, 9.5, 10.0]))
+    assert claims_archived.long_answers(good).verdict == claims.HOLDS and claims_archived.long_answers(poor).verdict == claims.FAILS
+    assert "eli5-askh 86.4" in claims_archived.long_answers(good).published and "eli5-askh 13.6" in claims_archived.long_answers(poor).ours
+
+
+def test_a_study_stands_beside_results_of_the_same_settings_only(monkeypatch, tmp_path):
+    monkeypatch.setattr(archive, "FOLDER", tmp_path)
+    base = results(GOOD)
+    assert archive.beside(base, "long_answers") is None
+    archive.save({"as it is": base}, "long_answers")
+    assert archive.beside(base, "long_answers").ids == base.ids and archive.beside(archive.load("long_answers")["as it is"], "long_answers")
+    base.seeds.pop()
+    assert archive.beside(base, "long_answers") is None
 
 
 def test_dimensions_and_pipelines_within_five_points():

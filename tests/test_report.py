@@ -74,13 +74,23 @@ def test_published_table_keeps_every_row_and_both_figures(two):
     assert len(grid(tables.published(two, 2, whole=False))) == 3 and grid(tables.published(two, 2))[1][2] == "90.0 100.6"
 
 
+def test_long_answers_stand_in_the_table_and_not_in_its_average(two):
+    long = results({"eli5-asks": (80.0, [20.0, 20.0, 20.0]), "rotten_tomatoes": (90.0, [9.0, 9.0, 9.0])})
+    plain, row = ({line[1]: line[2:] for line in grid(tables.published(two, 1, long=more))} for more in (None, long))
+    assert row.pop("ELI5-Asks ‡")[0].startswith("25.0 ") and plain.pop("ELI5-Asks")[0].startswith("not run") and row == plain, "the rest is as without them"
+    only = results({"eli5-asks": (80.0, [20.0, 20.0, 20.0])})
+    assert "`eli5-asks` 25.0 ± 0.0. With them the average over all 3 rows is 55.0 ± 0.9." in prose.long_answers(two, only).data
+    assert "were not run" in prose.long_answers(two, None).data
+    assert "answers without label words (1)" in grid(tables.averages(only))[0]
+
+
 def test_averages_stand_beside_every_control(two):
     lines = {line[0]: line[1:] for line in grid(tables.averages(two))}
     assert {*report.CONTROLS.values(), "in the subspace", "recovered above chance", "the paper, same rows"} <= set(lines)
     assert lines["training solution as it is"] == ["66.7", "100.0", "83.3", "66.7"]
     assert lines["the paper, same rows"] == ["100.4", "84.3", f"{(100.4 + 84.3) / 2:.1f}", "100.4"]
     said = prose.explained(two).data
-    assert "**label words shared** (1 tasks). Optimising in the subspace reaches 90.0 ± 2.8 % of E_ori" in said
+    assert "**label words shared** (1 task). Optimising in the subspace reaches 90.0 ± 2.8 % of E_ori" in said
     assert "training solution as it is 66.7 (74 % of it)" in said and "it adds +23.3 points" in said
 
 

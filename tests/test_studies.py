@@ -150,6 +150,12 @@ def test_fidelity_changes_one_thing_at_a_time(study):
     assert "prefix=natural" in tables.comparison(found).data
 
 
+def test_long_answers_are_rows_of_both_settings(study):
+    found = study("long_answers", "eli5-asks")
+    assert set(found) == {"as it is", "approximate_steps=300", "many tasks"} and all({*r.frame.task} == {"eli5-asks"} for r in found.values())
+    assert {*found["as it is"].frame.train} == {"eli5-eli5"} and "multi-task setting" in found["many tasks"].line
+
+
 def test_what_is_archived_is_what_the_store_held(study, tmp_path):
     """Every record lies in the archive as it was, so that its hashes still hold."""
     (results,) = study("absolute").values()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from unidelta import paper
+from unidelta import paper, suite
 from unidelta.projections import KINDS
 from unidelta.report import archive
 from unidelta.report.archive import Archived
@@ -38,6 +38,18 @@ def gain(one: pd.DataFrame, other: pd.DataFrame) -> tuple[float, float]:
     tasks = set(one.task) & set(other.task)
     first, second = (by_seed(f[f.task.isin(tasks)]) for f in (one, other))
     return interval((second - first).dropna())
+
+
+def long_answers(few: Results | None) -> Claim:
+    """The rows of Table 1 whose answers are sentences, which the average of the other claims is without."""
+    theirs = {name: row[paper.AVERAGE] for row in paper.table(1).to_dict("records") if row["test"] != paper.AVERAGE
+              and (name := paper.task_name(row["test"])) in suite.LONG_UNSEEN}
+    text, said = "Answers of a sentence are recovered, too (the ELI5 rows of Table 1).", ", ".join(f"{name} {v:.1f}" for name, v in theirs.items())
+    if few is None:
+        return not_run(text, said)
+    values = {name: over_seeds(f, relative(f)) for name, f in few.own.groupby("task")}
+    return Claim(text, said, ", ".join(f"{name} {number(*v)}" for name, v in values.items()) + " (archived)", f"each row's mean above {RECOVERED:.0f}",
+                 verdict(list(values.values()), RECOVERED))
 
 
 def more_tasks(results: Results, many: Results | None, task: str = "superglue-wsc") -> Claim:
@@ -177,6 +189,7 @@ def every(results: Results, found: dict[str, Study]) -> list[Claim]:
     """All of them, in the paper's order. found: `judged_by`, or nothing."""
     base, y = found.get("multi_task", {}).get("as it is"), found.get("dimension", {})
     fine, absolute = (found.get(name, {}).get("as it is") for name in ("finetune", "absolute"))
-    simple = found.get("simplified", {}).get("single")
-    return [dimensions(y), more_dimensions(y.get("many tasks, y=20"), y.get("many tasks, y=100")), more_tasks(results, base), recovery(base),
-            beyond_random(base), prefix_behind(base), transferred(base), slowest(base), joining(fine), simpler(results, simple), comparable(absolute)]
+    simple, long = found.get("simplified", {}).get("single"), found.get("long_answers", {}).get("as it is")
+    return [long_answers(long), dimensions(y), more_dimensions(y.get("many tasks, y=20"), y.get("many tasks, y=100")), more_tasks(results, base),
+            recovery(base), beyond_random(base), prefix_behind(base), transferred(base), slowest(base), joining(fine), simpler(results, simple),
+            comparable(absolute)]

@@ -63,15 +63,17 @@ def explained(results: Results, n: int = 1) -> Markdown:
     what = "Transfer" if n in TRANSFER else "Optimising in the subspace"
     for name, mine in rows_of(frame).items():
         mean, half = over_seeds(mine, relative(mine))
+        count = mine.task.nunique()
+        group = f"- **{name}** ({count} task{'s' * (count != 1)})"
         share = {c: relative(mine, c).mean() for c in CONTROLS if c in frame and (c != "own_vector" or n not in TRANSFER)}
         if mean != mean:
-            lines.append(f"- **{name}** ({mine.task.nunique()} tasks): no ratio, for every E_ori is zero.")
+            lines.append(f"{group}: no ratio, for every E_ori is zero.")
             continue
         parts = [f"{CONTROLS[c]} {number(v)}" + (f" ({100 * v / mean:.0f} % of it)" if v <= mean >= 1 else " (more than that)" if v > mean else "")
                  for c, v in sorted(share.items(), key=lambda item: -item[1])]
         free = {c: v for c, v in share.items() if c != "random"}
         best = max(free, key=free.get)
-        lines.append(f"- **{name}** ({mine.task.nunique()} tasks). {what} reaches {number(mean, half)} % of E_ori. There without it: {'; '.join(parts)}. "
+        lines.append(f"{group}. {what} reaches {number(mean, half)} % of E_ori. There without it: {'; '.join(parts)}. "
                      f"Over the best control that tunes nothing ({CONTROLS[best]}) it adds {mean - free[best]:+.1f} points; over a random subspace "
                      f"of the same scale, {mean - share['random']:+.1f}.")
     return Markdown("\n".join(lines))

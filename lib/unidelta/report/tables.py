@@ -40,7 +40,7 @@ def published(results: Results, n: int, whole: bool = True, long: Results | None
         if not whole and (everything or not len(mine)):
             continue
         line = {"trained on": row["train"]} if "train" in row else {}
-        line["unseen task"] = row["test"] + f" {APART}" * mine.task.isin(apart).any()
+        line["unseen task"] = row["test"] + f" {APART}" * bool(mine.task.isin(apart).any())
         for name, (s, t) in across.items():
             cell = mine[(mine.source == s) & (mine.target == t)]
             flag = FLAG if len(cell) and not everything and cell.weak.all() else ""
