@@ -79,7 +79,7 @@ def test_long_answers_stand_in_the_table_and_not_in_its_average(two):
     plain, row = ({line[1]: line[2:] for line in grid(tables.published(two, 1, long=more))} for more in (None, long))
     assert row.pop("ELI5-Asks ‡")[0].startswith("25.0 ") and plain.pop("ELI5-Asks")[0].startswith("not run") and row == plain, "the rest is as without them"
     only = results({"eli5-asks": (80.0, [20.0, 20.0, 20.0])})
-    assert "`eli5-asks` 25.0 ± 0.0. With them the average over all 3 rows is 55.0 ± 0.9." in prose.long_answers(two, only).data
+    assert "`eli5-asks` 25.0 ± 0.0 (majority answer 37.5). With them the average over all 3 rows is 55.0 ± 0.9." in prose.long_answers(two, only).data
     assert "were not run" in prose.long_answers(two, None).data
     assert "answers without label words (1)" in grid(tables.averages(only))[0]
 
