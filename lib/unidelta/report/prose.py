@@ -32,8 +32,9 @@ def long_answers(results: Results, long: Results | None, n: int = 1) -> Markdown
     if long is None:
         return Markdown("Rows whose answers are sentences (chapter *Long answers*) were not run with these settings.")
     rows, more = (r.moved if n in TRANSFER else r.own for r in (results, long))
-    every, told = pd.concat([rows, more]), "; ".join(f"`{task}` {number(*over_seeds(f, relative(f)))} (majority answer {number(relative(f, 'majority').mean())})"
-                                                     for task, f in more.groupby("task", sort=False))
+    every = pd.concat([rows, more])
+    told = "; ".join(f"`{task}` {number(*over_seeds(f, relative(f)))} (majority answer {number(relative(f, 'majority').mean())})"
+                     for task, f in more.groupby("task", sort=False))
     return Markdown(f"{APART}: answers of a sentence, archived and not in the average (chapter *Long answers*). In percent of E_ori: {told}. "
                     f"With them the average over all {every.task.nunique()} rows is {number(*over_seeds(every, relative(every)))}.")
 
