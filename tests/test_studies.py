@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+from dataclasses import fields
 from functools import partial
 from zipfile import ZipFile
 
 import pandas as pd
 import pytest
 
-from unidelta import studies, suite
+from unidelta import profiles, studies, suite
 from unidelta.report import archive, claims_archived, settings, tables
 from unidelta.stages import landscapes
 from unidelta.studies import STUDIES, main
@@ -148,6 +149,24 @@ def test_fidelity_changes_one_thing_at_a_time(study):
     assert all(len(configs[name] & configs["as it is"]) >= 6 for name in ("variant=paper", "variant=released, ratio=10")), "the originals are the same"
     assert len(found["fastfood=exact"].frame) == 16 and {*found["fastfood=released"].frame.target} == {"adapter", "lora", "prefix", "finetune"}
     assert "prefix=natural" in tables.comparison(found).data
+
+
+@pytest.mark.parametrize("name", archive.names())
+def test_what_is_archived_as_the_profile_has_todays_settings(name):
+    """A profile that has changed since leaves archives behind that claim to be its own: they are to be computed again, or to say what differs."""
+    for results in archive.load(name).values():
+        if "changed from the profile" in results.line:
+            continue
+        profile = profiles.get(results.line.split("`")[1], setting="multi" if "multi-task setting" in results.line else None)
+        with ZipFile(archive.FOLDER / results.folder / archive.PACKED) as packed:
+            configs = [json.loads(packed.read(f"{i}/config.json"))["config"] for i in results.ids]
+        for config in configs:
+            simplified = config["stage"] == "shared" or config.get("subspace", "").startswith("shared/")  # its grids have names of their own in the profile
+            for setting in {f.name for f in fields(profile)} & set(config) - {"backbone"} - ({"ratio"} if profile.ratio is None else set()):
+                if not (simplified and setting.startswith(("optimize_", "shared_"))):
+                    assert config[setting] == json.loads(json.dumps(getattr(profile, setting))), f"{results.folder}: {setting}"
+            if config["stage"] == "original":
+                assert config["sizes"] == profile.sizes(config["kind"]), results.folder
 
 
 def test_long_answers_are_rows_of_both_settings(study):
