@@ -81,6 +81,7 @@ def test_long_answers_stand_in_the_table_and_not_in_its_average(two):
     only = results({"eli5-asks": (80.0, [20.0, 20.0, 20.0])})
     assert "`eli5-asks` 25.0 ± 0.0 (majority answer 37.5). With them the average over all 3 rows is 55.0 ± 0.9." in prose.long_answers(two, only).data
     assert "were not run" in prose.long_answers(two, None).data
+    assert "reach 11.5 to 15.2 on these rows" in prose.published_originals(suite.LONG_UNSEEN).data, "Table 10, by eye"
     assert "answers without label words (1)" in grid(tables.averages(only))[0]
 
 

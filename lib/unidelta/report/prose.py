@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from IPython.display import Markdown
 
-from unidelta import suite, tasks
+from unidelta import paper, suite, tasks
 from unidelta.projections import KINDS
 from unidelta.report.measures import APART, CONTROLS, FLAG, LABEL, MARGIN, TRANSFER, interval, number, over_seeds, relative, rows_of, weak
 from unidelta.report.results import Results
@@ -37,6 +37,14 @@ def long_answers(results: Results, long: Results | None, n: int = 1) -> Markdown
                      for task, f in more.groupby("task", sort=False))
     return Markdown(f"{APART}: answers of a sentence, archived and not in the average (chapter *Long answers*). In percent of E_ori: {told}. "
                     f"With them the average over all {every.task.nunique()} rows is {number(*over_seeds(every, relative(every)))}.")
+
+
+def published_originals(names: Sequence[str]) -> Markdown:
+    """Between what the deltas' own scores lie in the paper's Table 10 on some unseen tasks."""
+    theirs = paper.table(10)
+    theirs = theirs[[t != paper.AVERAGE and paper.task_name(t) in names for t in theirs["test"]]][[LABEL[k] for k in KINDS]]
+    return Markdown(f"In the paper the deltas reach {theirs.min().min():.1f} to {theirs.max().max():.1f} on these rows (Table 10): that is what its "
+                    "ratios are ratios of, and no constant answer stands beside it.")
 
 
 def trained_on(results: Results) -> Markdown:
