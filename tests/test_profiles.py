@@ -20,7 +20,7 @@ def test_the_paper_profile_is_the_papers():
     assert (p.original_lr, p.original_prefix_lr, p.original_batch, p.max_length) == (5e-4, 5e-4, 16, 512)
     config = T5Config(d_model=768, d_kv=64, num_heads=12, num_layers=12, num_decoder_layers=12)
     assert {deltas.make(kind, config, **p.sizes(kind)).numel for kind in KINDS} == {1_105_920}
-    assert {profiles.get(name).prefix["reading"] for name in profiles.PROFILES} == {p.prefix["reading"]}, "profiles differ in sizes, not in what a prefix is"
+    assert {profiles.get(name).prefix["reading"] for name in profiles.PROFILES} == {p.prefix["reading"]}, "no profile has a prefix of another kind"
 
 
 def test_the_paper_profile_has_the_appendixs_multi_task_numbers():

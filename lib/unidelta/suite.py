@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from unidelta import tasks as registry
 from unidelta.sources import embedded
 
-# Sentences take several times as long to decode as other answers: of the embedded source, the study `long_answers` has them and nothing else does.
+# Sentences take several times as long to decode as other answers: of the embedded source, only the studies `long_answers` and `absolute` have them.
 LONG_TRAIN, LONG_UNSEEN = "eli5-eli5", ("eli5-asks", "eli5-askh")
 # The training tasks of the multi-task setting of the embedded source: those of the paper's sixty whose stand-ins have inputs of at most eighteen
 # words on average and answers of at most six, for time's sake, and those that the single-task setting has solutions of already.
