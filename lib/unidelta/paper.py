@@ -5,6 +5,7 @@ solution found for the adapter to LoRA.
 """
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
@@ -65,6 +66,12 @@ def task_name(published: str) -> str:
     if published not in TASKS:
         raise ValueError(f"the paper's tables have no task {published!r}: allowed are {', '.join(TASKS)}")
     return TASKS[published]
+
+
+def rows(n: int, names: Collection[str]) -> pd.DataFrame:
+    """The rows of a table on some unseen tasks, by our names for them; its average is none of them."""
+    frame = table(n)
+    return frame[[t != AVERAGE and task_name(t) in names for t in frame["test"]]]
 
 
 def inconsistencies() -> pd.DataFrame:

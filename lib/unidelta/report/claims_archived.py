@@ -42,8 +42,7 @@ def gain(one: pd.DataFrame, other: pd.DataFrame) -> tuple[float, float]:
 
 def long_answers(few: Results | None) -> Claim:
     """The rows of Table 1 whose answers are sentences, which the average of the other claims is without."""
-    theirs = {name: row[paper.AVERAGE] for row in paper.table(1).to_dict("records") if row["test"] != paper.AVERAGE
-              and (name := paper.task_name(row["test"])) in suite.LONG_UNSEEN}
+    theirs = {paper.task_name(row["test"]): row[paper.AVERAGE] for row in paper.rows(1, suite.LONG_UNSEEN).to_dict("records")}
     text, said = "Answers of a sentence are recovered, too (the ELI5 rows of Table 1).", ", ".join(f"{name} {v:.1f}" for name, v in theirs.items())
     if few is None:
         return not_run(text, said)

@@ -41,8 +41,7 @@ def long_answers(results: Results, long: Results | None, n: int = 1) -> Markdown
 
 def published_originals(names: Sequence[str]) -> Markdown:
     """Between what the deltas' own scores lie in the paper's Table 10 on some unseen tasks."""
-    theirs = paper.table(10)
-    theirs = theirs[[t != paper.AVERAGE and paper.task_name(t) in names for t in theirs["test"]]][[LABEL[k] for k in KINDS]]
+    theirs = paper.rows(10, names)[[LABEL[k] for k in KINDS]]
     return Markdown(f"In the paper the deltas reach {theirs.min().min():.1f} to {theirs.max().max():.1f} on these rows (Table 10): that is what its "
                     "ratios are ratios of, and no constant answer stands beside it.")
 

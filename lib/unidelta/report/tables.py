@@ -53,8 +53,7 @@ def published(results: Results, n: int, whole: bool = True, long: Results | None
 
 def published_average(n: int, names: list[str]) -> float:
     """Mean of the published `Avg.` column over the rows of these tasks."""
-    frame = paper.table(n)
-    return frame[[t != paper.AVERAGE and paper.task_name(t) in names for t in frame["test"]]][paper.AVERAGE].mean()
+    return paper.rows(n, names)[paper.AVERAGE].mean()
 
 
 def absolute(results: Results) -> HTML:
