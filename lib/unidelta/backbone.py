@@ -1,4 +1,10 @@
-"""The frozen pre-trained T5, theta_0: the embedded default, a hub id, or a local folder; one loading path for all three."""
+"""The frozen pre-trained T5, theta_0: the embedded default, a hub id, or a local folder; one loading path for all three.
+
+transformers is named in full here and in `unidelta.injection`: it loads its models when they are first named, which takes longer than all else a
+chapter of archived results imports.
+"""
+
+from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
@@ -6,8 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
+import transformers
 from safetensors import SafetensorError
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, T5Config, T5ForConditionalGeneration
 from transformers.utils import logging
 
 DATA = Path(__file__).resolve().parents[2] / "data"
@@ -20,8 +26,8 @@ class Backbone:
     """`model` (transformers T5, frozen, in eval mode), its `tokenizer`, and `fingerprint`, a hash of weights and tokenizer."""
 
     name: str
-    model: T5ForConditionalGeneration
-    tokenizer: PreTrainedTokenizerBase
+    model: transformers.T5ForConditionalGeneration
+    tokenizer: transformers.PreTrainedTokenizerBase
     fingerprint: str
 
     @property
@@ -58,14 +64,14 @@ def load(name: str = "embedded", dtype: str = "float32", device: str = "auto") -
     logging.set_verbosity_error()  # T5 v1.1's head is untied, as it should be; the library warns of that at every load
     logging.disable_progress_bar()
     try:
-        kind = T5Config.get_config_dict(source)[0].get("model_type")
+        kind = transformers.T5Config.get_config_dict(source)[0].get("model_type")
         if kind != "t5":
             raise ValueError(f"a model of type {kind}")
-        config = T5Config.from_pretrained(source)
+        config = transformers.T5Config.from_pretrained(source)
         if config.dense_act_fn == "gelu_new":  # the same function, fused: a fifth less time on a CPU
             config.dense_act_fn = "gelu_pytorch_tanh"
-        model = T5ForConditionalGeneration.from_pretrained(source, config=config, dtype=DTYPES[dtype])
-        tokenizer = AutoTokenizer.from_pretrained(source)
+        model = transformers.T5ForConditionalGeneration.from_pretrained(source, config=config, dtype=DTYPES[dtype])
+        tokenizer = transformers.AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError, SafetensorError) as error:
         allowed = f"allowed: {', '.join(SHIPPED)}, a local folder with a T5 and its tokenizer, or a hub id that is cached or can be reached"
         raise ValueError(f"no T5 backbone {name!r} ({(str(error) or type(error).__name__).splitlines()[0]:.80}); {allowed}") from None

@@ -14,10 +14,9 @@ from functools import partial
 from weakref import WeakKeyDictionary
 
 import torch
+import transformers
 from torch import Tensor, nn
 from torch.nn.functional import pad, scaled_dot_product_attention, silu
-from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.masking_utils import sdpa_mask
 
 PREFIX_ATTENTION = "unidelta_prefix"
 STACKS = ("encoder", "decoder")
@@ -100,6 +99,9 @@ class _Injection:
                 stack, layer, sublayer = name.split(".")
                 _PREFIXED[module] = (self, stack, int(layer) if sublayer == "self" else None)
                 undo.callback(_PREFIXED.pop, module)
+        if "prefix" in self.kinds:
+            transformers.AttentionInterface.register(PREFIX_ATTENTION, _attention)
+            transformers.AttentionMaskInterface.register(PREFIX_ATTENTION, _mask)
         for module in (self.model.encoder, self.model.decoder) if "prefix" in self.kinds else ():
             undo.callback(module.set_attn_implementation, module.config._attn_implementation)
             module.set_attn_implementation(PREFIX_ATTENTION)
@@ -238,8 +240,4 @@ def _attention(module, query, key, value, attention_mask, dropout=0.0, scaling=N
 
 def _mask(*args, **kwargs) -> Tensor | None:
     # Never leave causality to the kernel: with a prefix before the keys its own causal flag would be wrong.
-    return sdpa_mask(*args, **{**kwargs, "allow_is_causal_skip": False})
-
-
-AttentionInterface.register(PREFIX_ATTENTION, _attention)
-AttentionMaskInterface.register(PREFIX_ATTENTION, _mask)
+    return transformers.masking_utils.sdpa_mask(*args, **{**kwargs, "allow_is_causal_skip": False})

@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 
 import pandas as pd
+import transformers
 from IPython.display import HTML, Markdown
 from matplotlib.figure import Figure
 
@@ -214,8 +215,8 @@ def fits(answer: int = 4) -> Markdown:
 
 def base() -> tuple:
     """The configuration of google/t5-base-lm-adapt (its shape; no weights, no network) and the deltas of the paper's sizes."""
-    from transformers import T5Config
-    config = T5Config(d_model=768, d_kv=64, d_ff=2048, num_layers=12, num_heads=12, vocab_size=32128, feed_forward_proj="gated-gelu", tie_word_embeddings=False)
+    config = transformers.T5Config(d_model=768, d_kv=64, d_ff=2048, num_layers=12, num_heads=12, vocab_size=32128, feed_forward_proj="gated-gelu",
+                                   tie_word_embeddings=False)
     return config, {k: deltas.make(k, config, **profiles.PROFILES["paper"].sizes(k)) for k in KINDS}
 
 
