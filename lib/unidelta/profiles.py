@@ -16,7 +16,7 @@ class Profile:
     device: str = "auto"
     max_length: int = 512               # tokens of an input at most
     caps: dict = field(default_factory=lambda: {"train": None, "dev": 1000, "test": None})  # rows kept per split
-    report_on: str = "test"             # or "spare": the rows the cap leaves of dev, which select nothing; to choose settings by
+    report_on: str = "test"             # of the setting's unseen tasks; or "spare": the rows the cap leaves of dev, which select nothing; to choose settings by
 
     # deltas: equal numbers of parameters (section 3.1, appendix A.4)
     adapter: dict = field(default_factory=lambda: {"bottleneck": 12})
@@ -80,6 +80,8 @@ class Profile:
     multi_batch: int = 4                # rows per step, every row of a task by itself
     multi_lr: float = 1e-4
     multi_rows: int = 240               # dev rows of each training task
+    multi_optimize_steps: int = 5000    # of stage 2, in both pipelines
+    multi_optimize_every: int = 500
     multi_shared_steps: int = 100000
     multi_shared_batch: int = 8
 
@@ -89,6 +91,7 @@ class Profile:
         """The same profile in the multi-task setting: a batch's rows come from as many draws, each with a task, and a solution, of its own."""
         return replace(self, setting="multi", y=self.multi_y, ratio=self.multi_ratio, approximate_steps=self.multi_steps, approximate_every=self.multi_every,
                        approximate_batch=1, approximate_draws=self.multi_batch, approximate_lr=self.multi_lr, validation_rows=self.multi_rows,
+                       optimize_steps=self.multi_optimize_steps, optimize_every=self.multi_optimize_every, shared_optimize_every=self.multi_optimize_every,
                        shared_steps=self.multi_shared_steps, shared_every=self.multi_every, shared_batch=1, shared_draws=self.multi_shared_batch)
 
     def sizes(self, kind: str) -> dict:
@@ -108,7 +111,8 @@ _SMALL = dict(
     shared_steps=400, shared_every=100, shared_lr_I=5e-3, shared_lr_up=5e-3, shared_optimize_every=6, shared_optimize_batch=8,
     shared_optimize_lrs=(2e-1, 5e-2, 1e-2), fastfood_steps=900,
     fastfood_lr_G=5e-2, fastfood_batch=16, fastfood_optimize_every=6, fastfood_optimize_lrs=(2e-1, 5e-2, 1e-2, 5e-3),
-    multi_ratio=0.02, multi_steps=400, multi_every=200, multi_batch=16, multi_lr=2e-3, multi_rows=40, multi_shared_steps=400,
+    multi_ratio=0.02, multi_steps=400, multi_every=200, multi_batch=16, multi_lr=2e-3, multi_rows=40, multi_optimize_steps=60, multi_optimize_every=6,
+    multi_shared_steps=400,
 )
 
 CHOICES = {"source": ("embedded", "mirror", "hub"), "variant": ("paper", "released"), "dtype": ("float32", "bfloat16"),

@@ -130,7 +130,21 @@ def settings(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[
     wider = {"optimize_lrs": (1e-2, 5e-2, 2e-1), "optimize_steps": 60, "optimize_every": 6}
     changes = {FORMER: narrow | natural, "wider grid, fewer steps": wider | natural, "prefix=released": narrow | released, "both": wider | released}
     tasks = chosen([t for t in single_unseen(open_run()) if suite.shares_labels(t)], only)
-    return {f"{name}, backbone={draw}": collect(open_run(backbone=draw, report_on="spare", **change), tasks, seeds[:2], tuned=False)
+    return on_every_draw(open_run, changes, tasks, seeds[:2])
+
+
+def many_settings(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
+    """the same of the multi-task setting: three times the rows a step of stage 1 and three times the steps of stage 2, or not"""
+    changes = {FORMER: {"approximate_draws": 16, "optimize_steps": 60, "optimize_every": 6},
+               "more of both stages": {"approximate_draws": 48, "optimize_steps": 180, "optimize_every": 18}}
+    train, unseen = suite.multi(open_run().profile.source)
+    return on_every_draw(open_run, {name: {"setting": "multi"} | change for name, change in changes.items()}, chosen(unseen, only), seeds[:2], train)
+
+
+def on_every_draw(open_run: Open, changes: dict[str, dict], tasks: Sequence[str], seeds: Sequence[int],
+                  train: Sequence[str] | None = None) -> dict[str, Results]:
+    """Some settings on every draw that knows the wordings, on spare development rows."""
+    return {f"{name}, backbone={draw}": collect(open_run(backbone=draw, report_on="spare", **change), tasks, seeds, train, tuned=False)
             for name, change in changes.items() for draw in DRAWS}
 
 
@@ -148,7 +162,7 @@ def real_rows(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
 
 
 STUDIES = {f.__name__: f for f in (multi_task, reconstruction, planes, dimension, simplified, finetune, absolute, second_group, fidelity, backbones, settings,
-                                     long_answers, real_rows)}
+                                     many_settings, long_answers, real_rows)}
 
 
 def main(argv: list[str] | None = None) -> None:

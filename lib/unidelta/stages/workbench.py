@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from unidelta import backbone as backbones
-from unidelta import data, deltas, memory, profiles
+from unidelta import data, deltas, memory, profiles, tasks
 from unidelta.backbone import DTYPES, Backbone
 from unidelta.data import TaskData, collate, rows_of_step
 from unidelta.evaluation import losses, scores
@@ -63,7 +63,8 @@ class Run:
 
     def data(self, task: str, seed: int) -> TaskData:
         p = self.profile
-        return data.load(self.backbone, task, p.source, p.mirror, seed, p.caps, p.max_length, self.store.base.parent, p.report_on)
+        reported = p.report_on if task in tasks.names(p.setting, "unseen") else "test"  # a training task is the same whatever is reported on
+        return data.load(self.backbone, task, p.source, p.mirror, seed, p.caps, p.max_length, self.store.base.parent, reported)
 
     @staticmethod
     def rows(datas: Sequence[TaskData], seeds: Sequence[int], step: int, batch: int) -> list[tuple]:
