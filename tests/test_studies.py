@@ -9,7 +9,7 @@ from zipfile import ZipFile
 import pandas as pd
 import pytest
 
-from unidelta import profiles, studies, suite
+from unidelta import profiles, stages, studies, suite
 from unidelta.report import archive, claims_archived, settings, tables
 from unidelta.stages import landscapes
 from unidelta.studies import STUDIES, main
@@ -133,6 +133,22 @@ def test_settings_are_told_by_spare_rows_of_every_draw(study, monkeypatch):
     first = settings.table(found, "former settings").data
     assert first.index("former settings") < first.index("both") and "prefix=released" in first, "what the others are compared with stands first"
     assert set(settings.changes(found, "former settings")) == set(names[1:]) and "the draws do not tell" in settings.verdicts(found, "former settings").data
+
+
+def test_settings_of_many_tasks_are_asked_in_the_same_way(study, monkeypatch):
+    monkeypatch.setattr(studies, "DRAWS", ("embedded",))
+    found = study("many_settings")
+    assert list(found) == [f"{name}, backbone=embedded" for name in ("former settings", "more of both stages")]
+    assert all("report_on=spare" in r.line and "multi-task setting" in r.line for r in found.values())
+
+
+def test_spare_rows_are_of_unseen_tasks_alone(tmp_path):
+    """A training task is the same, and so its solutions are, whatever rows the unseen tasks are reported on."""
+    prints = {(setting, on, task): stages.Run.open("embedded", str(tmp_path), setting=setting, report_on=on).data(task, 0).fingerprint
+              for setting in ("single", "multi") for on in ("test", "spare") for task in ("amazon_polarity", "rotten_tomatoes")}
+    same = {(setting, task): prints[setting, "test", task] == prints[setting, "spare", task] for setting, _, task in prints}
+    assert same == {("single", "amazon_polarity"): False, ("single", "rotten_tomatoes"): False,
+                    ("multi", "amazon_polarity"): True, ("multi", "rotten_tomatoes"): False}, "amazon_polarity is trained on among many"
 
 
 @pytest.mark.parametrize("own, moved, verdict", [([2, 3, 2, 3], [1, 2, 1, 2], "better"), ([-2, -3, -2, -3], [5, 6, 5, 6], "the draws do not tell"),
