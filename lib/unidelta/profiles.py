@@ -111,7 +111,7 @@ _SMALL = dict(
     shared_steps=400, shared_every=100, shared_lr_I=5e-3, shared_lr_up=5e-3, shared_optimize_every=6, shared_optimize_batch=8,
     shared_optimize_lrs=(2e-1, 5e-2, 1e-2), fastfood_steps=900,
     fastfood_lr_G=5e-2, fastfood_batch=16, fastfood_optimize_every=6, fastfood_optimize_lrs=(2e-1, 5e-2, 1e-2, 5e-3),
-    multi_ratio=0.02, multi_steps=400, multi_every=200, multi_batch=16, multi_lr=2e-3, multi_rows=40, multi_optimize_steps=60, multi_optimize_every=6,
+    multi_ratio=0.02, multi_steps=400, multi_every=200, multi_batch=48, multi_lr=2e-3, multi_rows=40, multi_optimize_steps=180, multi_optimize_every=18,
     multi_shared_steps=400,
 )
 
