@@ -11,7 +11,7 @@ from unidelta import paper, report, stages, suite
 from unidelta.params import ParameterError
 from unidelta.profiles import PROFILES
 from unidelta.projections import KINDS
-from unidelta.report import Results, figures, prose, rescaling, tables
+from unidelta.report import Results, archive, figures, prose, rescaling, tables
 from unidelta.stages.controls import FACTORS
 
 FREE = {"random": 10.0, "train_solution": 60.0, "own_vector": 50.0, "mean_vector": 40.0, "untuned": 0.0, "majority": 30.0, "chance": 50.0}
@@ -32,6 +32,14 @@ def two():
 
 def grid(table) -> list[list[str]]:
     return [[" ".join(c.get_text(" ").split()) for c in row.find_all(["td", "th"])] for row in BeautifulSoup(table.data, "html.parser").find_all("tr")]
+
+
+def test_every_variant_of_a_page_says_where_its_artifacts_are(two):
+    archived = archive.Archived(two.run, two.seeds, two.frame, ["original/c-3"], "line", "study/as_it_is")
+    lines = [" ".join(line.get_text(" ").split()) for line in
+             BeautifulSoup(report.provenances({"y=8": two, "<b>": two}, {"as it is": archived}).data, "html.parser").find_all("li")]
+    assert lines[0] == "y=8: 2 artifacts, runs/embedded/original/a-1 runs/embedded/transfer/b-2" and lines[1].startswith("<b>: 2 artifacts")
+    assert lines[2] == "as it is: 1 artifacts, data/results/study/as_it_is/artifacts.zip"
 
 
 def test_interval_is_students():

@@ -90,6 +90,12 @@ def test_simplified_and_dimension_share_what_they_have_in_common(study, tmp_path
     assert len(list((tmp_path / "runs" / "embedded" / "shared").iterdir())) == 2
 
 
+def test_rows_with_long_answers_stand_apart_in_the_simplified_pipeline_too(study):
+    found = study("simplified", "eli5-asks")
+    assert set(found) == {"single, long answers", "multi, long answers"} and all({*r.frame.task} == {"eli5-asks"} for r in found.values())
+    assert {*found["single, long answers"].frame.train} == {"eli5-eli5"} and found["multi, long answers"].run.profile.y == 100
+
+
 def test_absolute_keeps_scores_alone(study, tmp_path):
     results = study("absolute")["as it is"]
     assert list(results.frame.target) == ["adapter", "lora", "prefix", "finetune"] and "sub" not in results.frame

@@ -24,7 +24,8 @@ from unidelta.report.results import Results, collect, collect_original, collect_
 from unidelta.stages import landscapes
 from unidelta.stages.workbench import Run
 
-AS_IT_IS, FORMER, MANY, FITTED, TRAINED = "as it is", "former settings", "many tasks", "length fitted", "its training tasks"
+AS_IT_IS, FORMER, MANY, FITTED, TRAINED, LONG = "as it is", "former settings", "many tasks", "length fitted", "its training tasks", "long answers"
+FEW_STEPS = {"approximate_draws": 1, "approximate_steps": 50, "approximate_every": 25}
 DRAWS = ("embedded", "rebuilt", "shorter", "stretches")  # the shipped backbones that know every wording
 Open = Callable[..., Run]
 
@@ -38,6 +39,11 @@ def chosen(tasks: Sequence[str], only: Sequence[str]) -> list[str]:
 
 def single_unseen(run: Run) -> list[str]:
     return [t for served in suite.single(run.profile.source).values() for t in served]
+
+
+def sharing(run: Run) -> list[str]:
+    """The unseen tasks of the single-task setting that share label words with their training task."""
+    return [t for t in single_unseen(run) if suite.shares_labels(t)]
 
 
 def multi_task(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
@@ -75,11 +81,14 @@ def dimension(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
 
 
 def simplified(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
-    """Tables 6 to 9, the pipeline of appendix A.3 in both settings"""
+    """Tables 6 to 9, the pipeline of appendix A.3 in both settings; rows with long answers apart"""
     run, many = open_run(), open_run(setting="multi")
     train, unseen = suite.multi(many.profile.source)
-    wanted = chosen(list(dict.fromkeys([*single_unseen(run), *unseen])), only)
-    parts = {"single": (run, single_unseen(run), None), "multi": (many, unseen, train)}
+    singles = single_unseen(run)
+    long = [t for t in suite.LONG_UNSEEN if t not in singles]  # of other sources than the embedded they are among the rest
+    parts = {"single": (run, singles, None), "multi": (many, unseen, train),
+             f"single, {LONG}": (run, long, None), f"multi, {LONG}": (many, [t for t in long if registry.get(t).multi == "unseen"], train)}
+    wanted = chosen(list(dict.fromkeys(t for _, tasks, _ in parts.values() for t in tasks)), only)
     parts = {name: (of, [t for t in tasks if t in wanted], trained) for name, (of, tasks, trained) in parts.items()}
     return {name: collect_shared(of, mine, seeds, trained, KINDS) for name, (of, mine, trained) in parts.items() if mine}
 
@@ -126,11 +135,16 @@ def backbones(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
 def settings(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """the settings of the single-task setting over every draw that knows the wordings, on spare development rows (first two seeds)"""
     natural, released = ({"prefix": open_run().profile.prefix | {"reading": reading}} for reading in ("natural", "released"))
-    narrow = {"optimize_lrs": (1e-2, 5e-2), "optimize_steps": 100, "optimize_every": 10}
-    wider = {"optimize_lrs": (1e-2, 5e-2, 2e-1), "optimize_steps": 60, "optimize_every": 6}
+    narrow = FEW_STEPS | {"optimize_lrs": (1e-2, 5e-2), "optimize_steps": 100, "optimize_every": 10}
+    wider = FEW_STEPS | {"optimize_lrs": (1e-2, 5e-2, 2e-1), "optimize_steps": 60, "optimize_every": 6}
     changes = {FORMER: narrow | natural, "wider grid, fewer steps": wider | natural, "prefix=released": narrow | released, "both": wider | released}
-    tasks = chosen([t for t in single_unseen(open_run()) if suite.shares_labels(t)], only)
-    return on_every_draw(open_run, changes, tasks, seeds[:2])
+    return on_every_draw(open_run, changes, chosen(sharing(open_run()), only), seeds[:2])
+
+
+def stage1_settings(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
+    """the same: three times the draws of (alpha, beta) a step and twice the steps of stage 1, or not"""
+    changes = {FORMER: FEW_STEPS, "more of stage 1": {"approximate_draws": 3, "approximate_steps": 100, "approximate_every": 50}}
+    return on_every_draw(open_run, changes, chosen(sharing(open_run()), only), seeds[:2])
 
 
 def many_settings(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
@@ -162,7 +176,7 @@ def real_rows(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
 
 
 STUDIES = {f.__name__: f for f in (multi_task, reconstruction, planes, dimension, simplified, finetune, absolute, second_group, fidelity, backbones, settings,
-                                     many_settings, long_answers, real_rows)}
+                                     many_settings, stage1_settings, long_answers, real_rows)}
 
 
 def main(argv: list[str] | None = None) -> None:

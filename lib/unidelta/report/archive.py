@@ -43,8 +43,10 @@ class Archived(Results):
 
     def provenance(self) -> HTML:
         listing = "\n".join(self.ids)
-        return HTML(f"<details><summary>{len(self.ids)} archived artifacts behind this page, in data/results/{self.folder}/{PACKED}</summary>"
-                    f"<pre>{listing}</pre></details>")
+        return HTML(f"<details><summary>{len(self.ids)} archived artifacts behind this page, in {self.place()}</summary><pre>{listing}</pre></details>")
+
+    def place(self) -> str:
+        return f"data/results/{self.folder}/{PACKED}"
 
 
 def save(found: dict[str, Results], name: str, root: Path | None = None) -> Path:

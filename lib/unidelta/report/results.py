@@ -5,7 +5,7 @@ Nothing here trains by itself: `collect` and its siblings ask the stages, which 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from html import escape
 
@@ -52,18 +52,32 @@ class Results:
     def provenance(self) -> HTML:
         return provenance(self.run, self.ids)
 
+    def place(self) -> str:
+        """Where its artifacts are, as HTML."""
+        return listing(self.run, self.ids)
+
 
 def caption(run: Run, seeds: Sequence[int], text: str, ids: Sequence[str]) -> Markdown:
     """See `Results.caption`."""
     return Markdown(f"*{text} {setting(run, seeds)}; {len(ids)} artifacts.*")
 
 
+def listing(run: Run, ids: Sequence[str]) -> str:
+    """The folders of some artifacts, as HTML."""
+    return "<pre>" + "\n".join(escape(f"runs/{run.store.base.name}/{i}") for i in ids) + "</pre>"
+
+
 def provenance(run: Run, ids: Sequence[str]) -> HTML:
     """The artifacts behind a page, folded, so that every cell can be traced to a folder in runs/."""
-    now, base = machine.current(), run.store.base.name
+    now = machine.current()
     made = "; ".join(f"{k} {now[k]}" for k in ("python", "torch", "transformers", "cpu", "git_commit") if now[k])
-    listing = "\n".join(escape(f"runs/{base}/{i}") for i in ids)
-    return HTML(f"<details><summary>{len(ids)} artifacts behind this page</summary><p>{escape(made)}</p><pre>{listing}</pre></details>")
+    return HTML(f"<details><summary>{len(ids)} artifacts behind this page</summary><p>{escape(made)}</p>{listing(run, ids)}</details>")
+
+
+def provenances(*found: Mapping[str, Results]) -> HTML:
+    """The same for a page that shows several results: one line for each variant, with where its artifacts are."""
+    lines = [f"<li>{escape(name)}: {len(results.ids)} artifacts, {results.place()}</li>" for variants in found for name, results in variants.items()]
+    return HTML(f"<details><summary>Artifacts behind this page, by variant</summary><ul>{''.join(lines)}</ul></details>")
 
 
 def setting(run: Run, seeds: Sequence[int]) -> str:
