@@ -330,7 +330,7 @@ def test_the_default_is_one_run_of_the_recipe(words):
 
 
 def test_the_default_is_held_to_the_rule_it_was_taken_by():
-    """Every delta learns every stand-in in its own space: 15 points over chance on development rows, mean of three seeds (book/limits.md, step 12)."""
+    """Every delta learns every stand-in in its own space: 15 points over chance on development rows, mean of three seeds (book/choices.md, step 12)."""
     kept, dev = archive.load("backbones")["as it is"], {}
     assert backbone.load("embedded").fingerprint in kept.line
     with ZipFile(archive.FOLDER / kept.folder / archive.PACKED) as packed:

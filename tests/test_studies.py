@@ -141,11 +141,12 @@ def test_settings_are_told_by_spare_rows_of_every_draw(study, monkeypatch):
     assert set(settings.changes(found, "former settings")) == set(names[1:]) and "the draws do not tell" in settings.verdicts(found, "former settings").data
 
 
-def test_settings_of_many_tasks_are_asked_in_the_same_way(study, monkeypatch):
+@pytest.mark.parametrize("name, change, many", [("many_settings", "more of both stages", True), ("stage1_settings", "more of stage 1", False)])
+def test_other_settings_are_asked_in_the_same_way(study, monkeypatch, name, change, many):
     monkeypatch.setattr(studies, "DRAWS", ("embedded",))
-    found = study("many_settings")
-    assert list(found) == [f"{name}, backbone=embedded" for name in ("former settings", "more of both stages")]
-    assert all("report_on=spare" in r.line and "multi-task setting" in r.line for r in found.values())
+    found = study(name)
+    assert list(found) == [f"{name}, backbone=embedded" for name in ("former settings", change)]
+    assert all("report_on=spare" in r.line and ("multi-task setting" in r.line) == many for r in found.values())
 
 
 def test_spare_rows_are_of_unseen_tasks_alone(tmp_path):

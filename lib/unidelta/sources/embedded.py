@@ -2,7 +2,7 @@
 
 A stand-in shares a task's name, columns, label words and therefore its CrossFit prompt (the same formatter serves hub,
 mirror and stand-in), never its rows. Every table and caption that rests on one says so; how the suite was fixed is told
-in book/limits.md. The grammars stand in `unidelta.world`: `sentence`, `pair`, `choice`, `text`,
+in book/choices.md. The grammars stand in `unidelta.world`: `sentence`, `pair`, `choice`, `text`,
 each a table of task -> (generator (rng, class index) -> row, number of classes or options to keep in balance).
 """
 import random
