@@ -69,10 +69,10 @@ test: $(STAMP)   ## unit tests, then the book, then the committed notebooks' out
 	@$(MAKE) --no-print-directory notebooks
 
 unit: $(STAMP)   ## unit tests only (seconds to a few minutes)
-	$(PY) -m pytest --ignore tests/test_book.py
+	$(PY) -m pytest -n $(JOBS) --dist loadfile --ignore tests/test_book.py
 
 notebooks: $(STAMP)   ## re-run the committed notebooks and compare their outputs; open the rendered pages
-	UNIDELTA_BOOK=required $(PY) -m pytest tests/test_book.py --nbval notebooks --nbval-sanitize-with tests/nbval.cfg
+	UNIDELTA_BOOK=required $(PY) -m pytest -n $(JOBS) --dist loadscope tests/test_book.py --nbval notebooks --nbval-sanitize-with tests/nbval.cfg
 
 # Without real_rows, which needs a mirror: python -m unidelta.studies real_rows --profile mini --mirror FOLDER
 STUDIES := multi_task backbones reconstruction simplified dimension finetune fidelity second_group absolute planes long_answers settings many_settings stage1_settings
