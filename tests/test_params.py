@@ -23,8 +23,11 @@ seeds = "0,1"
 caps = None           # rows, or the profile's
 fast = False''',
     '''from unidelta import params
+def positive(value):
+    "a number above 0"
+    return value > 0
 p = params.check(globals(), {"profile": ["embedded", "mini", "paper"], "task": {"qasc": 1, "wsc": 2, "dream": 3},
-                             "lr": params.positive, "caps": int})
+                             "lr": positive, "caps": int})
 chosen = params.names(p.seeds, range(10), "seed")''',
     '''open("done.txt", "w").write(repr((p.profile, p.task, lr, p.steps, chosen, p.caps, fast)))''']
 
@@ -116,9 +119,14 @@ def test_history_of_an_interactive_session(session):
     assert run("# parameters\ntask = str(1)") is None and "may only hold" in str(run(look))
 
 
+def above_zero(value):
+    """a number above 0"""
+    return value > 0
+
+
 def test_outside_notebooks_plain_values_count():
     space = {"__name__": "__main__", "json": json, "task": "qasc", "lr": 1, "caps": None}
-    effective = params.check(space, {"task": ["qasc"], "caps": int, "lr": params.positive})
+    effective = params.check(space, {"task": ["qasc"], "caps": int, "lr": above_zero})
     assert vars(effective) == {"task": "qasc", "lr": 1, "caps": None}
     with pytest.raises(ParameterError, match="the parameters cell has no 'steps'"):
         params.check(space, {"steps": int})

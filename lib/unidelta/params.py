@@ -22,11 +22,6 @@ class ParameterError(ValueError):
         return [f"ParameterError: {self}"]
 
 
-def positive(value: Any) -> bool:
-    """a number above 0"""
-    return isinstance(value, (int, float)) and value > 0
-
-
 def check(namespace: dict, allowed: dict[str, Collection | Callable | type] | None = None) -> SimpleNamespace:
     """The parameters in force, as attributes, checked against the notebook's defaults and against `allowed`.
 
