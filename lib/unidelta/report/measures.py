@@ -74,5 +74,5 @@ def rows_of(frame: pd.DataFrame, clear: bool = True) -> dict[str, pd.DataFrame]:
 
 
 def html(lines: Sequence[dict]) -> HTML:
-    """Rows of ready text as a table."""
-    return HTML(pd.DataFrame(lines).to_html(index=False, escape=False, border=0, na_rep="–", justify="left"))
+    """Rows of ready text as a table; a number and its half interval stay in one line."""
+    return HTML(pd.DataFrame(lines).to_html(index=False, escape=False, border=0, na_rep="–", justify="left").replace(" ± ", "&nbsp;±&nbsp;"))

@@ -178,11 +178,12 @@ def distances(run: Run, train: list[str], seed: int) -> HTML:
 def comparison(found: dict[str, Results]) -> HTML:
     """Per variant and group of tasks: own and transfer, beside the controls that were run, and the share recovered above chance."""
     lines, beside = [], {"train_solution": "training solution as it is", "random": "random, tuned", "chance": "chance"}
+    short = {"label words shared": "shared", "label words not shared": "not shared", "answers without label words": "none"}
     for name, results in found.items():
         for group, mine in rows_of(results.own, clear=False).items():
             moved = results.moved[results.moved.task.isin(mine.task)]
-            lines.append({"variant": name, "tasks": f"{group} ({mine.task.nunique()})", "own": number(*over_seeds(mine, relative(mine))),
-                          "transfer": number(*over_seeds(moved, relative(moved))),
+            lines.append({"variant": name, "label words (tasks)": f"{short.get(group, group)} ({mine.task.nunique()})",
+                          "own": number(*over_seeds(mine, relative(mine))), "transfer": number(*over_seeds(moved, relative(moved))),
                           **{text: number(relative(mine, c).mean()) for c, text in beside.items() if c in mine},
                           "recovered above chance": number(*recovered(mine))})
     return html(lines)
