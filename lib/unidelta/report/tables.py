@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import torch
 from IPython.display import HTML, Markdown
@@ -56,17 +58,19 @@ def published_average(n: int, names: list[str]) -> float:
     return paper.rows(n, names)[paper.AVERAGE].mean()
 
 
+def _scores(mine: pd.DataFrame, kinds: Sequence[str], flags: pd.Series | None = None) -> dict[str, str]:
+    """E_ori and E_sub of every method by itself on one task, in one cell each; E_ori with the flag of a weak one."""
+    cells, initials = [mine[mine.target == kind] for kind in kinds], " / ".join(k[0].upper() for k in kinds)
+    marks = [FLAG * bool(flags is not None and flags[cell.index].all()) for cell in cells]
+    return {f"E_ori: {initials}": " / ".join(number(cell["ori"].mean()) + mark for cell, mark in zip(cells, marks, strict=True)),
+            f"E_sub: {initials}": " / ".join(number(cell["sub"].mean()) for cell in cells)}
+
+
 def absolute(results: Results) -> HTML:
     """What stands behind the ratios: chance, majority, untuned, E_ori and E_sub per task, test scores in percent, mean over seeds."""
-    lines, flags, initials = [], weak(results.own), " / ".join(k[0].upper() for k in results.kinds)
     role = "training task" if set(results.own.task) <= set(results.frame.train.iloc[0].split("+")) else "unseen task"
-    for task, mine in results.own.groupby("task", sort=False):
-        cells = {kind: mine[mine.target == kind] for kind in results.kinds}
-        line = {role: task, **{c: number(mine[c].mean()) for c in ("chance", "majority", "untuned")}}
-        line[f"E_ori: {initials}"] = " / ".join(number(f["ori"].mean()) + (FLAG if flags[f.index].all() else "") for f in cells.values())
-        line[f"E_sub: {initials}"] = " / ".join(number(f["sub"].mean()) for f in cells.values())
-        lines.append(line | {"recovered": number(*recovered(mine))})
-    return html(lines)
+    return html([{role: task, **{c: number(mine[c].mean()) for c in ("chance", "majority", "untuned")}, **_scores(mine, results.kinds, weak(results.own)),
+                  "recovered": number(*recovered(mine))} for task, mine in results.own.groupby("task", sort=False)])
 
 
 def published_absolute(results: Results, n: int) -> HTML:
@@ -191,13 +195,8 @@ def comparison(found: dict[str, Results]) -> HTML:
 
 def variants_absolute(found: dict[str, Results]) -> HTML:
     """Per variant and task: chance, the untuned backbone, E_ori and E_sub of each method by itself, test scores in percent, mean over seeds."""
-    lines = []
-    for name, results in found.items():
-        for task, mine in results.own.groupby("task", sort=False):
-            lines.append({"variant": name, "unseen task": task, **{c: number(mine[c].mean()) for c in ("chance", "untuned")},
-                          **{f"{text} {LABEL[k]}": number(mine[mine.target == k][c].mean()) for c, text in (("ori", "E_ori"), ("sub", "E_sub"))
-                             for k in results.kinds}})
-    return html(lines)
+    return html([{"variant": name, "unseen task": task, **{c: number(mine[c].mean()) for c in ("chance", "untuned")}, **_scores(mine, results.kinds)}
+                 for name, results in found.items() for task, mine in results.own.groupby("task", sort=False)])
 
 
 def per_task(results: Results) -> HTML:
