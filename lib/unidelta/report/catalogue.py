@@ -136,7 +136,7 @@ def available() -> HTML:
                                                else f"{int(line['rows']):,} ({int(line['labelled']):,})"))
         made = " / ".join(f"{int(mine[part]):,}" for part in tasks.PARTS) if not mine["fault"] else "no"
         lines.append({"task": name, "mirror: rows per split": "<br>".join(rows), "mirror: train / dev / test": made,
-                      "stand-in": "yes" if name in embedded.names() else "no", "hub id": f"{task.hub}<br><small>{task.config}</small>",
+                      "stand-in": "yes" if name in embedded.names() else "no", "hub id": f"<code>{task.hub}</code> <code>{task.config}</code>",
                       "id checked by": checked(task, by_task, about)})
     return html(lines)
 
