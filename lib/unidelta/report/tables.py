@@ -58,19 +58,23 @@ def published_average(n: int, names: list[str]) -> float:
     return paper.rows(n, names)[paper.AVERAGE].mean()
 
 
-def _scores(mine: pd.DataFrame, kinds: Sequence[str], flags: pd.Series | None = None) -> dict[str, str]:
-    """E_ori and E_sub of every method by itself on one task, in one cell each; E_ori with the flag of a weak one."""
-    cells, initials = [mine[mine.target == kind] for kind in kinds], " / ".join(k[0].upper() for k in kinds)
-    marks = [FLAG * bool(flags is not None and flags[cell.index].all()) for cell in cells]
-    return {f"E_ori: {initials}": " / ".join(number(cell["ori"].mean()) + mark for cell, mark in zip(cells, marks, strict=True)),
-            f"E_sub: {initials}": " / ".join(number(cell["sub"].mean()) for cell in cells)}
+def _scores(results: Results, controls: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Task -> the controls, then E_ori and E_sub of every method by itself, in one cell each: test scores in percent, mean over seeds, weak E_ori flagged."""
+    kinds, flags, found = results.kinds, weak(results.own), {}
+    initials = " / ".join(k[0].upper() for k in kinds)
+    for task, mine in results.own.groupby("task", sort=False):
+        cells = [mine[mine.target == kind] for kind in kinds]
+        found[task] = {**{c: number(mine[c].mean()) for c in controls},
+                       f"E_ori: {initials}": " / ".join(number(cell["ori"].mean()) + FLAG * bool(flags[cell.index].all()) for cell in cells),
+                       f"E_sub: {initials}": " / ".join(number(cell["sub"].mean()) for cell in cells)}
+    return found
 
 
 def absolute(results: Results) -> HTML:
-    """What stands behind the ratios: chance, majority, untuned, E_ori and E_sub per task, test scores in percent, mean over seeds."""
+    """What stands behind the ratios: chance, majority, untuned, E_ori, E_sub and the share recovered per task."""
     role = "training task" if set(results.own.task) <= set(results.frame.train.iloc[0].split("+")) else "unseen task"
-    return html([{role: task, **{c: number(mine[c].mean()) for c in ("chance", "majority", "untuned")}, **_scores(mine, results.kinds, weak(results.own)),
-                  "recovered": number(*recovered(mine))} for task, mine in results.own.groupby("task", sort=False)])
+    return html([{role: task, **line, "recovered": number(*recovered(results.own[results.own.task == task]))}
+                 for task, line in _scores(results, ("chance", "majority", "untuned")).items()])
 
 
 def published_absolute(results: Results, n: int) -> HTML:
@@ -194,9 +198,9 @@ def comparison(found: dict[str, Results]) -> HTML:
 
 
 def variants_absolute(found: dict[str, Results]) -> HTML:
-    """Per variant and task: chance, the untuned backbone, E_ori and E_sub of each method by itself, test scores in percent, mean over seeds."""
-    return html([{"variant": name, "unseen task": task, **{c: number(mine[c].mean()) for c in ("chance", "untuned")}, **_scores(mine, results.kinds)}
-                 for name, results in found.items() for task, mine in results.own.groupby("task", sort=False)])
+    """The same per variant and task, without majority and share."""
+    return html([{"variant": name, "unseen task": task, **line} for name, results in found.items()
+                 for task, line in _scores(results, ("chance", "untuned")).items()])
 
 
 def per_task(results: Results) -> HTML:
