@@ -25,6 +25,7 @@ from unidelta.stages import landscapes
 from unidelta.stages.workbench import Run
 
 AS_IT_IS, FORMER, MANY, FITTED, TRAINED, LONG = "as it is", "former settings", "many tasks", "length fitted", "its training tasks", "long answers"
+# The single-task setting's stage 1, spelt out: the studies of settings stay what they are if the profile changes.
 FEW_STEPS = {"approximate_draws": 1, "approximate_steps": 50, "approximate_every": 25}
 DRAWS = ("embedded", "rebuilt", "shorter", "stretches")  # the shipped backbones that know every wording
 Open = Callable[..., Run]
