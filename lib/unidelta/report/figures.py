@@ -163,7 +163,7 @@ def square(results: Results) -> Figure:
     right.invert_yaxis()
     right.axvline(100, color="black", linewidth=0.8)
     right.set(xlabel="% of E_ori", xlim=(0, None))
-    right.legend(fontsize=7)
+    figure.legend(*right.get_legend_handles_labels(), fontsize=7, ncols=len(kinds), loc="outside upper right")
     return figure
 
 
