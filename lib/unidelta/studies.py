@@ -27,6 +27,7 @@ from unidelta.stages.workbench import Run
 AS_IT_IS, FORMER, MANY, FITTED, TRAINED, LONG = "as it is", "former settings", "many tasks", "length fitted", "its training tasks", "long answers"
 # The single-task setting's stage 1, spelt out: the studies of settings stay what they are if the profile changes.
 FEW_STEPS = {"approximate_draws": 1, "approximate_steps": 50, "approximate_every": 25}
+MORE_STEPS = {"approximate_draws": 3, "approximate_steps": 100, "approximate_every": 50}
 DRAWS = ("embedded", "rebuilt", "shorter", "stretches")  # the shipped backbones that know every wording
 Open = Callable[..., Run]
 
@@ -144,8 +145,13 @@ def settings(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[
 
 def stage1_settings(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """the same: three times the draws of (alpha, beta) a step and twice the steps of stage 1, or not"""
-    changes = {FORMER: FEW_STEPS, "more of stage 1": {"approximate_draws": 3, "approximate_steps": 100, "approximate_every": 50}}
-    return on_every_draw(open_run, changes, chosen(sharing(open_run()), only), seeds[:2])
+    return on_every_draw(open_run, {FORMER: FEW_STEPS, "more of stage 1": MORE_STEPS}, chosen(sharing(open_run()), only), seeds[:2])
+
+
+def stage1_again(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
+    """the same with seeds that were not asked before (each two higher), and with the former steps looked at once, at their end"""
+    changes = {FORMER: FEW_STEPS, "one look": FEW_STEPS | {"approximate_every": 50}, "more of stage 1": MORE_STEPS}
+    return on_every_draw(open_run, changes, chosen(sharing(open_run()), only), [s + 2 for s in seeds])
 
 
 def many_settings(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
@@ -177,7 +183,7 @@ def real_rows(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
 
 
 STUDIES = {f.__name__: f for f in (multi_task, reconstruction, planes, dimension, simplified, finetune, absolute, second_group, fidelity, backbones, settings,
-                                     many_settings, stage1_settings, long_answers, real_rows)}
+                                     many_settings, stage1_settings, stage1_again, long_answers, real_rows)}
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -209,8 +215,8 @@ def main(argv: list[str] | None = None) -> None:
     except ParameterError as error:
         print(f"unidelta.studies: {error}", file=sys.stderr)
         sys.exit(2)
-    folder = archive.save(found, args.name, args.out)
-    print(f"{folder}: {'; '.join(found)}; {report.setting(next(iter(found.values())).run, seeds)}")
+    folder, first = archive.save(found, args.name, args.out), next(iter(found.values()))
+    print(f"{folder}: {'; '.join(found)}; {report.setting(first.run, first.seeds)}")
 
 
 if __name__ == "__main__":
