@@ -14,7 +14,7 @@ import torch
 
 from unidelta import data, deltas, evaluation, memory, profiles, stages, tasks
 from unidelta.projections import KINDS, Projection, draw_ratios
-from unidelta.stages import Run, controls, decomposed, landscapes, shared, workbench
+from unidelta.stages import Run, baselines, controls, decomposed, landscapes, shared, workbench
 
 TRAIN, UNSEEN = ["glue-sst2"], ["rotten_tomatoes", "amazon_polarity"]
 # strong learning rates in the subspace, so that a few steps change the answers
@@ -209,10 +209,23 @@ def test_centroid_by_hand(done):
 @pytest.mark.parametrize("task, options", [("qasc", 8), ("superglue-copa", 2), ("glue-mnli", 3), ("blimp-anaphor_number_agreement", 2)])
 def test_chance_knows_what_can_be_answered(open_run, task, options):
     run = open_run(caps={"train": 20, "dev": 10, "test": 200})
-    opened = controls.answers_open(run, task, 0)
+    opened = baselines.answers_open(run, task, 0)
     assert {len(o) for o in opened} == {options}
     assert all(t[0] in o for o, t in zip(opened, run.data(task, 0).test.targets, strict=True)), "the right answer is among them"
-    assert controls.chance(run, run.data(task, 0), 0) == pytest.approx(1 / options, abs=0.02)
+    assert baselines.chance(run, run.data(task, 0), 0) == pytest.approx(1 / options, abs=0.02)
+
+
+def test_patience_counts_from_where_guessing_is_left(open_run, monkeypatch):
+    """With `original_learnt`, a solution that guesses goes on to the last step where it was given up before; without, nothing is named by it."""
+    monkeypatch.setattr(decomposed, "score_stack", lambda run, delta, theta, datas, split: [0.5] * len(theta))
+    given_up = dict(patience=1, steps=6, original_every=2)
+    logs = {learnt: stages.original(open_run(**given_up, original_learnt=learnt), ["rotten_tomatoes"], ["lora"])["rotten_tomatoes", "lora", 0]
+            for learnt in (0.0, 0.15)}
+    assert {learnt: [line["step"] for line in a.log()] for learnt, a in logs.items()} == {0.0: [2, 4], 0.15: [2, 4, 6]}
+    assert "original_learnt" not in logs[0.0].config and logs[0.15].config["original_learnt"] == 0.15
+    run = open_run()
+    mine = run.data("rotten_tomatoes", 0)
+    assert baselines.guessing(run, mine, 0) == max(baselines.chance(run, mine, 0, split="dev"), baselines.majority(mine, "dev")) > 0.3
 
 
 def test_landscape_by_hand(done):

@@ -85,6 +85,13 @@ def test_patience_makes_a_problem_final_and_ends_when_all_are():
     assert Problem(scripted=scripted).fit(steps=18).best_score == [0.9, 0.9], "0 is patience without end"
 
 
+def test_patience_counts_from_the_floor_on():
+    scripted = [[0.5, 0.4, 0.4, 0.9, 0.8, 0.8, 0.95], [0.1, 0.2, 0.2, 0.2, 0.2, 0.9, 0.9]]
+    done = Problem(scripted=scripted).fit(steps=21, patience=2, floor=[0.6, 0.2])
+    assert done.best_score == [0.9, 0.9] and done.best_step == [12, 18], "neither is given up at its floor, the first is once it is over it"
+    assert Problem(scripted=scripted).fit(steps=21, patience=2, floor=[0.4, 0.1]).best_score == [0.5, 0.2]
+
+
 def test_a_perfect_score_ends_the_run_unless_all_validations_are_kept():
     scripted = [[0.5, 1.0, 1.0, 1.0], [1.0, 0.2, 0.2, 0.2]]
     done = Problem(scripted=scripted).fit()

@@ -34,6 +34,7 @@ class Profile:
     finetune_steps: int = 20000         # full fine-tuning (section 5.3): theta is the backbone itself
     finetune_lr: float = 1e-4           # the paper does not give it
     patience: int = 0                   # validations without gain after which a solution is final; 0: never
+    original_learnt: float = 0.0        # dev score over guessing from which they count; 0: they count from the start
 
     # stage `approximate` (appendix A.2)
     y: int = 4
@@ -73,6 +74,9 @@ class Profile:
 
     # the multi-task setting: what `setting="multi"` puts into the fields above (appendix A.2; of the simplified pipeline, A.4)
     setting: str = "single"             # or "multi"
+    multi_original_steps: int = 20000
+    multi_original_prefix_steps: int = 20000
+    multi_original_learnt: float = 0.0
     multi_y: int = 100
     multi_ratio: float = 10.0           # the paper's, and the released multi-task script's
     multi_steps: int = 300000           # one epoch over 20,000 rows of each of 60 tasks
@@ -89,10 +93,13 @@ class Profile:
 
     def multi_task(self) -> "Profile":
         """The same profile in the multi-task setting: a batch's rows come from as many draws, each with a task, and a solution, of its own."""
-        return replace(self, setting="multi", y=self.multi_y, ratio=self.multi_ratio, approximate_steps=self.multi_steps, approximate_every=self.multi_every,
-                       approximate_batch=1, approximate_draws=self.multi_batch, approximate_lr=self.multi_lr, validation_rows=self.multi_rows,
-                       optimize_steps=self.multi_optimize_steps, optimize_every=self.multi_optimize_every, shared_optimize_every=self.multi_optimize_every,
-                       shared_steps=self.multi_shared_steps, shared_every=self.multi_every, shared_batch=1, shared_draws=self.multi_shared_batch)
+        return replace(
+            self, setting="multi", original_steps=self.multi_original_steps, original_prefix_steps=self.multi_original_prefix_steps,
+            original_learnt=self.multi_original_learnt, y=self.multi_y, ratio=self.multi_ratio, approximate_steps=self.multi_steps,
+            approximate_every=self.multi_every, approximate_batch=1, approximate_draws=self.multi_batch, approximate_lr=self.multi_lr,
+            validation_rows=self.multi_rows, optimize_steps=self.multi_optimize_steps, optimize_every=self.multi_optimize_every,
+            shared_optimize_every=self.multi_optimize_every, shared_steps=self.multi_shared_steps, shared_every=self.multi_every, shared_batch=1,
+            shared_draws=self.multi_shared_batch)
 
     def sizes(self, kind: str) -> dict:
         return {} if kind == "finetune" else getattr(self, kind)
@@ -111,13 +118,14 @@ _SMALL = dict(
     shared_steps=400, shared_every=100, shared_lr_I=5e-3, shared_lr_up=5e-3, shared_optimize_every=6, shared_optimize_batch=8,
     shared_optimize_lrs=(2e-1, 5e-2, 1e-2), fastfood_steps=900,
     fastfood_lr_G=5e-2, fastfood_batch=16, fastfood_optimize_every=6, fastfood_optimize_lrs=(2e-1, 5e-2, 1e-2, 5e-3),
+    multi_original_steps=1500, multi_original_prefix_steps=4000, multi_original_learnt=0.15,
     multi_ratio=0.02, multi_steps=400, multi_every=200, multi_batch=48, multi_lr=2e-3, multi_rows=40, multi_optimize_steps=180, multi_optimize_every=18,
     multi_shared_steps=400,
 )
 
 CHOICES = {"source": ("embedded", "mirror", "hub"), "variant": ("paper", "released"), "dtype": ("float32", "bfloat16"),
            "optimize_init": ("random", "train"), "fastfood": ("exact", "released"), "setting": ("single", "multi"), "report_on": ("test", "spare")}
-MAY_BE_ZERO = ("init_seed", "patience", "ratio")
+MAY_BE_ZERO = ("init_seed", "patience", "original_learnt", "multi_original_learnt", "ratio")
 
 PROFILES = {
     "embedded": Profile("embedded", backbone="embedded", source="embedded", caps={"train": None, "dev": 100, "test": None}, **_SMALL),

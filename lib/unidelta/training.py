@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +39,7 @@ def fit(
     every: int,
     keep: bool = False,
     patience: int = 0,
+    floor: Sequence[float] | None = None,
     drop: Callable[[list[int], list[Tensor]], None] | None = None,
     note: Callable[[], dict] | None = None,
     folder: Path | None = None,
@@ -47,7 +48,8 @@ def fit(
     """Minimise `loss(step)` -> (K,) over `optimizer.tensors`, validate with `score()` -> K numbers every `every` steps.
 
     The losses are summed, so no problem sees another's gradient. A problem's best checkpoint is the first with its highest dev score. It is
-    settled once its score cannot rise (1.0), or after `patience` validations without gain (0: never); the loop ends when all are. drop:
+    settled once its score cannot rise (1.0), or after `patience` validations without gain (0: never), which count once its
+    best score is above its `floor` (K numbers; None: from the start); the loop ends when all are settled. drop:
     told which problems (numbers into K) go on, and their new tensors, whenever some have settled; loss and score then answer for these
     alone. note: asked at every validation for what else belongs into the log's line. keep: also keep the
     first tensor at every validation (then nothing settles). folder: where to leave a checkpoint at every validation and to resume from.
@@ -61,8 +63,11 @@ def fit(
         drop([alive[j] for j in stay], tensors)
         return optimizer.select(torch.tensor(stay), tensors), [alive[j] for j in stay]
 
+    def waited(i, step):  # validations without gain
+        return (step - best_step[i]) / every if patience and (floor is None or best_score[i] > floor[i]) else 0
+
     def settled(i, step):
-        return not keep and (best_score[i] >= 1.0 or bool(patience) and step - best_step[i] >= patience * every)
+        return not keep and (best_score[i] >= 1.0 or bool(patience) and waited(i, step) >= patience)
 
     if folder is not None and (found := load_checkpoint(folder)) is not None:
         saved, state = found
@@ -93,7 +98,7 @@ def fit(
         with torch.no_grad():
             dev = score()
             for j, i in enumerate(alive):
-                if dev[j] > best_score[i] and not (patience and step + 1 - best_step[i] > patience * every):
+                if dev[j] > best_score[i] and waited(i, step + 1) <= patience:
                     best_score[i], best_step[i] = dev[j], step + 1
                     for b, t in zip(best, optimizer.tensors, strict=True):
                         b[i] = t[j]

@@ -19,7 +19,8 @@ from unidelta.finetune import METHODS
 from unidelta.projections import KINDS
 from unidelta.report.measures import CONTROLS, FREE
 from unidelta.stages import approximate, optimize, original, shared, transfer
-from unidelta.stages.controls import centroid, chance, controls, majority
+from unidelta.stages.baselines import chance, majority
+from unidelta.stages.controls import centroid, controls
 from unidelta.stages.workbench import Run
 
 

@@ -18,7 +18,7 @@ from unidelta.params import ParameterError
 from unidelta.profiles import PROFILES
 from unidelta.projections import KINDS
 from unidelta.report.measures import LABEL, html, number
-from unidelta.stages.controls import chance, majority
+from unidelta.stages.baselines import chance, majority
 from unidelta.stages.workbench import Run
 from unidelta.world import corpus, skills
 

@@ -9,43 +9,18 @@ up-projection, which does tune, is `stages.optimize(..., up="random")`.
 
 from __future__ import annotations
 
-import random
-import re
-from collections import Counter
 from collections.abc import Sequence
 
 import torch
 
-from unidelta import tasks as registry
-from unidelta.data import TaskData
 from unidelta.evaluation import scores
 from unidelta.projections import KINDS
+from unidelta.stages.baselines import chance, majority
 from unidelta.stages.decomposed import approximate, optimize, original, up_map
 from unidelta.stages.workbench import Run, compute, save, score_stack
 from unidelta.store import Artifact
 
 FACTORS = tuple(2 ** (i / 3) for i in range(-3, 4))  # 0.5 to 2
-
-
-def answers_open(run: Run, task: str, seed: int) -> list[list[str]]:
-    """What can be answered in each test row: the task's label words, or the row's own options (A), (B), ...; empty lists elsewhere."""
-    words = registry.get(task).labels
-    p = run.profile
-    inputs = registry.load(task, source=p.source, mirror=p.mirror, seed=seed, caps=p.caps, report_on=p.report_on)["test"]["input"]
-    return [words or [o.strip() for o in re.split(r"\([A-H1-8]\) ", text)[1:]] for text in inputs]
-
-
-def chance(run: Run, data: TaskData, seed: int, draws: int = 100) -> float:
-    """Expected metric of answering at random among what can be answered: the mean of `draws` seeded guesses over the test rows."""
-    rng, options = random.Random(f"chance/{data.task}/{seed}"), answers_open(run, data.task, seed)
-    guesses = ([rng.choice(o) if o else "" for o in options] for _ in range(draws))
-    return sum(registry.score(data.task, guess, data.test.targets) for guess in guesses) / draws
-
-
-def majority(data: TaskData) -> float:
-    """Metric of always giving the most frequent training answer."""
-    (word, _), = Counter(t[0] for t in data.train.targets).most_common(1)
-    return registry.score(data.task, [word] * len(data.test), data.test.targets)
 
 
 def controls(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:

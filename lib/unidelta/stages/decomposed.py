@@ -19,6 +19,7 @@ from unidelta.evaluation import losses
 from unidelta.fastfood import Fastfood
 from unidelta.optim import Adafactor
 from unidelta.projections import KINDS, RATIO, Projection, draw_ratios, interpolate, random_like, reconstruction
+from unidelta.stages.baselines import guessing
 from unidelta.stages.blend import Parts, chosen, dealt, several
 from unidelta.stages.workbench import Run, compute, loss_stack, save, score_stack, score_training, stacks
 from unidelta.store import Artifact, plain
@@ -42,12 +43,13 @@ def original(run: Run, tasks: Sequence[str], kinds: Sequence[str] = KINDS, seeds
     done = {}
     for kind in kinds:
         p, (lr, steps) = run.profile, run.profile.original(kind)
+        waits = {"original_learnt": p.original_learnt} if p.patience and p.original_learnt else {}
         datas = {(task, seed): run.data(task, seed) for task in tasks for seed in seeds}
         wanted = {(task, kind, seed): (f"{task}-{kind}-s{seed}", run.config(
             "original", "original_every", "original_batch", "patience", "init_seed", "max_length", kind=kind, sizes=p.sizes(kind), task=task,
-            data=datas[task, seed].fingerprint, seed=seed, lr=lr, steps=steps)) for task in tasks for seed in seeds}
+            data=datas[task, seed].fingerprint, seed=seed, lr=lr, steps=steps, **waits)) for task in tasks for seed in seeds}
 
-        def work(keys, kind=kind, lr=lr, steps=steps, datas=datas, wanted=wanted, p=p):
+        def work(keys, kind=kind, lr=lr, steps=steps, waits=waits, datas=datas, wanted=wanted, p=p):
             delta = run.delta(kind)
             of = {key: datas[key[0], key[2]] for key in keys}
             for stack in stacks(sorted(keys), p.stack, lambda key: of[key].train.mean_length, lambda key: run.fits(delta, of[key], p.original_batch)):
@@ -60,8 +62,9 @@ def original(run: Run, tasks: Sequence[str], kinds: Sequence[str] = KINDS, seeds
                 def score(mine=mine, live=live):
                     return score_stack(run, delta, live.theta, [mine[i] for i in live.rows], "dev")
 
+                floor = [guessing(run, of[key], key[2]) + p.original_learnt for key in stack] if waits else None
                 ran = run.fit(Adafactor([live.theta], lr, delta.blocks), loss, score, "original", [wanted[key] for key in stack],
-                              patience=p.patience, drop=live.drop, steps=steps)
+                              patience=p.patience, floor=floor, drop=live.drop, steps=steps)
                 test = score_stack(run, delta, ran.best[0], mine, "test")
                 for i, key in enumerate(stack):
                     save(run, "original", wanted[key], {"dev": ran.best_score[i], "test": test[i], "best_step": ran.best_step[i]},

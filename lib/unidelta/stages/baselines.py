@@ -1,0 +1,41 @@
+"""What guessing scores: the level that a solution, in whatever space, has to leave before it has learnt anything."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from unidelta import tasks as registry
+from unidelta.data import TaskData
+
+if TYPE_CHECKING:
+    from unidelta.stages.workbench import Run
+
+
+def answers_open(run: Run, task: str, seed: int, split: str = "test") -> list[list[str]]:
+    """What can be answered in each row: the task's label words, or the row's own options (A), (B), ...; empty lists elsewhere."""
+    words = registry.get(task).labels
+    p = run.profile
+    inputs = registry.load(task, source=p.source, mirror=p.mirror, seed=seed, caps=p.caps, report_on=p.report_on)[split]["input"]
+    return [words or [o.strip() for o in re.split(r"\([A-H1-8]\) ", text)[1:]] for text in inputs]
+
+
+def chance(run: Run, data: TaskData, seed: int, draws: int = 100, split: str = "test") -> float:
+    """Expected metric of answering at random among what can be answered: the mean of `draws` seeded guesses over the rows of a split."""
+    rng, options, targets = random.Random(f"chance/{data.task}/{seed}"), answers_open(run, data.task, seed, split), getattr(data, split).targets
+    guesses = ([rng.choice(o) if o else "" for o in options] for _ in range(draws))
+    return sum(registry.score(data.task, guess, targets) for guess in guesses) / draws
+
+
+def majority(data: TaskData, split: str = "test") -> float:
+    """Metric of always giving the most frequent training answer."""
+    (word, _), = Counter(t[0] for t in data.train.targets).most_common(1)
+    targets = getattr(data, split).targets
+    return registry.score(data.task, [word] * len(targets), targets)
+
+
+def guessing(run: Run, data: TaskData, seed: int) -> float:
+    """The better of the two on development rows."""
+    return max(chance(run, data, seed, split="dev"), majority(data, "dev"))
