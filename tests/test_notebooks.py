@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -103,13 +104,34 @@ def test_every_notebook_takes_the_common_parameters():
     assert defaults(ROOT / "notebooks" / "03_transfer.ipynb")["task"] in tasks.names()
 
 
-def test_papermill_as_typed_exits_non_zero(tmp_path):
-    command = [sys.executable, "-m", "papermill", "notebooks/03_transfer.ipynb", "-p", "task", "qsac", "--no-progress-bar"]
-    environment = {"UNIDELTA_RUNS": str(tmp_path / "runs")}
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False)
-    assert done.returncode != 0 and done.stderr.strip().splitlines()[-1].startswith("ParameterError: task is 'qsac' (did you mean 'qasc'?): allowed are ")
-    assert "Traceback" not in "".join(o.get("ename", "") for c in json.loads(done.stdout)["cells"] for o in c.get("outputs", []))
-    assert not (tmp_path / "runs").exists()
+def papermill(given: list[str], folder: Path, **streams) -> subprocess.Popen:
+    """The environment's command `papermill`, as from a shell in `folder`."""
+    command = [str(Path(sys.executable).with_name("papermill")), str(ROOT / "notebooks" / "03_transfer.ipynb"), *given, "--no-progress-bar"]
+    return subprocess.Popen(command, cwd=folder, env=os.environ | {"UNIDELTA_RUNS": str(folder / "runs")}, stderr=subprocess.PIPE, text=True, **streams)
+
+
+@pytest.mark.parametrize("output", ["terminal", "pipe", "file"])
+def test_papermill_as_typed_exits_non_zero(tmp_path, output):
+    """With a wrong task: one line, nothing left. In a terminal, between pipes, and with an output path."""
+    master, terminal = pty.openpty()
+    streams = dict(stdin=terminal, stdout=terminal) if output == "terminal" else dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with papermill((["out.ipynb"] if output == "file" else []) + ["-p", "task", "qsac"], tmp_path, **streams) as process:
+        said, errors = process.communicate()
+    os.close(terminal)
+    os.close(master)
+    assert process.returncode == 1 and errors.strip().splitlines()[-1].startswith("ParameterError: task is 'qsac' (did you mean 'qasc'?): allowed are ")
+    assert "Traceback" not in errors and not list(tmp_path.iterdir()), "nothing is computed or left"
+    assert output != "pipe" or "Traceback" not in "".join(o.get("ename", "") for c in json.loads(said)["cells"] for o in c.get("outputs", []))
+
+
+def test_papermill_in_a_terminal_says_where_the_notebook_is(tmp_path):
+    master, terminal = pty.openpty()
+    with papermill(["-p", "task", "qasc", "--prepare-only"], tmp_path, stdin=terminal, stdout=terminal) as process:
+        _, errors = process.communicate()
+    os.close(terminal)
+    os.close(master)
+    assert process.returncode == 0 and "Output Notebook: 03_transfer.out.ipynb" in errors
+    assert 'task = "qasc"' in (tmp_path / "03_transfer.out.ipynb").read_text(encoding="utf-8").replace('\\"', '"')
 
 
 def test_captions_name_their_data():

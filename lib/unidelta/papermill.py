@@ -1,0 +1,32 @@
+"""The command `papermill` of this environment: papermill itself, which may go without an output path.
+
+In a terminal papermill asks for one, and behind a pipe takes the notebook for it and overwrites it. Here what is left out is NAME.out.ipynb in
+the current folder, or standard output where that leads to a file or another program. A wrong parameter is answered in one line.
+"""
+
+import sys
+from pathlib import Path
+
+from papermill.cli import papermill
+from papermill.exceptions import PapermillExecutionError
+
+
+def main() -> None:
+    args = sys.argv[1:]
+    given = papermill.make_context("papermill", list(args), resilient_parsing=True).params
+    notebook, output = given["notebook_path"], given["output_path"]
+    if notebook and notebook != "-" and not output:
+        output = f"{Path(notebook).stem}.out.ipynb" if sys.stdout.isatty() else "-"
+        args.append(output)
+    try:
+        papermill.main(args=args, prog_name="papermill")
+    except PapermillExecutionError as error:
+        if error.ename != "ParameterError":
+            raise
+        if output and output != "-":  # nothing was computed
+            Path(output).unlink(missing_ok=True)
+        sys.exit(f"{error.ename}: {error.evalue}")
+
+
+if __name__ == "__main__":
+    main()
