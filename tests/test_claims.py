@@ -3,7 +3,7 @@
 import pytest
 import torch
 from bs4 import BeautifulSoup
-from test_report import results
+from test_report import FREE, results
 
 from unidelta.report import archive, claims, claims_archived, figures, tables
 from unidelta.report.archive import Archived
@@ -40,26 +40,41 @@ def test_overlap_is_judged_against_the_smallest_region():
     apart.relative[0] = apart.relative[0].flip(0, 1)  # the adapter's region is moved to the other corner
     assert claims.overlap({"a": apart}).verdict == claims.FAILS
     none = claims.overlap({"a": plane(0, 10, 20)})
-    assert none.verdict == claims.FAILS and "a delta has no such region" in none.ours
+    assert none.verdict == claims.OPEN and "nowhere Adapter)" in none.ours
+    assert claims.overlap({"a": plane(0, 10, 20), "b": apart}).verdict == claims.FAILS
 
 
-def test_recovery_and_tuning():
+def said(judge, found) -> str:
+    return claims.claim("", "", found, judge).verdict
+
+
+def test_recovery_tuning_and_guessing():
     good = results({"rotten_tomatoes": (90.0, [80.0, 81.0, 82.0]), "glue-mrpc": (80.0, [76.0, 77.0, 78.0])})
-    assert claims.recovery(good).verdict == claims.HOLDS and "Adapter 88.5" in claims.recovery(good).published
-    assert claims.tuning(good).verdict == claims.HOLDS and "training solution as it is" in claims.tuning(good).ours
     poor = results({"rotten_tomatoes": (90.0, [40.0, 41.0, 42.0])})
-    assert claims.recovery(poor).verdict == claims.FAILS and claims.tuning(poor).verdict == claims.FAILS, "the training solution alone gives 60"
-    assert claims.guessing(good).verdict == claims.HOLDS and claims.guessing(poor).verdict == claims.FAILS, "chance is 50"
-    assert claims.transferred(good).ours == "100.0 ± 0.0 % of 2 tasks" and claims.transferred(poor).verdict == claims.FAILS
-    assert claims.transferred(good).published == "6 of 11 tasks (55 %)"
+    tuned, guessed = claims.surplus("own", claims.LEFT), claims.surplus("own", ("chance", "majority"))
+    for judge in (claims.recovered, tuned, guessed, claims.widely(80.0, 50.0)):
+        assert said(judge, good) == claims.HOLDS and said(judge, poor) == claims.FAILS, "the training solution alone gives 60, chance 50"
+    assert "points over training solution as it is: Adapter " in tuned(good)[0] and claims.widely(80.0, 50.0)(good)[0] == "100.0 ± 0.0 % of 2 tasks"
+    recovery, transferred = claims.every(good, {"a": plane(5, 10, 20)})[:2]
+    assert "Adapter 88.5" in recovery.published and transferred.published == "6 of 11 tasks (55 %)"
+
+
+def test_a_gain_is_each_deltas_own():
+    mixed = results(GOOD)
+    mixed.frame.loc[mixed.frame.target == "prefix", "sub"] = FREE["train_solution"] - 5
+    for what in ("own", "moved"):
+        ours, _, known = claims.surplus(what, ["train_solution"])(mixed)
+        assert known == claims.FAILS and "Prefix -5.6 ± 0.0" in ours, "the other two make the average rise"
+    nothing = results({"rotten_tomatoes": (0.0, [0.0, 0.0, 0.0])})
+    assert said(claims.surplus("own", claims.LEFT), nothing) == claims.OPEN, "no ratio, no verdict"
 
 
 def test_symmetry_is_refuted_by_one_pair_of_directions():
     same = results({"rotten_tomatoes": (90.0, [80.0, 81.0, 82.0])})
-    assert claims.asymmetry(same).verdict == claims.FAILS
+    assert said(claims.asymmetric, same) == claims.FAILS
     frame = same.frame
     frame.loc[(frame.source == "prefix") & (frame.target == "adapter"), "sub"] -= 30
-    assert claims.asymmetry(same).verdict == claims.HOLDS and "Adapter to Prefix" in claims.asymmetry(same).ours
+    assert said(claims.asymmetric, same) == claims.HOLDS and "Adapter to Prefix" in claims.asymmetric(same)[0]
 
 
 def archived(scores: dict, folder="x", **options) -> Archived:
@@ -72,11 +87,22 @@ POOR = {"rotten_tomatoes": (90.0, [50.0, 51.0, 52.0]), "superglue-wsc": (90.0, [
 
 
 def test_the_table_has_every_claim_and_says_what_was_not_run():
-    base = results(GOOD)
-    found = [*claims.every(base, {"rotten_tomatoes": plane(5, 10, 20)}), *claims_archived.every(base, {})]
+    base, drawn = results(GOOD), {"rotten_tomatoes": plane(5, 10, 20)}
+    found = [*claims.every(base, drawn), *claims_archived.every(base, {})]
     rows = BeautifulSoup(claims.table(found).data, "html.parser").find_all("tr")
-    assert len(rows) == len(found) + 1 == 19
-    assert [c.verdict for c in found].count(claims.NOT_RUN) == 12 and all(c.rule and c.published and c.text for c in found)
+    assert len(rows) == len(found) + 1 == 26
+    assert [c.verdict for c in found].count(claims.NOT_RUN) == 18 and all(c.rule and c.published and c.text for c in found)
+    assert len({c.text for c in found}) == len(found), "no claim stands there twice"
+
+
+def judged(base, **studies) -> list[claims.Claim]:
+    """The archived claims that some studies (name -> variant -> results) let be judged."""
+    return [c for c in claims_archived.every(base, studies) if c.verdict != claims.NOT_RUN]
+
+
+def of(found: list[claims.Claim], words: str) -> claims.Claim:
+    claim, = (c for c in found if words in c.text)
+    return claim
 
 
 def test_studies_of_another_backbone_are_not_judged_by(monkeypatch, tmp_path):
@@ -89,21 +115,31 @@ def test_studies_of_another_backbone_are_not_judged_by(monkeypatch, tmp_path):
 
 
 def test_many_training_tasks_against_one(monkeypatch):
-    poor, good = results(POOR), archived(GOOD)
-    claim = claims_archived.more_tasks(poor, good)
-    assert claim.verdict == claims.HOLDS and "33.3 ± 0.0 points" in claim.ours and claim.published == "64.9 single-task, 92.2 multi-task"
-    assert claims_archived.more_tasks(good, archived(POOR)).verdict == claims.FAILS and claims_archived.more_tasks(poor, None).verdict == claims.NOT_RUN
-    assert claims_archived.recovery(good).verdict == claims.HOLDS and claims_archived.recovery(archived(POOR)).verdict == claims.FAILS
-    assert claims_archived.transferred(good).verdict == claims.HOLDS and claims_archived.transferred(good).published == "8 of 9 tasks at 78 or more"
-    assert claims_archived.prefix_behind(good).verdict != claims.HOLDS
+    monkeypatch.setattr(Archived, "logs", lambda self, stage: [log(False)] * 3)
+    good, poor = (judged(results(base), multi_task={"as it is": archived(many)}) for base, many in ((POOR, GOOD), (GOOD, POOR)))
+    assert len(good) == len(poor) == 10
+    wsc = of(good, "transfer on WSC")
+    assert wsc.verdict == claims.HOLDS and "33.3 ± 0.0 points (archived)" in wsc.ours and wsc.published == "64.9 single-task, 92.2 multi-task"
+    for words in ("transfer on WSC", "every delta recovers", "around 80 %"):
+        assert of(good, words).verdict == claims.HOLDS and of(poor, words).verdict == claims.FAILS, words
+    assert of(good, "around 80 %").published == "8 of 9 tasks at 78 or more"
+    assert of(good, "symmetric").published == "Prefix to Adapter 90.9, Adapter to Prefix 76.5"
+    elsewhere = judged(results({"glue-mrpc": GOOD["rotten_tomatoes"]}), multi_task={"as it is": archived({"rotten_tomatoes": GOOD["rotten_tomatoes"]})})
+    assert not [c for c in elsewhere if "WSC" in c.text], "a task that only one setting has is not compared"
+
+
+def test_the_prefix_is_behind_or_not():
+    good = archived(GOOD)
+    assert said(claims_archived.prefix_behind, good) != claims.HOLDS
     good.frame.loc[good.frame.target == "prefix", "sub"] -= 20
-    assert claims_archived.prefix_behind(good).verdict == claims.HOLDS and "11.3 points less" in claims_archived.prefix_behind(good).published
+    assert said(claims_archived.prefix_behind, good) == claims.HOLDS
 
 
 def test_answers_of_a_sentence_are_judged_row_by_row():
     good, poor = (archived({"eli5-asks": (70.0, [60.0, 61.0, 62.0]), "eli5-askh": (70.0, each)}) for each in ([60.0, 61.0, 62.0], [9.0, 9.5, 10.0]))
-    assert claims_archived.long_answers(good).verdict == claims.HOLDS and claims_archived.long_answers(poor).verdict == claims.FAILS
-    assert "eli5-askh 86.4" in claims_archived.long_answers(good).published and "eli5-askh 13.6" in claims_archived.long_answers(poor).ours
+    (first,), (second,) = (judged(results(GOOD), long_answers={"as it is": long}) for long in (good, poor))
+    assert (first.verdict, second.verdict) == (claims.HOLDS, claims.FAILS)
+    assert "eli5-askh 86.4" in first.published and "eli5-askh 13.6" in second.ours
 
 
 def test_a_study_stands_beside_results_of_the_same_settings_only(monkeypatch, tmp_path):
@@ -118,46 +154,56 @@ def test_a_study_stands_beside_results_of_the_same_settings_only(monkeypatch, tm
 
 def test_dimensions_and_pipelines_within_five_points():
     near = {task: (ori, [s + 1 for s in each]) for task, (ori, each) in GOOD.items()}
-    assert claims_archived.dimensions({"as it is": archived(GOOD), "y=8": archived(near)}).verdict == claims.HOLDS
-    assert claims_archived.dimensions({"as it is": archived(GOOD), "y=8": archived(near), "y=16": archived(POOR)}).verdict == claims.FAILS
-    assert claims_archived.dimensions({}).verdict == claims.NOT_RUN
-    assert claims_archived.more_dimensions(archived(POOR), archived(GOOD)).verdict == claims.HOLDS
-    assert claims_archived.simpler(results(GOOD), archived(near)).verdict == claims.HOLDS
-    assert claims_archived.simpler(results(GOOD), archived(POOR)).verdict == claims.FAILS
+    few, same = {"as it is": archived(GOOD)}, {"as it is": archived(GOOD), "y=8": archived(near)}
+    assert judged(results(GOOD), dimension=few) == [] and [c.verdict for c in judged(results(GOOD), dimension=same)] == [claims.HOLDS]
+    apart, = judged(results(GOOD), dimension=same | {"y=16": archived(POOR)})
+    assert apart.verdict == claims.FAILS
+    many, = judged(results(GOOD), dimension={"many tasks, y=20": archived(POOR), "many tasks, y=100": archived(GOOD)})
+    assert many.verdict == claims.HOLDS and "in a random subspace 0.0 ± 0.0" in many.ours
+    for scores, expected in ((near, claims.HOLDS), (POOR, claims.FAILS)):
+        simple, = judged(results(GOOD), simplified={"single": archived(scores), "multi": archived(scores)})
+        assert simple.verdict == expected and "Table 6" in simple.published, "with many tasks there is no main pipeline to compare with here"
 
 
 def test_deltas_come_close_to_fine_tuning_or_not():
-    every = archived(GOOD, kinds=("adapter", "lora", "prefix", "finetune"))
-    assert claims_archived.comparable(every).verdict == claims.HOLDS and "points over 2 tasks" in claims_archived.comparable(every).ours
+    """Over Table 10's rows alone, and over those that every method learns."""
+    every = archived(GOOD | {"ai2_arc": (20.0, 3 * [20.0]), "glue-mrpc": (90.0, 3 * [80.0])}, kinds=("adapter", "lora", "prefix", "finetune"))
+    every.frame.loc[(every.frame.task == "glue-mrpc") & (every.frame.target == "finetune"), "ori"] = 52.0
+    found, = judged(results(GOOD), absolute={"as it is": every})
+    assert found.verdict == claims.HOLDS and "points over 2 of 3 tasks" in found.ours
     every.frame.loc[every.frame.target == "prefix", "ori"] -= 10
-    assert claims_archived.comparable(every).verdict == claims.FAILS
+    found, = judged(results(GOOD), absolute={"as it is": every})
+    assert found.verdict == claims.FAILS
+
+
+def log(late):
+    curve = [[4.0, 1.0, 1.0, 1.0], [4.0, 3.0, 2.0, 1.0]]
+    return [{"step": 4, "parts": {f"{part}.{k}": curve[late and k == "prefix"] for part in ("task", "dist") for k in ("adapter", "lora", "prefix")}}]
 
 
 def test_the_slowest_is_judged_by_the_logs(monkeypatch):
-    def log(late):
-        curve = [[4.0, 1.0, 1.0, 1.0], [4.0, 3.0, 2.0, 1.0]]
-        return [{"step": 4, "parts": {f"{part}.{k}": curve[late and k == "prefix"] for part in ("task", "dist") for k in ("adapter", "lora", "prefix")}}]
-    for late, said in ((True, claims.HOLDS), (False, claims.OPEN)):
+    for late, expected in ((True, claims.HOLDS), (False, claims.OPEN)):
         monkeypatch.setattr(Archived, "logs", lambda self, stage, late=late: [log(late)] * 3)
-        claim = claims_archived.slowest(archived(GOOD))
-        assert claim.verdict == said and ("50.0 ± 0.0 %" in claim.ours) == late
+        ours, _, known = claims_archived.slowest(archived(GOOD))
+        assert known == expected and ("50.0 ± 0.0 %" in ours) == late
 
 
 def test_a_random_subspace_may_do_as_well():
-    many = results(GOOD)
-    assert many.own.random.max() < 80 and claims_archived.beyond_random(many).verdict == claims.HOLDS
+    many, random = results(GOOD), claims.surplus("own", ["random"])
+    assert many.own.random.max() < 80 and said(random, many) == claims.HOLDS
     many.frame["random"] = many.frame["sub"] + 20
-    assert claims_archived.beyond_random(many).verdict == claims.FAILS
+    assert said(random, many) == claims.FAILS
 
 
-@pytest.mark.parametrize("scores, said", [([80.0, 81.0, 82.0], claims.HOLDS), ([50.0, 51.0, 52.0], claims.FAILS), ([60.0, 75.0, 90.0], claims.OPEN)])
-def test_fine_tuning_joins_by_the_directions_it_takes_part_in(scores, said):
+@pytest.mark.parametrize("scores, expected", [([80.0, 81.0, 82.0], claims.HOLDS), ([50.0, 51.0, 52.0], claims.FAILS), ([60.0, 75.0, 90.0], claims.OPEN)])
+def test_fine_tuning_joins_by_the_directions_it_takes_part_in(scores, expected):
     fine = results({"rotten_tomatoes": (90.0, scores)}, kinds=("adapter", "lora", "prefix", "finetune"))
+    fine.frame["shared_vector"] = 79.0
     without = (fine.frame.source != "finetune") & (fine.frame.target != "finetune")
     fine.frame.loc[without, "sub"] = 0.0  # what goes on among the deltas is of no account
-    found = claims_archived.joining(fine)
-    assert found.verdict == said and "rotten_tomatoes" in found.ours and "95.0 to 101.2" in found.published
-    assert found in claims_archived.every(results(GOOD), {"finetune": {"as it is": fine}})
+    joins, adds = judged(results(GOOD), finetune={"as it is": fine})
+    assert joins.verdict == expected and "rotten_tomatoes" in joins.ours and "95.0 to 101.2" in joins.published
+    assert adds.verdict == claims.FAILS and "over shared training vector as it is: Adapter" in adds.ours
 
 
 def test_the_plane_is_drawn_archived_and_can_be_touched():

@@ -14,7 +14,8 @@ from unidelta.projections import KINDS
 from unidelta.report import Results, archive, figures, prose, rescaling, tables
 from unidelta.stages.controls import FACTORS
 
-FREE = {"random": 10.0, "train_solution": 60.0, "own_vector": 50.0, "mean_vector": 40.0, "untuned": 0.0, "majority": 30.0, "chance": 50.0}
+FREE = {"random": 10.0, "train_solution": 60.0, "own_vector": 50.0, "mean_vector": 40.0, "shared_vector": 35.0, "untuned": 0.0, "majority": 30.0,
+        "chance": 50.0}
 
 
 def results(scores: dict, kinds=KINDS) -> Results:
@@ -100,7 +101,7 @@ def test_averages_stand_beside_every_control(two):
     assert lines["the paper, same rows"] == ["100.4", "84.3", f"{(100.4 + 84.3) / 2:.1f}", "100.4"]
     said = prose.explained(two).data
     assert "**label words shared** (1 task). Optimising in the subspace reaches 90.0 ± 2.8 % of E_ori" in said
-    assert "training solution as it is 66.7 (74 % of it)" in said and "it adds +23.3 points" in said
+    assert "training solution as it is 66.7 (74 % of it)" in said and "it adds +23.3 ± 2.8 points (a change)" in said
 
 
 def test_every_task_and_variant_has_its_line(two):
@@ -111,7 +112,7 @@ def test_every_task_and_variant_has_its_line(two):
     assert lines[1] == ["as it is", "shared (1)", "90.0 ± 2.8", "90.0 ± 2.8", "66.7", "11.1", "55.6", "77.5 ± 6.2"] and len(lines) == 7
     assert "90.0&nbsp;±&nbsp;2.8" in tables.comparison({"as it is": two}).data, "never broken over two lines"
     lines = grid(tables.absolute(two))
-    assert lines[2] == ["glue-mrpc", "50.0", "30.0", "0.0", "60.0† / 60.0† / 60.0†", "30.0 / 30.0 / 30.0", "-200.0 ± 0.0"]
+    assert lines[2] == ["glue-mrpc", "50.0", "30.0", "0.0", "60.0† / 60.0† / 60.0†", "30.0 / 30.0 / 30.0", "-200.0 ± 0.0†"]
 
 
 def test_variants_are_compared_by_seed(two):
@@ -128,7 +129,8 @@ def test_variants_are_compared_by_seed(two):
 def test_draws_are_summed_up_where_label_words_are_shared(two):
     other = results({"rotten_tomatoes": (90.0, [72.0, 72.0, 72.0]), "glue-mrpc": (60.0, [0.0, 0.0, 0.0])})
     said = prose.draws({"as it is": two, "backbone=other": other}).data
-    assert "over these 2 backbones" in said and "in the subspace 85.0 ± 63.5 % (80.0 to 90.0); transferred 85.0 ± 63.5 % (80.0 to 90.0)." in said
+    assert "over 2 of these backbones (`as it is`, `backbone=other`; " in said
+    assert "in the subspace 85.0 ± 63.5 % (80.0 to 90.0); transferred 85.0 ± 63.5 % (80.0 to 90.0)." in said
     assert "No task here" in prose.draws({"as it is": results({"glue-mrpc": (60.0, [30.0, 30.0, 30.0])})}).data
 
 
@@ -223,9 +225,10 @@ def test_what_a_subspace_holds_of_its_training_tasks():
     held = results({"glue-sst2": (90.0, [80.0, 81.0, 82.0])})
     assert grid(tables.absolute(held))[0][0] == "training task" and grid(tables.absolute(results({"rotten_tomatoes": (90.0, [80.0])})))[0][0] == "unseen task"
     chance = FREE["chance"]
-    assert prose.held(held).data.endswith("are 0 of 1 training tasks.")
+    assert prose.held(held).data.endswith("are 0 of 3 pairs of training task and delta.")
     low = results({"glue-sst2": (90.0, [chance + 14.0, chance + 14.0, chance + 14.0])})
-    assert f"are 1 of 1 training tasks: `glue-sst2` {chance + 14:.0f} (chance {chance:.0f})." in prose.held(low).data
+    said = f"are 3 of 3 pairs of training task and delta: `glue-sst2` (chance {chance:.0f}) Adapter {chance + 14:.0f}, LoRA {chance + 14:.0f}, "
+    assert said in prose.held(low).data
 
 
 def test_directions_and_lengths():
@@ -235,8 +238,10 @@ def test_directions_and_lengths():
     frame.loc[(frame.source == "prefix") & (frame.target == "lora") & (frame.seed == 0), "factor"] = 2.0
     fitted = Results(fitted.run, fitted.seeds, frame, fitted.ids)
     rows = grid(rescaling.table(fitted))
-    assert ["Prefix → LoRA", "50.0 ± 0.0", "75.0 ± 0.0", "90.0 ± 0.0", f"{2 ** (1 / 3):.2f}"] in rows and rows[-1][0] == "label words shared (1)"
-    said = rescaling.told(fitted).data
+    assert ["Prefix → LoRA", "50.0 ± 0.0", "75.0 ± 0.0", "90.0 ± 0.0", f"{2 ** (1 / 3):.2f}"] in rows
+    assert rows[-1] == ["label words shared (1)", "50.0 ± 0.0", "75.0 ± 0.0", "90.0 ± 0.0", ""], "over all directions a factor says nothing"
+    said = rescaling.told(fitted, fitted).data
+    assert "it adds -25.0 ± 0.0 points (a change) to the best that is there without it (training solution as it is)" in said
     assert "50.0 ± 0.0 %" in said and "90.0 ± 0.0 % if its length" in said and said.endswith("to 1.26 (Prefix → LoRA).")
     picture = rescaling.figure(fitted)
     assert len(picture.axes) == 3 and [line.get_ydata().tolist() for line in picture.axes[0].lines if len(line.get_xdata()) == len(FACTORS)] == 3 * [7 * [50.0]]

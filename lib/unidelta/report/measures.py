@@ -14,8 +14,10 @@ from unidelta.projections import KINDS
 LABEL = {"adapter": "Adapter", "lora": "LoRA", "prefix": "Prefix", "finetune": "Fine-tune"}
 PAIRS = [(s, t) for s in KINDS for t in KINDS if s != t]  # the published order: A->L, A->P, L->A, ...
 CONTROLS = {"random": "random up-projection, tuned", "train_solution": "training solution as it is", "own_vector": "own training vector as it is",
-            "mean_vector": "mean training vector as it is", "untuned": "untuned backbone", "majority": "majority answer", "chance": "chance"}
+            "mean_vector": "mean training vector as it is", "shared_vector": "shared training vector as it is",
+            "untuned": "untuned backbone", "majority": "majority answer", "chance": "chance"}
 FREE = ("untuned", "majority", "chance")
+STILL = ("train_solution", "own_vector", "mean_vector", "shared_vector", "untuned", "majority", "chance")  # what tunes nothing
 MARGIN = 15.0  # points that E_ori should lie above chance and above the untuned backbone; cells that do not are flagged
 FLAG = "†"
 APART = "‡"  # rows with long answers, which are archived and not in a table's average
@@ -38,6 +40,24 @@ def interval(values: Sequence[float], among: int = 1) -> tuple[float, float]:
 def over_seeds(frame: pd.DataFrame, values: pd.Series) -> tuple[float, float]:
     """Mean and half interval over seeds of the average within each seed."""
     return interval(values.groupby(frame["seed"]).mean())
+
+
+def by_seed(frame: pd.DataFrame, column: str = "sub") -> pd.Series:
+    """Mean relative performance within each seed."""
+    return relative(frame, column).groupby(frame["seed"]).mean()
+
+
+def best_control(frame: pd.DataFrame, among: Sequence[str]) -> tuple[str, tuple[float, float]]:
+    """The best of some controls, on average, and by how many points `sub` lies above it, in percent of E_ori: mean and half interval, paired by seed."""
+    means = pd.DataFrame({c: by_seed(frame, c) for c in among})
+    best = means.mean().fillna(float("-inf")).idxmax()
+    return best, interval(by_seed(frame) - means[best])
+
+
+def points(mean: float, half: float) -> str:
+    """A difference in points, and whether it is one: an effect is claimed only where its interval excludes zero."""
+    known = "one seed, no interval" if half != half else "a change" if abs(mean) > half else "no change that could be told from the seeds"
+    return f"{mean:+.1f}" + (f" ± {half:.1f}" if half == half else "") + f" points ({known})"
 
 
 def recovered(frame: pd.DataFrame) -> tuple[float, float]:

@@ -11,7 +11,8 @@ from IPython.display import Markdown
 
 from unidelta import paper, suite, tasks
 from unidelta.projections import KINDS
-from unidelta.report.measures import APART, CONTROLS, FLAG, LABEL, MARGIN, TRANSFER, interval, number, over_seeds, relative, rows_of, weak
+from unidelta.report import measures
+from unidelta.report.measures import APART, CONTROLS, FLAG, LABEL, MARGIN, TRANSFER, by_seed, interval, number, over_seeds, relative, rows_of, weak
 from unidelta.report.results import Results
 from unidelta.stages import approximate, original
 from unidelta.stages.workbench import Run
@@ -57,13 +58,15 @@ def trained_on(results: Results) -> Markdown:
 
 
 def held(results: Results) -> Markdown:
-    """How much of its training tasks a subspace holds (`report.collect_trained`), and which of them next to nothing of."""
+    """How much of its training tasks a subspace holds (`report.collect_trained`), and which of them next to nothing of, delta by delta."""
     frame = results.own
-    mean = frame.groupby("task", sort=False)[["sub", "chance"]].mean()
-    little = [f"`{task}` {row['sub']:.0f} (chance {row['chance']:.0f})" for task, row in mean.iterrows() if row["sub"] - row["chance"] < MARGIN]
+    mean = frame.groupby(["task", "target"], sort=False)[["sub", "chance"]].mean()
+    little: dict[str, list[str]] = {}
+    for (task, kind), row in mean[mean["sub"] - mean["chance"] < MARGIN].iterrows():
+        little.setdefault(f"`{task}` (chance {row['chance']:.0f})", []).append(f"{LABEL[kind]} {row['sub']:.0f}")
     return Markdown(f"At the centroids the deltas reach {number(*over_seeds(frame, relative(frame)))} % of E_ori in the mean. Less than {MARGIN:.0f} points "
-                    f"above chance, in the mean over deltas and seeds, are {len(little)} of {len(mean)} training tasks"
-                    + (f": {', '.join(little)}." if little else "."))
+                    f"above chance, in the mean over seeds, are {sum(map(len, little.values()))} of {len(mean)} pairs of training task and delta"
+                    + (": " + "; ".join(f"{task} {', '.join(kinds)}" for task, kinds in little.items()) if little else "") + ".")
 
 
 def explained(results: Results, n: int = 1) -> Markdown:
@@ -80,11 +83,10 @@ def explained(results: Results, n: int = 1) -> Markdown:
             continue
         parts = [f"{CONTROLS[c]} {number(v)}" + (f" ({100 * v / mean:.0f} % of it)" if v <= mean >= 1 else " (more than that)" if v > mean else "")
                  for c, v in sorted(share.items(), key=lambda item: -item[1])]
-        free = {c: v for c, v in share.items() if c != "random"}
-        best = max(free, key=free.get)
+        best, added = measures.best_control(mine, [c for c in share if c in measures.STILL])
         lines.append(f"{group}. {what} reaches {number(mean, half)} % of E_ori. There without it: {'; '.join(parts)}. "
-                     f"Over the best control that tunes nothing ({CONTROLS[best]}) it adds {mean - free[best]:+.1f} points; over a random subspace "
-                     f"of the same scale, {mean - share['random']:+.1f}.")
+                     f"Over the best control that tunes nothing ({CONTROLS[best]}) it adds {measures.points(*added)}; over a random subspace "
+                     f"of the same scale, {measures.points(*measures.best_control(mine, ['random'])[1])}.")
     return Markdown("\n".join(lines))
 
 
@@ -134,25 +136,14 @@ def subspace(p: SimpleNamespace, run: Run) -> Markdown:
     return Markdown(told)
 
 
-def difference(frame: pd.DataFrame, other: pd.DataFrame) -> tuple[float, float]:
-    """Relative performance of `frame` minus that of `other`, paired by seed: mean and half interval, in points."""
-    means = (relative(f).groupby(f["seed"]).mean() for f in (frame, other))
-    return interval(next(means) - next(means))
-
-
 def moved(found: dict[str, Results]) -> Markdown:
-    """What every variant changes against the first, paired by seed; an effect is claimed only where its interval excludes zero."""
+    """What every variant changes against the first, in percent of E_ori, paired by seed."""
     (_, base), *others = found.items()
     lines = []
     for name, results in others:
-        parts = []
-        for what, frame, other in (("own", results.own, base.own), ("transfer", results.moved, base.moved)):
-            mean, half = difference(frame, other)
-            if mean != mean:
-                parts.append(f"{what} without a ratio (E_ori is zero)")
-                continue
-            known = "one seed, no interval" if half != half else "a change" if abs(mean) > half else "no change that could be told from the seeds"
-            parts.append(f"{what} {mean:+.1f}" + (f" ± {half:.1f}" if half == half else "") + f" points ({known})")
+        changes = {what: interval(by_seed(frame) - by_seed(other)) for what, frame, other in (("own", results.own, base.own),
+                                                                                             ("transfer", results.moved, base.moved))}
+        parts = [f"{what} " + (measures.points(*change) if change[0] == change[0] else "without a ratio (E_ori is zero)") for what, change in changes.items()]
         lines.append(f"- `{name}`: {'; '.join(parts)}.")
     return Markdown("Against the first line, paired by seed, over all tasks shown:\n\n" + "\n".join(lines) if lines else "No variant was named.")
 
@@ -165,8 +156,9 @@ def draws(found: dict[str, Results]) -> Markdown:
         means = [over_seeds(frame, relative(frame))[0] for frame in frames if frame is not None]
         if means:
             lines.append(f"{'in the subspace' if what == 'own' else 'transferred'} {number(*interval(means))} % ({min(means):.1f} to {max(means):.1f})")
-    return Markdown(f"Where label words are shared, over these {len(found)} backbones (mean ± half the 95 % t-interval over backbones, and the range): "
-                    f"{'; '.join(lines)}." if lines else "No task here shares label words with its training task.")
+    names = ", ".join(f"`{name}`" for name in found)
+    return Markdown(f"Where label words are shared, over {len(found)} of these backbones ({names}; mean ± half the 95 % t-interval over backbones, and the "
+                    f"range): {'; '.join(lines)}." if lines else "No task here shares label words with its training task.")
 
 
 def levels(run: Run, low: dict[str, float]) -> Markdown:

@@ -11,12 +11,13 @@ from matplotlib.figure import Figure
 
 from unidelta.projections import KINDS
 from unidelta.report.figures import COLOUR, canvas
-from unidelta.report.measures import FREE, LABEL, PAIRS, html, number, over_seeds, relative, rows_of
+from unidelta.report.measures import CONTROLS, FREE, LABEL, PAIRS, by_seed, html, interval, number, over_seeds, points, relative, rows_of
 from unidelta.report.results import Results, serving
 from unidelta.stages import original, transfer
 from unidelta.stages.controls import FACTORS, controls, rescaled
 from unidelta.stages.workbench import Run
 
+CONTROLLED = ("train_solution", "mean_vector", "untuned")  # what the target delta has without any tuning
 WAYS = {"plain": "best vector as it is", "sub": "its path, best point on dev", "scaled": "best vector, best length on dev"}
 
 
@@ -46,12 +47,13 @@ def _factor(frame: pd.DataFrame) -> float:
 
 
 def table(results: Results) -> HTML:
-    """Relative performance after transfer, by direction and by group of tasks, in the three ways of WAYS; and the factor of the third."""
+    """Relative performance after transfer, by direction and by group of tasks, in the three ways of WAYS; and the factor of the third, by direction
+    alone, for over all of them factors of either side of 1 would cancel."""
     frame = results.moved
     rows = {f"{LABEL[s]} → {LABEL[t]}": frame[(frame.source == s) & (frame.target == t)] for s, t in PAIRS}
     rows |= {f"<b>{name}</b> ({mine.task.nunique()})": mine for name, mine in rows_of(frame, clear=False).items()}
-    return html([{"": name, **{text: number(*over_seeds(mine, relative(mine, c))) for c, text in WAYS.items()}, "factor": f"{_factor(mine):.2f}"}
-                 for name, mine in rows.items()])
+    return html([{"": name, **{text: number(*over_seeds(mine, relative(mine, c))) for c, text in WAYS.items()},
+                  "factor": "" if "<b>" in name else f"{_factor(mine):.2f}"} for name, mine in rows.items()])
 
 
 def figure(results: Results) -> Figure:
@@ -73,13 +75,18 @@ def figure(results: Results) -> Figure:
     return picture
 
 
-def told(results: Results) -> Markdown:
-    """In sentences: what each of the three ways reaches, and which directions want another length."""
+def told(results: Results, beside: Results) -> Markdown:
+    """In sentences: what each of the three ways reaches, what the vector as it is adds to what is there without it, and which directions want another
+    length. beside: the same tasks with the controls that tune nothing (`report.collect`)."""
     lines = []
     for name, mine in rows_of(results.moved, clear=False).items():
         reached = {c: number(*over_seeds(mine, relative(mine, c))) for c in WAYS}
+        still = beside.moved[beside.moved.task.isin(mine.task)]
+        best = max(CONTROLLED, key=lambda c: by_seed(still, c).mean())
+        added = interval(by_seed(mine, "plain") - by_seed(still, best))
         lines.append(f"- **{name}** ({mine.task.nunique()} tasks): a delta's best vector reaches {reached['plain']} % of the other deltas' E_ori as it is, "
-                     f"{reached['sub']} % if it may be any point of its path, {reached['scaled']} % if its length is fitted instead.")
+                     f"{reached['sub']} % if it may be any point of its path, {reached['scaled']} % if its length is fitted instead. As it is, it adds "
+                     f"{points(*added)} to the best that is there without it ({CONTROLS[best]}).")
     each = {pair: _factor(results.moved[(results.moved.source == pair[0]) & (results.moved.target == pair[1])]) for pair in PAIRS}
     low, high = min(each, key=each.get), max(each, key=each.get)
     lines.append(f"- The factors, in the geometric mean, go from {each[low]:.2f} ({LABEL[low[0]]} → {LABEL[low[1]]}) to {each[high]:.2f} "

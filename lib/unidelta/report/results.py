@@ -126,19 +126,22 @@ def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequen
 
 def collect_shared(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequence[str] | None = None, kinds: Sequence[str] = METHODS) -> Results:
     """The same for the simplified pipeline (appendix A.3), fine-tuning included if `kinds` has it. It has no solutions of its own to apply as they are:
-    its controls are the random up-projection (tuned, each method by itself), the untuned backbone, majority and chance."""
+    its controls are the random up-projection (tuned, each method by itself), the training tasks' shared vectors as they are, the untuned backbone,
+    majority and chance."""
     lines, ids = [], set()
     for trained, mine in serving(unseen, train).items():
         own, spaces = original(run, mine, kinds, seeds), shared.shared(run, trained, kinds, seeds)
         moved, noise = shared.transfer(run, trained, mine, kinds, seeds), shared.optimize(run, trained, mine, kinds, seeds, "random")
-        for found in (own, spaces, moved, noise):
+        still = shared.untuned(run, trained, mine, kinds, seeds)
+        for found in (own, spaces, moved, noise, still):
             ids |= {a.id for a in found.values()} | {i for a in found.values() for i in a.config.get("sources", [])}
         for task, seed in ((t, s) for t in mine for s in seeds):
             free = untouched(run, task, seed)
             lines += [{"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t, "ori": own[task, t, seed].metrics["test"],
-                       "sub": moved[task, seed].metrics["test"][s][t], "random": noise[task, t, seed].metrics["test"], **free} for s in kinds for t in kinds]
+                       "sub": moved[task, seed].metrics["test"][s][t], "random": noise[task, t, seed].metrics["test"],
+                       "shared_vector": still[task, seed].metrics["shared_vector"][t], **free} for s in kinds for t in kinds]
     frame = pd.DataFrame(lines)
-    columns = [c for c in ("ori", "sub", "random", *FREE) if c in frame]
+    columns = ["ori", "sub", "random", "shared_vector", *FREE]
     frame[columns] = 100 * frame[columns]
     return Results(run, list(seeds), frame, sorted(ids))
 

@@ -71,9 +71,10 @@ def _scores(results: Results, controls: Sequence[str]) -> dict[str, dict[str, st
 
 
 def absolute(results: Results) -> HTML:
-    """What stands behind the ratios: chance, majority, untuned, E_ori, E_sub and the share recovered per task."""
+    """What stands behind the ratios: chance, majority, untuned, E_ori, E_sub and the share recovered per task, flagged where an E_ori in it is weak."""
+    flags = weak(results.own)
     role = "training task" if set(results.own.task) <= set(results.frame.train.iloc[0].split("+")) else "unseen task"
-    return html([{role: task, **line, "recovered": number(*recovered(results.own[results.own.task == task]))}
+    return html([{role: task, **line, "recovered": number(*recovered(mine := results.own[results.own.task == task])) + FLAG * bool(flags[mine.index].any())}
                  for task, line in _scores(results, ("chance", "majority", "untuned")).items()])
 
 

@@ -23,7 +23,7 @@ from unidelta.optim import Adafactor
 from unidelta.projections import KINDS
 from unidelta.stages import decomposed
 from unidelta.stages.blend import chosen, dealt, several
-from unidelta.stages.workbench import Run, compute, loss_stack, save, score_training
+from unidelta.stages.workbench import Run, compute, loss_stack, save, score_stack, score_training
 from unidelta.store import Artifact
 
 
@@ -124,3 +124,25 @@ def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequen
     """`decomposed.transfer` between all `kinds` that share the subspace, the 4 x 4 of Table 5 or, without `finetune`, the 3 x 3 of Tables 6 to 9:
     (task, seed) -> artifact; the diagonal is E_sub."""
     return decomposed.transfer(later(run, kinds), train, tasks, seeds, up, allowed(kinds), shared(run, train, kinds, seeds))
+
+
+def untuned(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = METHODS, seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
+    """The control of this pipeline: the training tasks' shared vectors as they are, theta_init + Proj_up_t(I_task), with no tuning for the unseen task.
+
+    (task, seed) -> artifact, metrics `shared_vector` by method; of several training tasks' vectors the one that does best on dev."""
+    kinds, spaces = allowed(kinds), shared(run, train, kinds, seeds)
+    wanted = {(task, seed): (f"{task}-s{seed}", run.config("untuned", task=task, seed=seed, data=run.data(task, seed).fingerprint,
+                                                         subspace=spaces[seed].id)) for task in tasks for seed in seeds}
+
+    def work(keys):
+        for task, seed in keys:
+            mine, found = run.data(task, seed), {}
+            vectors = spaces[seed].tensors()["I"].to(run.backbone.device)
+            for kind in kinds:
+                delta, theta = run.delta(kind), run.start(kind) + decomposed.up_map(run, spaces[seed], kind, "trained")(vectors)
+                dev = score_stack(run, delta, theta, [mine] * len(theta), "dev") if len(theta) > 1 else [0.0]
+                best = dev.index(max(dev))
+                found[kind] = score_stack(run, delta, theta[best:best + 1], [mine], "test")[0]
+            save(run, "untuned", wanted[task, seed], {"shared_vector": found}, {})
+
+    return compute(run, "untuned", wanted, work)
