@@ -48,14 +48,14 @@ $(STAMP): pyproject.toml requirements.txt
 	  return 1; }; \
 	set -e; python=$$(find_python); \
 	echo "Installing the environment into .venv with $$("$$python" --version) (once; a few minutes) ..."; \
-	if [ "$$(cat $(STAMP) 2>/dev/null)" != "$$PWD" ]; then rm -rf .venv; fi; \
+	if [ "$$(cat $(STAMP) 2>/dev/null)" != "$(CURDIR)" ]; then rm -rf .venv; fi; \
 	if "$$python" -c 'import ensurepip' >/dev/null 2>&1; then \
 	  "$$python" -m venv .venv; pip=($(PY) -m pip); \
 	else \
 	  "$$python" -m venv --without-pip .venv; pip=("$$python" -m pip --python $(PY)); \
 	fi; \
 	"$${pip[@]}" install -qq --disable-pip-version-check -c requirements.txt -e '.[book,test,bench]'; \
-	printf '%s' "$$PWD" > $(STAMP); \
+	printf '%s' "$(CURDIR)" > $(STAMP); \
 	echo "Environment ready."
 
 book: $(STAMP)   ## run every notebook and render the book to _build/html/index.html

@@ -34,9 +34,10 @@ else echo "{what} FAILED, see {{log}}, which ends:"; tail -n 30 {{log}}; exit 1;
 
 
 def profile_of(wildcards):
-    """`-p profile ...` where it differs from the notebooks' own default and the notebook has that parameter."""
-    takes_it = '"profile = ' in Path(f"notebooks/{wildcards.name}.ipynb").read_text(encoding="utf-8")
-    return f"-p profile {PROFILE}" if takes_it and PROFILE != "embedded" else ""
+    """`-p profile ...` where it differs from the notebooks' own default and the notebook has that parameter; what is archived is of that default."""
+    cells = Path(f"notebooks/{wildcards.name}.ipynb").read_text(encoding="utf-8")
+    given = [("profile", PROFILE), ("archive", "none")] if PROFILE != "embedded" else []
+    return " ".join(f"-p {name} {value}" for name, value in given if f'"{name} = ' in cells)
 
 
 def needs(wildcards):

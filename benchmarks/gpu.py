@@ -34,9 +34,8 @@ def random_task(name: str, config, rows: int, length: int) -> TaskData:
     return TaskData(name, split, split, split, "random")
 
 
-def fitted(make, repeats: int) -> dict:
+def fitted(make, repeats: int, device: torch.device) -> dict:
     """Median and quartiles of a step's seconds and its peak memory on the card (MiB), or that it does not fit."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     resources.forget_peak(device)
     try:
         step = make()
@@ -55,11 +54,12 @@ def step_times(t5, made: dict, solutions: list[int], length: int, repeats: int) 
             batch, task = resources.batch_of(t5, k * BATCH, length, ANSWER), random_task("rotten_tomatoes", t5.config, BATCH, length)
             for stage, make in (("original", lambda d=delta, b=batch, k=k: steps.training(t5, d, b, k)),
                                 ("optimize", lambda d=delta, t=task, k=k: steps.optimisation(t5, d, [t] * k, 4, BATCH)["ours"])):
-                found = fitted(make, repeats)
+                found = fitted(make, repeats, t5.device)
                 lines.append({"stage": stage, "delta": kind, "K": k} | found | ({"per_solution": found["seconds"]["median"] / k} if found["fits"] else {}))
     datas = [random_task(f"task-{i}", t5.config, 4, length) for i in range(4)]
     for y in (4, 100):
-        lines.append({"stage": "approximate", "delta": "all", "y": y, "K": 1} | fitted(lambda y=y: steps.approximation(t5, made, datas, y)["ours"], repeats))
+        found = fitted(lambda y=y: steps.approximation(t5, made, datas, y)["ours"], repeats, t5.device)
+        lines.append({"stage": "approximate", "delta": "all", "y": y, "K": 1} | found)
     return lines
 
 
@@ -110,7 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
     t5 = shapes.random_t5(given.shape, given.dtype, device)
     made = steps.made_for(t5, {k: profiles.PROFILES["paper"].sizes(k) for k in KINDS})
     datas = [random_task(f"task-{i}", t5.config, 4, given.length) for i in range(4)]
-    memory = {"y": 100} | fitted(lambda: steps.approximation(t5, made, datas, 100)["ours"], given.repeats)
+    memory = {"y": 100} | fitted(lambda: steps.approximation(t5, made, datas, 100)["ours"], given.repeats, t5.device)
     results = {"what": "full-size steps on one device, random weights", "shape": given.shape, "dtype": given.dtype, "length": given.length, "batch": BATCH,
                "memory": memory, "steps": step_times(t5, made, given.solutions, given.length, given.repeats),
                "landscape": landscape(t5, made["lora"], min(12, max(given.solutions)), 8, given.length, given.repeats),

@@ -86,7 +86,7 @@ def save(name: str, results: dict, began: float, folder: Path = FOLDER) -> Path:
     """Write `results` to FOLDER/`name`.json with the machine, versions, threads, commit and seconds since `began` (time.monotonic)."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{name}.json"
-    made = provenance.current(time.monotonic() - began)
+    made = provenance.current() | {"duration": time.monotonic() - began}
     made["device"] = made["gpu"] or "CPU"
     file.write_text(json.dumps({"made": made, **results}, indent=1) + "\n", encoding="utf-8")
     return file

@@ -134,4 +134,6 @@ def test_a_file_of_tasks_is_named_by_the_environment(tmp_path):
     run = [subprocess.run([sys.executable, "-c", script], env=os.environ | {"UNIDELTA_TASKS": str(file)}, capture_output=True, text=True)
            for file in (good, bad)]
     assert run[0].stdout.split() == ["own-task", "73"]
-    assert run[1].stderr.strip().splitlines()[-1] == f"ValueError: tasks of one's own, {bad}: task 'x' needs 'metric'; needed are {', '.join(own.NEEDED)}"
+    said = run[1].stderr.strip().splitlines()[-1]
+    assert said == f"unidelta.params.ParameterError: tasks of one's own, {bad}: task 'x' needs 'metric'; needed are " \
+        + ", ".join(own.NEEDED)

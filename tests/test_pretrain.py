@@ -301,7 +301,8 @@ def test_what_is_no_t5_is_one_line(tmp_path, words, name):
 
 
 @pytest.mark.parametrize("options, message", [({"dtype": "int8"}, "unknown dtype 'int8'; allowed: float32, bfloat16"),
-                                              ({"device": "tpu"}, "unknown device 'tpu'; allowed: auto, cpu, cuda, cuda:N")])
+                                              ({"device": "tpu"}, "no device 'tpu'; allowed here: auto, cpu"),
+                                              ({"device": "cuda:9"}, "no device 'cuda:9'; allowed here: auto, cpu")])
 def test_unknown_options_of_a_backbone_are_one_line(tiny_t5, options, message):
     with pytest.raises(ValueError, match=message):
         backbone.load(tiny_t5, **options)

@@ -126,7 +126,7 @@ def test_tasks_are_grouped_by_whether_they_share_label_words():
     ("--train glue-sst2 --tasks rotten", "rotten"), ("--train rotten_tomatoes", "'rotten_tomatoes' trains no single-task subspace; allowed: glue-sst2"),
     ("--train glue-sst2 --plane -1", "--plane -1: allowed are whole numbers from 1"),
     ("--train glue-sst2 --source web", "source='web' is not allowed"), ("--train glue-sst2 --source mirror", "mirror"),
-    ("--train glue-sst2 --source mirror --mirror nowhere", "nowhere"), ("--train glue-sst2 --device tpu", "unknown device 'tpu'"),
+    ("--train glue-sst2 --source mirror --mirror nowhere", "nowhere"), ("--train glue-sst2 --device tpu", "no device 'tpu'; allowed here: auto, cpu"),
 ], ids=lambda value: value)
 def test_errors_of_the_command_line_are_one_line(given, message, tiny_t5, monkeypatch, tmp_path):
     monkeypatch.delenv("UNIDELTA_MIRROR", raising=False)

@@ -35,7 +35,7 @@ def done(tiny_t5, tmp_path_factory):
     run, both = Run.open("embedded", str(tmp_path_factory.mktemp("runs")), backbone=tiny_t5, **SMALL), (0, 1)
     return run, {
         "original": stages.original(run, TRAIN + UNSEEN, seeds=both), "approximate": stages.approximate(run, TRAIN, both),
-        "optimize": stages.optimize(run, TRAIN, UNSEEN, seeds=both), "transfer": stages.transfer(run, TRAIN, UNSEEN, both),
+        "optimize": stages.optimize(run, TRAIN, UNSEEN, seeds=both), "transfer": stages.transfer(run, TRAIN, UNSEEN, seeds=both),
         "controls": controls.controls(run, TRAIN, UNSEEN[:1], both), "landscape": landscapes.landscape(run, TRAIN, UNSEEN[0], extent=1.0, step=0.5, rows=6),
         "rescaled": controls.rescaled(run, TRAIN, UNSEEN[:1], both)}
 
@@ -91,13 +91,13 @@ def test_a_second_call_computes_nothing(done, monkeypatch):
         monkeypatch.setattr(module, name, never)
     both = (0, 1)
     again = {"original": stages.original(run, TRAIN + UNSEEN, seeds=both), "approximate": stages.approximate(run, TRAIN, both),
-             "optimize": stages.optimize(run, TRAIN, UNSEEN, seeds=both), "transfer": stages.transfer(run, TRAIN, UNSEEN, both),
+             "optimize": stages.optimize(run, TRAIN, UNSEEN, seeds=both), "transfer": stages.transfer(run, TRAIN, UNSEEN, seeds=both),
              "controls": controls.controls(run, TRAIN, UNSEEN[:1], both),
              "landscape": landscapes.landscape(run, TRAIN, UNSEEN[0], extent=1.0, step=0.5, rows=6),
              "rescaled": controls.rescaled(run, TRAIN, UNSEEN[:1], both)}
     assert {s: {k: a.id for k, a in part.items()} for s, part in again.items()} == {s: {k: a.id for k, a in part.items()} for s, part in found.items()}
     with pytest.raises(AssertionError, match="computed again"):
-        stages.transfer(run, TRAIN, UNSEEN, (2,))
+        stages.transfer(run, TRAIN, UNSEEN, seeds=(2,))
 
 
 def test_original_scores_are_those_of_the_saved_solution(done):
@@ -215,6 +215,14 @@ def test_chance_knows_what_can_be_answered(open_run, task, options):
     assert baselines.chance(run, run.data(task, 0), 0) == pytest.approx(1 / options, abs=0.02)
 
 
+@pytest.mark.parametrize("task, number", [("sciq", 4), ("quail", 4), ("race-high", 4), ("ai2_arc", 4), ("cosmos_qa", 4)])
+def test_options_are_read_wherever_they_stand(task, number, mirror):
+    """Before a long article, without blanks, numbered: on real rows."""
+    rows = tasks.rows(task, "train", "mirror", mirror)[:200]
+    opened = [baselines.options(text) for text, _ in rows]
+    assert {len(o) for o in opened} <= {number - 1, number, number + 1} and all(set(targets) & set(o) for (_, targets), o in zip(rows, opened, strict=True))
+
+
 def test_patience_counts_from_where_guessing_is_left(open_run, monkeypatch):
     """With `original_learnt`, a solution that guesses goes on to the last step where it was given up before; without, nothing is named by it."""
     monkeypatch.setattr(decomposed, "score_stack", lambda run, delta, theta, datas, split: [0.5] * len(theta))
@@ -330,8 +338,8 @@ def test_the_random_up_projection_is_a_control_of_its_own(done):
         own, noise = (decomposed.up_projection(run, found["approximate"][0], kind, up) for up in ("trained", "random"))
         torch.testing.assert_close(noise.norm(dim=0), own.norm(dim=0))
         assert torch.cosine_similarity(noise, own, dim=0).abs().max() < 0.5
-    control = stages.transfer(run, TRAIN, UNSEEN[:1], (0,), up="random")[UNSEEN[0], 0]
-    assert control.id != found["transfer"][UNSEEN[0], 0].id and control.config["up"] == "random"
+    control, own = (stages.optimize(run, TRAIN, UNSEEN[:1], ["lora"], up=up)[UNSEEN[0], "lora", 0] for up in ("random", "trained"))
+    assert control.id != own.id and control.config["up"] == "random"
     with pytest.raises(ValueError, match="unknown up-projection 'mine'; allowed: trained, random"):
         decomposed.up_projection(run, found["approximate"][0], "lora", "mine")
 

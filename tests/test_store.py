@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -38,12 +39,12 @@ def leftovers(box):
 def test_roundtrip(box):
     assert box.find("original", "qasc adapter", CONFIG) is None
     assert not box.base.exists(), "reading must not write"
-    kept, found = save(box, duration=3), box.find("original", "qasc adapter", CONFIG)
+    kept, found = save(box), box.find("original", "qasc adapter", CONFIG)
     assert kept == found and found.id == f"original/qasc-adapter-{store.key(CONFIG)}"
     assert found.config == CONFIG and found.metrics == METRICS and found.log() == [{"step": 1, "loss": 2.5}]
     tensors = found.tensors()
     assert torch.equal(tensors["theta"], torch.arange(6.0).reshape(2, 3)) and tensors["order"].dtype == torch.int64
-    assert found.provenance["duration"] == 3.0 and found.provenance["torch"] and found.provenance["threads"] >= 1
+    assert found.provenance["torch"] and found.provenance["threads"] >= 1
     names = ["config.json", "log.jsonl", "metrics.json", "tensors.safetensors"]
     assert sorted(p.name for p in found.path.iterdir()) == names
     assert [a.id for a in box.all()] == [a.id for a in box.all("original")] == [found.id] and box.all("transfer") == []
@@ -230,15 +231,14 @@ def test_killed_writer_leaves_nothing_visible(tmp_path, start):
 
 def test_lock_across_processes_and_after_a_kill(tmp_path, start, caplog):
     box, holder = Store(tmp_path), start(HOLDER, tmp_path)
-    with pytest.raises(TimeoutError, match="held by another process"), box.lock("original", "qasc", timeout=0.2):
-        pass
-    assert "waiting for another process" in caplog.text
-    with box.lock("original", "other", timeout=0):
-        holder.send_signal(signal.SIGKILL)
-        holder.wait()
-    began = time.monotonic()
-    with box.lock("original", "qasc", timeout=5):
-        assert time.monotonic() - began < 5
+    end = threading.Timer(0.5, holder.send_signal, [signal.SIGKILL])
+    with box.lock("original", "other"):
+        end.start()  # what another process holds has a name of its own
+        began = time.monotonic()
+        with box.lock("original", "qasc"):
+            assert 0.3 < time.monotonic() - began < 30, "it waits for the holder's end"
+    assert "waiting for another process that works on original/qasc" in caplog.text
+    holder.wait()
 
 
 def test_checkpoint(box, caplog):

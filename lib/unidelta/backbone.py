@@ -43,8 +43,9 @@ def device_of(name: str = "auto") -> torch.device:
     """`auto` takes a GPU where there is one; otherwise a torch device name."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name.split(":")[0] not in ("cpu", "cuda"):
-        raise ValueError(f"unknown device {name!r}; allowed: auto, cpu, cuda, cuda:N")
+    there = ["cpu", *(["cuda"] if torch.cuda.is_available() else []), *(f"cuda:{n}" for n in range(torch.cuda.device_count()))]
+    if name not in there:
+        raise ValueError(f"no device {name!r}; allowed here: auto, {', '.join(there)}")
     return torch.device(name)
 
 
@@ -54,10 +55,11 @@ def load(name: str = "embedded", dtype: str = "float32", device: str = "auto") -
     folder, or a hub id such as google/t5-base-lm-adapt.
 
     Every parameter is frozen (section 4: only theta, the projections or I are ever trained). Raises ValueError with one line
-    for an unknown dtype, for a folder that is not a T5, and for a hub id that cannot be had.
+    for an unknown dtype, for a device that is not there, for a folder that is not a T5, and for a hub id that cannot be had.
     """
     if dtype not in DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}; allowed: {', '.join(DTYPES)}")
+    where = device_of(device)
     place = SHIPPED.get(name) or Path(name).expanduser()
     source = str(place) if place.is_dir() or name in SHIPPED else name
     quiet, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -79,7 +81,7 @@ def load(name: str = "embedded", dtype: str = "float32", device: str = "auto") -
         logging.set_verbosity(quiet)
         if bars:
             logging.enable_progress_bar()
-    model.requires_grad_(False).eval().to(device_of(device))
+    model.requires_grad_(False).eval().to(where)
     return Backbone(name, model, tokenizer, _fingerprint(model, tokenizer))
 
 

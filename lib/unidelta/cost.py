@@ -64,11 +64,12 @@ class Work:
     maps: bool = False
 
 
-def plan(setting: str, profile: profiles.Profile = profiles.PROFILES["paper"]) -> tuple[profiles.Profile, list[Work]]:
-    """Every stage of a full reproduction with one seed, from the profile's steps, batches and grids. Raises ValueError for an unknown setting."""
+def plan(setting: str) -> tuple[profiles.Profile, list[Work]]:
+    """The `paper` profile in a setting, and every stage of a full reproduction with one seed. Raises ValueError for an unknown setting."""
     if setting not in SETTINGS:
         raise ValueError(f"unknown setting {setting!r}; allowed: {', '.join(SETTINGS)}")
-    p, dev = profile if setting == "single" else profile.multi_task(), profile.caps["dev"]
+    p = profiles.get("paper", setting=setting)
+    dev = p.caps["dev"]
     served = suite.single("hub") if setting == "single" else {"": tasks.names("multi", "unseen")}
     train, unseen = len(served) if setting == "single" else len(tasks.names("multi", "train")), sum(map(len, served.values()))
     spaces, scored = (train, len(KINDS) * dev) if setting == "single" else (1, len(KINDS) * p.validation_rows * train)

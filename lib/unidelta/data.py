@@ -8,7 +8,7 @@ import hashlib
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,7 @@ class Encoded:
     def __len__(self) -> int:
         return len(self.inputs)
 
-    @property
+    @cached_property
     def mean_length(self) -> float:
         """Tokens of an input on average."""
         return sum(map(len, self.inputs)) / len(self)
@@ -49,12 +49,12 @@ class TaskData:
     test: Encoded
     fingerprint: str
 
-    @property
+    @cached_property
     def longest_answer(self) -> int:
         """Tokens of the longest training answer, its </s> included: how far evaluation needs to decode."""
         return max(len(row) for row in self.train.labels)
 
-    @property
+    @cached_property
     def longest_input(self) -> int:
         """Tokens of the longest training input: how wide a batch may get."""
         return max(len(row) for row in self.train.inputs)
@@ -65,18 +65,18 @@ class TaskData:
         return self if rows is None else replace(self, **{part: Encoded(whole.inputs[:rows], whole.labels[:rows], whole.targets[:rows])})
 
 
-_CACHE: dict[tuple, TaskData] = {}
+_CACHE: dict[tuple, tuple[tasks.Task, TaskData]] = {}
 
 
 def load(backbone: Backbone, task: str, source: str, mirror: str | None, seed: int, caps: dict, max_length: int,
          root: Path | None = None, report_on: str = "test") -> TaskData:
     """Load, format and tokenise a task (inputs cut at max_length tokens; the paper's setting is 512); root: of the store, as in `store.base`."""
     key = (backbone.fingerprint, task, source, mirror, seed, tuple(caps.items()), max_length, report_on)
-    if key not in _CACHE:
+    if key not in _CACHE or _CACHE[key][0] is not tasks.get(task):  # a task of one's own may be added again, with other rows
         splits = tasks.load(task, source=source, mirror=mirror, seed=seed, caps=caps, report_on=report_on)
         parts = (tokens.encode(backbone.tokenizer, task, source, s, splits[s], max_length, store.base(root)) for s in tasks.PARTS)
-        _CACHE[key] = TaskData(task, *(Encoded(*columns) for columns in parts), _fingerprint(splits))
-    return _CACHE[key]
+        _CACHE[key] = tasks.get(task), TaskData(task, *(Encoded(*columns) for columns in parts), _fingerprint(splits))
+    return _CACHE[key][1]
 
 
 def _fingerprint(splits) -> str:

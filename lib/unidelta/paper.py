@@ -14,19 +14,7 @@ from .provenance import project_root
 
 AVERAGE = "Avg."
 ROUNDING = 0.05  # what one decimal hides of each published figure
-CAPTIONS = {
-    1: "Subspace optimization, single-task setting: relative performance (%)",
-    2: "Transfer between deltas, single-task setting: relative performance (%)",
-    3: "Subspace optimization, multi-task setting: relative performance (%)",
-    4: "Transfer between deltas, multi-task setting: relative performance (%)",
-    5: "Transfer among deltas and fine-tuning on Rotten Tomatoes, subspace from SST-2: relative performance (%)",
-    6: "Subspace optimization, single-task setting, shared pipeline: relative performance (%)",
-    7: "Subspace optimization, multi-task setting, shared pipeline: relative performance (%)",
-    8: "Transfer between deltas, single-task setting, shared pipeline: relative performance (%)",
-    9: "Transfer between deltas, multi-task setting, shared pipeline: relative performance (%)",
-    10: "Each method in its own space, tasks of the single-task setting: absolute performance (%)",
-    11: "Each method in its own space, tasks of the multi-task setting: absolute performance (%)",
-}
+NUMBERS = range(1, 12)
 TASKS = {
     "SST-2": "glue-sst2", "Rotten Tomatoes": "rotten_tomatoes", "R. Tomatoes": "rotten_tomatoes",
     "Amazon Review": "amazon_polarity", "A. Review": "amazon_polarity", "MNLI": "glue-mnli", "SciTail": "scitail",
@@ -56,11 +44,6 @@ def table(n: int) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(figures, float))
 
 
-def caption(n: int) -> str:
-    """What Table `n` shows, in our words."""
-    return CAPTIONS[_number(n)]
-
-
 def task_name(published: str) -> str:
     """CrossFit's name of a task as the tables call it: "R. Tomatoes" -> "rotten_tomatoes"."""
     if published not in TASKS:
@@ -81,7 +64,7 @@ def inconsistencies() -> pd.DataFrame:
     difference (published - recomputed). A mean of rounded figures and its own rounding may be off by 0.05 each.
     """
     found = []
-    for n in CAPTIONS:
+    for n in NUMBERS:
         frame = table(n).set_index("source" if n == 5 else "test").select_dtypes("number")
         checks = []
         if AVERAGE in frame:
@@ -97,6 +80,6 @@ def inconsistencies() -> pd.DataFrame:
 
 
 def _number(n: int) -> int:
-    if n not in CAPTIONS:
+    if n not in NUMBERS:
         raise ValueError(f"the paper has no table of results {n!r}: allowed are 1 to 11")
     return n

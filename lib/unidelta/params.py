@@ -74,6 +74,12 @@ def names(value: Any, allowed: Collection, what: str = "name") -> list:
     return [known[part] for part in chosen]
 
 
+def given(namespace: dict) -> list[str]:
+    """The parameters that were given a value other than the notebook's default."""
+    defaults, injected = _declared(namespace)
+    return [name for name in injected if name in defaults and namespace.get(name, defaults[name]) != defaults[name]]
+
+
 def _declared(namespace: dict) -> tuple[dict, list[str]]:
     """Defaults in the last cell that begins with `# parameters`, and the names injected after it."""
     shell = getattr(builtins, "get_ipython", lambda: None)()

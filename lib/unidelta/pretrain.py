@@ -139,10 +139,15 @@ def lr_at(step: int, recipe: dict) -> float:
 def train(out: Path, recipe: dict, every: int = 1000, start: Path | None = None) -> None:
     """Pre-train and save model, tokenizer, curve and card numbers in `out`; a checkpoint every `every` steps.
 
-    start: the folder of a finished run that is gone on with, from its last step to `recipe`'s, instead of beginning with nothing.
+    start: the folder of a finished run that is gone on with, from its last step to `recipe`'s, instead of beginning with nothing. A finished run
+    of the same recipe in `out` is left as it is; one of another is a ValueError.
     """
     torch.manual_seed(recipe["seed"])
-    checkpoint, state = out / "checkpoint.pt", None
+    checkpoint, record, state = out / "checkpoint.pt", out / "training.json", None
+    if record.exists() and not checkpoint.exists():
+        if json.loads(record.read_text(encoding="utf-8"))["recipe"] == recipe:
+            return
+        raise ValueError(f"{out} holds a finished run of another recipe; allowed: another folder, or the same recipe")
     if checkpoint.exists():
         found = torch.load(checkpoint, weights_only=True)
         state = found if found["recipe"] == recipe else None
@@ -179,7 +184,7 @@ def train(out: Path, recipe: dict, every: int = 1000, start: Path | None = None)
             out.mkdir(parents=True, exist_ok=True)
             model.save_pretrained(out)
             tokenizer.save_pretrained(out)
-            (out / "training.json").write_text(json.dumps({"recipe": recipe, "threads": torch.get_num_threads(), "curve": curve}, indent=1))
+            record.write_text(json.dumps({"recipe": recipe, "threads": torch.get_num_threads(), "curve": curve}, indent=1))
             torch.save({"recipe": recipe, "model": model.state_dict(), "optimizer": optimizer.state_dict(), "curve": curve,
                         "step": step + 1, "seconds": seconds}, checkpoint.with_suffix(".tmp"))
             checkpoint.with_suffix(".tmp").replace(checkpoint)
@@ -242,13 +247,18 @@ def main(argv: list[str] | None = None) -> None:
             parser.add_argument(f"--{name}", type=type(value), default=value)
     args = RECIPE | vars(parser.parse_args(argv))
     out, start = args.pop("out"), args.pop("start")
+    if low := [name for name, value in args.items() if isinstance(value, (int, float)) and value <= 0 and name != "seed"]:
+        parser.error(f"--{low[0]} {args[low[0]]}: allowed are numbers above zero")
     if start:
         record = start / "training.json"
         if not record.is_file():
             parser.error(f"--start {start}: allowed is the folder of a finished run, with its training.json")
         if args["steps"] <= (done := json.loads(record.read_text(encoding="utf-8"))["curve"][-1]["step"]):
             parser.error(f"--steps {args['steps']}: the run in {start} has {done} steps; allowed are more")
-    train(out, args, start=start)
+    try:
+        train(out, args, start=start)
+    except ValueError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

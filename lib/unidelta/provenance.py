@@ -22,12 +22,11 @@ def project_root() -> Path:
     return Path.cwd()
 
 
-def current(duration: float | None = None) -> dict:
-    """Time (UTC), versions, machine, threads, commit and whether changes were uncommitted; `duration` in seconds."""
+def current() -> dict:
+    """Time (UTC), versions, machine, threads, commit and whether changes were uncommitted."""
     import torch
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {"created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "duration": duration and float(duration),
-            **_machine(), "gpu": gpu, "threads": torch.get_num_threads()}
+    return {"created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **_machine(), "gpu": gpu, "threads": torch.get_num_threads()}
 
 
 @functools.cache

@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
             landscape(run, [train], task, seeds[:1], rows=args.plane)
         return
     original(run, [train, *unseen], seeds=seeds)
-    transfer(run, [train], unseen, seeds)
+    transfer(run, [train], unseen, seeds=seeds)
     optimize(run, [train], unseen, seeds=seeds, up="random")
     controls(run, [train], unseen, seeds)
     rescaled(run, [train], unseen, seeds)

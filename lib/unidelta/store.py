@@ -92,15 +92,15 @@ class Store:
         return None
 
     def save(self, stage: str, slug: str, config: dict, metrics: dict, tensors: dict | None = None,
-             log: Iterable[dict] | None = None, duration: float | None = None) -> Artifact:
+             log: Iterable[dict] | None = None) -> Artifact:
         """Write the artifact, remove its partial folder and return it; if another writer was first, return that one's.
 
-        `tensors`: name -> tensor; `log`: records of the training log; `duration`: seconds of computing.
+        `tensors`: name -> tensor; `log`: records of the training log.
         Raises ValueError (one line) for values that cannot be stored, NaN in metrics among them.
         """
         from safetensors.torch import save_file
         path, config, metrics = self.path(stage, slug, config), plain(config, "config"), plain(metrics, "metrics")
-        about = {"stage": stage, "slug": slug, "config": config, "provenance": provenance.current(duration)}
+        about = {"stage": stage, "slug": slug, "config": config, "provenance": provenance.current()}
         self.sweep(stage)
         token = f".tmp-{uuid.uuid4().hex}"
         with self.lock(stage, token):  # held while writing, so that other processes' `sweep` knows the writer lives
@@ -141,17 +141,14 @@ class Store:
         return found
 
     @contextmanager
-    def lock(self, stage: str, name: str, timeout: float = -1) -> Iterator[None]:
-        """Hold a named lock among processes; TimeoutError after `timeout` seconds of waiting (-1: never)."""
+    def lock(self, stage: str, name: str) -> Iterator[None]:
+        """Hold a named lock among processes, once it is free."""
         held = FileLock(self._lock_file(stage, name))
         try:
-            try:
-                held.acquire(timeout=0)
-            except Timeout:
-                logger.warning("waiting for another process that works on %s/%s", stage, name)
-                held.acquire(timeout=timeout)
+            held.acquire(timeout=0)
         except Timeout:
-            raise TimeoutError(f"{stage}/{name} is held by another process, even after {timeout} s") from None
+            logger.warning("waiting for another process that works on %s/%s", stage, name)
+            held.acquire()
         try:
             yield
         finally:

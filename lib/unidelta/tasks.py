@@ -20,8 +20,7 @@ PARTS = ("train", "dev", "test")
 REPORT_ON = ("test", "spare")
 Folder = str | os.PathLike | None
 
-for _file in filter(None, os.environ.get("UNIDELTA_TASKS", "").split(os.pathsep)):
-    own.read(_file)
+own.read_all(os.environ.get("UNIDELTA_TASKS", ""))
 
 
 def category(name: str) -> str:

@@ -78,7 +78,7 @@ def fit(
             for i, tensor in enumerate(optimizer.tensors):
                 tensor.copy_(saved[f"now.{i}"])
                 best[i].copy_(saved[f"best.{i}"])
-        kept, kept_scores = list(saved["kept"]) if keep else [], state["kept_scores"]
+        kept, kept_scores = list(saved["kept"].to(device)) if keep else [], state["kept_scores"]
         best_score, best_step, log, start = state["best_score"], state["best_step"], state["log"], state["step"]
     began, ran, recent = time.monotonic(), start, torch.zeros(len(alive), device=device)
     for step in range(start, steps):

@@ -51,12 +51,12 @@ def parts(task: Task, folder: Path) -> dict:
 
 def record(folder: Path, sums: Path | None) -> None:
     """Write data/availability/ from a mirror. sums: CrossFit's published md5 sums that tests/test_fidelity.py reproduces from it, if it does."""
-    known, lines, totals = mirror.manifest(folder), [], []
+    known, lines, totals, published = mirror.manifest(folder), [], [], json.loads(sums.read_text(encoding="utf-8")) if sums else {}
     for task in registry.TASKS.values():
         lines += splits(task, folder, known)
         totals.append(parts(task, folder))
         print(*totals[-1].values(), sep="\t", flush=True)
-    drawn = [re.sub(r"_\d+_\d+_(train|dev|test)\.tsv$", "", name) for name in (json.loads(sums.read_text(encoding="utf-8")) if sums else {})]
+    drawn = [re.sub(r"_\d+_\d+_(train|dev|test)\.tsv$", "", name) for name in published]
     about = {"made": time.strftime("%Y-%m-%d", time.gmtime()), "command": "python -m unidelta.report.availability --mirror DIR --md5 FILE",
              "md5": sorted(set(drawn)), "manifest_sha256": files.sha256(folder / "MANIFEST.tsv") if known else None, "manifest_lines": len(known),
              "versions": {"python": platform.python_version(), **{p: version(p) for p in ("datasets", "pyarrow", "numpy")}}}
@@ -82,7 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         record(mirror.root(options.mirror), options.md5)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -56,7 +56,8 @@ def learning_curve(training: dict) -> Figure:
 def _curve(axis, artifacts: Sequence[Artifact], field: str, colour: str, label: str) -> None:
     for i, artifact in enumerate(artifacts):
         log = artifact.log()
-        axis.plot([r["step"] for r in log], [r[field][0] for r in log], color=colour, alpha=0.8 if i == 0 else 0.35, label=label if i == 0 else None)
+        axis.plot([r["step"] for r in log], [r[field][0] for r in log], "-" if len(log) > 1 else "o", markersize=3, color=colour,
+                  alpha=0.8 if i == 0 else 0.35, label=label if i == 0 else None)
 
 
 def training_curves(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Figure:
@@ -172,7 +173,7 @@ def controls(results: Results, n: int = 1) -> Figure:
     frame = results.moved if n in TRANSFER else results.own
     groups = rows_of(frame, clear=False)
     names = {"sub": "transferred" if n in TRANSFER else "in the subspace"}
-    names |= {c: text for c, text in CONTROLS.items() if c != "own_vector" or n not in TRANSFER}
+    names |= {c: text for c, text in CONTROLS.items() if c in frame and (c != "own_vector" or n not in TRANSFER)}
     figure, axes = canvas(1, len(groups), height=2.8, sharey=True, sharex=True)
     for axis, (name, mine) in zip(axes, groups.items(), strict=True):
         for i, c in enumerate(names):

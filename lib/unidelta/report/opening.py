@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,16 +23,23 @@ def positive_whole(value) -> bool:
     return isinstance(value, int) and value > 0
 
 
-def check(namespace: dict, **allowed) -> SimpleNamespace:
+def check(namespace: dict, live: Collection[str] | None = (), **allowed) -> SimpleNamespace:
     """`params.check` with the rules that all notebooks share; of names, lists are made: `seeds`, `deltas`, `train` (training tasks), `unseen` (tasks).
 
     `unseen` is the parameter `task`, or else the tasks that the training tasks serve, of which a parameter `tasks` may choose. Where there is a
     `setting`, training tasks may be left open (`train` is empty then), for `open_served` to fill in.
+    live: the parameters that count although what is archived is shown; None: all. `source` left open becomes the profile's.
     Raises ParameterError, one line, for anything that is unknown, mistyped or not allowed, before anything is computed.
     """
     shared = {"profile": list(PROFILES), "backbone": str, "source": tasks.SOURCES, "mirror": str, "steps": positive_whole, "y": positive_whole,
               "variant": VARIANTS, "task": tasks.names(), "setting": CHOICES["setting"]}
     p = params.check(namespace, {k: v for k, v in shared.items() if k in namespace} | allowed)
+    if hasattr(p, "profile") and hasattr(p, "source"):
+        p.source = p.source or PROFILES[p.profile].source
+    if live is not None and getattr(p, "archive", "none") != "none":
+        idle = [name for name in params.given(namespace) if name not in ("archive", *live)]
+        if idle:
+            raise ParameterError(f"{idle[0]} changes nothing of what is archived: add `-p archive none` to compute with it")
     with one_line():
         if hasattr(p, "seeds"):
             p.seeds = params.names(p.seeds, range(100), "seed")
@@ -45,7 +52,7 @@ def check(namespace: dict, **allowed) -> SimpleNamespace:
             else:
                 p.train = [] if hasattr(p, "setting") else [suite.train_for(p.task)]
         elif hasattr(p, "train"):
-            served = suite.single(p.source or PROFILES[p.profile].source)
+            served = suite.single(p.source)
             p.train = params.names(p.train, list(served), "train")
             p.unseen = [t for name in p.train for t in served[name]]
             p.unseen = params.names(p.tasks, p.unseen, "tasks") if hasattr(p, "tasks") else p.unseen
@@ -92,7 +99,7 @@ def open_served(p: SimpleNamespace) -> Run:
     seed, and till then, like every other task, by the subspace of its category's training task, so that nothing long is computed unasked.
     Raises ParameterError.
     """
-    many, _ = suite.multi(p.source or PROFILES[p.profile].source)
+    many, _ = suite.multi(p.source)
     if p.setting == "multi" or p.setting is None and not p.train and suite.is_multi(p.task) and approximated(open_run(p, setting="multi"), many, p.seeds):
         p.train = p.train or many
         return open_run(p, setting="multi")
@@ -102,20 +109,27 @@ def open_served(p: SimpleNamespace) -> Run:
 
 
 def variants(text: str) -> list[tuple[str, dict]]:
-    """Settings to compare: "y=16; y=16, optimize_steps=300" -> [("y=16", {"y": 16}), ...]. Raises ParameterError."""
+    """Settings to compare: "y=16; y=16, ratio=0.1" -> [("y=16", {"y": 16}), ...]. Raises ParameterError."""
     found = []
     for name in filter(None, (part.strip() for part in text.split(";"))):
         pairs = [setting.partition("=") for setting in name.split(",")]
         if any(not mark for _, mark, _ in pairs):
             raise ParameterError(f"variant {name!r} must read setting=value, setting=value")
-        found.append((name, {key.strip(): int(value) if value.strip().isdigit() else value.strip() for key, _, value in pairs}))
+        found.append((name, {key.strip(): _value(value.strip()) for key, _, value in pairs}))
     return found
 
 
-def compare(p: SimpleNamespace, text: str, unseen: Sequence[str], base: bool = False) -> dict[str, Results]:
-    """`collect` for every variant in `text`, after the parameters as they are if `base`; "train=a+b" is a subspace of several training tasks."""
+def _value(text: str) -> int | float | str:
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text
+
+
+def compare(p: SimpleNamespace, text: str, unseen: Sequence[str]) -> dict[str, Results]:
+    """`collect` for the parameters as they are and every variant in `text`; "train=a+b" is a subspace of several training tasks."""
     found = {}
-    for name, settings in [("as it is", {})] * base + variants(text):
+    for name, settings in [("as it is", {}), *variants(text)]:
         train = settings.pop("train", None)
         with one_line():
             chosen = params.names(train.split("+"), tasks.names(), "train") if train else None

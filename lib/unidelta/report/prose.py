@@ -24,7 +24,7 @@ def note(results: Results) -> str:
     flagged, undefined = weak(frame).groupby([frame.task, frame.target]).all().sum(), int((results.frame.ori == 0).sum())
     return (f"Mean over seeds ± half the 95 % t-interval over seeds. {FLAG}: E_ori less than {MARGIN:.0f} points above chance or above the untuned "
             f"backbone ({flagged} of {frame.groupby(['task', 'target']).ngroups} pairs of task and delta). Recovered: "
-            "100 (E_sub − chance) / (E_ori − chance) of the averages."
+            "100 (E_sub − chance) / (E_ori − chance) of the averages, flagged where one of these E_ori is."
             + (f" {undefined} cells whose E_ori is zero are left out of the ratios." if undefined else ""))
 
 
@@ -136,13 +136,13 @@ def subspace(p: SimpleNamespace, run: Run) -> Markdown:
     return Markdown(told)
 
 
-def moved(found: dict[str, Results]) -> Markdown:
-    """What every variant changes against the first, in percent of E_ori, paired by seed."""
+def moved(found: dict[str, Results], random: bool = False) -> Markdown:
+    """What every variant changes against the first, in percent of E_ori, paired by seed. random: what it changes in a random subspace, too."""
     (_, base), *others = found.items()
     lines = []
     for name, results in others:
-        changes = {what: interval(by_seed(frame) - by_seed(other)) for what, frame, other in (("own", results.own, base.own),
-                                                                                             ("transfer", results.moved, base.moved))}
+        asked = [("own", "own", "sub"), ("transfer", "moved", "sub"), *([("a random subspace, tuned,", "own", "random")] if random else [])]
+        changes = {what: interval(by_seed(getattr(results, frame), c) - by_seed(getattr(base, frame), c)) for what, frame, c in asked}
         parts = [f"{what} " + (measures.points(*change) if change[0] == change[0] else "without a ratio (E_ori is zero)") for what, change in changes.items()]
         lines.append(f"- `{name}`: {'; '.join(parts)}.")
     return Markdown("Against the first line, paired by seed, over all tasks shown:\n\n" + "\n".join(lines) if lines else "No variant was named.")
@@ -161,7 +161,7 @@ def draws(found: dict[str, Results]) -> Markdown:
                     f"range): {'; '.join(lines)}." if lines else "No task here shares label words with its training task.")
 
 
-def levels(run: Run, low: dict[str, float]) -> Markdown:
+def levels(low: dict[str, float]) -> Markdown:
     """The untuned backbone's scores in a sentence; low: task -> score in percent."""
     above = [f"`{t}` {v:.0f}" for t, v in low.items() if v >= 5]
     told = f"The untuned backbone scores below 5 % on {len(low) - len(above)} of {len(low)} tasks"

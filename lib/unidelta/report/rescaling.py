@@ -27,7 +27,7 @@ def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequen
     percent of the target's in its own space."""
     lines, ids = [], set()
     for trained, mine in serving(unseen, train).items():
-        own, moved, other, still = stages = (original(run, mine, seeds=seeds), transfer(run, trained, mine, seeds), rescaled(run, trained, mine, seeds),
+        own, moved, other, still = stages = (original(run, mine, seeds=seeds), transfer(run, trained, mine, seeds=seeds), rescaled(run, trained, mine, seeds),
                                              controls(run, trained, mine, seeds))
         ids |= {a.id for found in stages for a in found.values()} | {i for a in other.values() for i in a.config["sources"]}
         for task, seed in ((t, s) for t in mine for s in seeds):

@@ -72,7 +72,8 @@ def provenance(run: Run, ids: Sequence[str]) -> HTML:
     """The artifacts behind a page, folded, so that every cell can be traced to a folder in runs/."""
     now = machine.current()
     made = "; ".join(f"{k} {now[k]}" for k in ("python", "torch", "transformers", "cpu", "git_commit") if now[k])
-    return HTML(f"<details><summary>{len(ids)} artifacts behind this page</summary><p>{escape(made)}</p>{listing(run, ids)}</details>")
+    return HTML(f"<details><summary>{len(ids)} artifacts behind this page</summary><p>Page made with {escape(made)}; what each artifact was made with "
+                f"stands in its config.json.</p>{listing(run, ids)}</details>")
 
 
 def provenances(*found: Mapping[str, Results]) -> HTML:
@@ -107,7 +108,7 @@ def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequen
     control that takes as long as what it stands beside."""
     lines, ids = [], set()
     for trained, mine in serving(unseen, train).items():
-        own, space, moved = original(run, mine, seeds=seeds), approximate(run, trained, seeds), transfer(run, trained, mine, seeds)
+        own, space, moved = original(run, mine, seeds=seeds), approximate(run, trained, seeds), transfer(run, trained, mine, seeds=seeds)
         noise, still = optimize(run, trained, mine, seeds=seeds, up="random") if tuned else {}, controls(run, trained, mine, seeds)
         for found in (own, space, moved, noise, still):
             ids |= {a.id for a in found.values()} | {i for a in found.values() for i in a.config.get("sources", a.config.get("solutions", []))}

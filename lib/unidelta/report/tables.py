@@ -121,7 +121,8 @@ def by_delta(results: Results) -> HTML:
     """E_sub and every control for each delta, in percent of its E_ori, over all tasks."""
     names = {"sub": "E_sub", **CONTROLS}
     rows = {kind: results.own[results.own.target == kind] for kind in results.kinds}
-    return html([{"": text, **{LABEL[k]: number(*over_seeds(f, relative(f, c))) for k, f in rows.items()}} for c, text in names.items()])
+    return html([{"": text, **{LABEL[k]: number(*over_seeds(f, relative(f, c))) for k, f in rows.items()}} for c, text in names.items()
+                 if c in results.frame])
 
 
 def square(results: Results, theirs: pd.DataFrame | None = None) -> HTML:
@@ -148,7 +149,8 @@ def beside(results: Results) -> HTML:
     """E_ori, E_sub and every control for the tasks at hand, absolute test scores by delta."""
     names = {"ori": "E_ori", "sub": "E_sub", **CONTROLS}
     frames = {kind: results.own[results.own.target == kind] for kind in results.kinds}
-    return html([{"test score, %": text, **{LABEL[k]: number(*over_seeds(f, f[c])) for k, f in frames.items()}} for c, text in names.items()])
+    return html([{"test score, %": text, **{LABEL[k]: number(*over_seeds(f, f[c])) for k, f in frames.items()}} for c, text in names.items()
+                 if c in results.frame])
 
 
 def originals(run: Run, names: list[str], seeds: list[int]) -> tuple[HTML, list[str]]:

@@ -84,12 +84,16 @@ def _whole(task: Task, split: str) -> datasets.Dataset:
     """Every column of a split on the hub; what is kept there as a script is read from the hub's parquet copy of it."""
     name = physical(task, split)[0]
     try:
-        return datasets.load_dataset(task.hub, task.config, split=name)
-    except RuntimeError as error:
-        if "scripts are no longer supported" not in str(error):
-            raise
-        copy = f"hf://datasets/{task.hub}@~parquet/{task.config}/{name}/*.parquet"
-        return datasets.load_dataset("parquet", data_files=copy, split="train")
+        try:
+            return datasets.load_dataset(task.hub, task.config, split=name)
+        except RuntimeError as error:
+            if "scripts are no longer supported" not in str(error):
+                raise
+            copy = f"hf://datasets/{task.hub}@~parquet/{task.config}/{name}/*.parquet"
+            return datasets.load_dataset("parquet", data_files=copy, split="train")
+    except OSError as error:  # no network, no such data set, or no access to it
+        raise ValueError(f"task {task.name}, split {split}: {task.hub}/{task.config} cannot be had from the hub ({str(error).splitlines()[0]:.120}); "
+                         "a mirror folder does without it: source mirror") from None
 
 
 def _needed(task: Task, data: datasets.Dataset, where: str) -> datasets.Dataset:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 
+from unidelta.params import ParameterError
 from unidelta.sources import formats, metrics, registry
 from unidelta.sources.registry import TASKS, Task
 
@@ -46,6 +47,9 @@ def add(row: dict[str, str], formatter: Callable | None = None, reads: Sequence[
         raise ValueError(f"task {name!r}: the rule {rule!r} needs labels, such as 'no; yes'")
     if "train" not in task.splits or task.test != "cut" and task.test not in task.splits:
         raise ValueError(f"task {name!r}: splits are {', '.join(task.splits)}; train is needed, and {task.test!r}, which plays the test part")
+    trainer = next((t.name for t in TASKS.values() if task.single == t.single == "train" and t.category == task.category and t.name != name), None)
+    if trainer:
+        raise ValueError(f"task {name!r}: {trainer!r} is the training task of category {task.category} already; allowed: single unseen, or another category")
     if formatter:
         formats.SHAPES[name] = (tuple(reads), formatter)
         formats.COMPUTED.update(gives)
@@ -54,9 +58,11 @@ def add(row: dict[str, str], formatter: Callable | None = None, reads: Sequence[
     return task
 
 
-def read(file: str | os.PathLike) -> list[Task]:
-    """Add every row of a tab-separated file. ValueError naming the file for what cannot be used."""
-    try:
-        return [add({c: cell or "" for c, cell in row.items()}) for row in registry.table(Path(file))]
-    except (OSError, ValueError) as error:
-        raise ValueError(f"tasks of one's own, {file}: {error}") from None
+def read_all(files: str) -> None:
+    """Add every row of some tab-separated files, their paths divided as in PATH. ParameterError naming the file for what cannot be used."""
+    for file in filter(None, files.split(os.pathsep)):
+        try:
+            for row in registry.table(Path(file)):
+                add({c: cell or "" for c, cell in row.items()})
+        except (OSError, ValueError) as error:
+            raise ParameterError(f"tasks of one's own, {file}: {error}") from None

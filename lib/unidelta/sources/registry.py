@@ -28,7 +28,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TABLE = Path(__file__).resolve().parents[3] / "data" / "tasks.tsv"
-SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -50,11 +49,6 @@ class Task:
     citation: list[str]
     also: list[tuple[str, str]]  # (id, config) of stand-ins
     note: str
-
-    @property
-    def role(self) -> dict[str, str]:
-        """The paper's use of the task: {"single": "train" | "unseen" | "", "multi": ...}."""
-        return {"single": self.single, "multi": self.multi}
 
     @property
     def sources(self) -> list[tuple[str, str]]:
@@ -90,7 +84,7 @@ def names(setting: str | None = None, role: str | None = None) -> list[str]:
     """The tasks in the table's order; `names("single", "unseen")` keeps one setting and one role in it."""
     if setting not in (None, "single", "multi") or role not in (None, "train", "unseen"):
         raise ValueError(f"no tasks for setting {setting!r}, role {role!r}; allowed: single, multi and train, unseen")
-    roles = {n: [r for s, r in t.role.items() if r and setting in (None, s)] for n, t in TASKS.items()}
+    roles = {n: {getattr(t, s) for s in ("single", "multi") if setting in (None, s)} - {""} for n, t in TASKS.items()}
     return [n for n, found in roles.items() if found and role in (None, *found)]
 
 

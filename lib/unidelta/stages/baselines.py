@@ -5,13 +5,10 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from unidelta import tasks as registry
 from unidelta.data import TaskData
-
-if TYPE_CHECKING:
-    from unidelta.stages.workbench import Run
+from unidelta.stages.workbench import Run
 
 
 def answers_open(run: Run, task: str, seed: int, split: str = "test") -> list[list[str]]:
@@ -19,7 +16,15 @@ def answers_open(run: Run, task: str, seed: int, split: str = "test") -> list[li
     words = registry.get(task).labels
     p = run.profile
     inputs = registry.load(task, source=p.source, mirror=p.mirror, seed=seed, caps=p.caps, report_on=p.report_on)[split]["input"]
-    return [words or [o.strip() for o in re.split(r"\([A-H1-8]\) ", text)[1:]] for text in inputs]
+    return [words or options(text) for text in inputs]
+
+
+def options(text: str) -> list[str]:
+    """The options (A), (B), ... or (1), (2), ... of a row, as they may be answered: from the first to the end of its part of the row (" [SEP] ")."""
+    for first, others in ((r"\(A\)", r"\([B-H]\)"), (r"\(1\)", r"\([2-8]\)")):
+        if found := re.search(first, text):
+            return [o.strip() for o in re.split(others, text[found.end():].split(" [SEP] ")[0])]
+    return []
 
 
 def chance(run: Run, data: TaskData, seed: int, draws: int = 100, split: str = "test") -> float:

@@ -7,15 +7,12 @@ so a solution, of its own, and all draws are one forward pass.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from unidelta.data import TaskData, tasks_of_step
-
-if TYPE_CHECKING:
-    from unidelta.stages.workbench import Run
+from unidelta.stages.workbench import Run
 
 
 def several(run: Run, train: Sequence[str]) -> dict:
@@ -37,14 +34,14 @@ def chosen(each: Tensor, turn: Tensor) -> Tensor:
 
 
 class Parts:
-    """What a loss is made of, gathered between two validations, in ten means of as many steps each."""
+    """What a loss is made of, gathered between two validations, in ten means of as many steps each (or, with fewer steps, one for each)."""
 
     def __init__(self, every: int):
-        self.block, self.found, self.counts = max(1, every // 10), {}, {}
+        self.every, self.found, self.counts = every, {}, {}
 
     def add(self, step: int, values: dict[str, Tensor]) -> None:
         """values: name -> (S,) numbers of one step."""
-        at = step // self.block
+        at = step % self.every * 10 // self.every
         self.counts[at] = self.counts.get(at, 0) + 1
         for name, value in values.items():
             means = self.found.setdefault(name, {})

@@ -76,8 +76,7 @@ def original(run: Run, tasks: Sequence[str], kinds: Sequence[str] = KINDS, seeds
 # --- approximate -----------------------------------------------------------------------------------------------------
 def weight(run: Run) -> float:
     """The weight of the reconstruction term: the profile's, or its variant's own."""
-    p = run.profile
-    return p.ratio if p.ratio is not None else RATIO[p.variant] if p.variant in RATIO else 0.0
+    return RATIO[run.profile.variant] if run.profile.ratio is None else run.profile.ratio
 
 
 def subspace_of(run: Run, train: Sequence[str], seed: int) -> dict:
@@ -236,26 +235,27 @@ def optimize(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequen
 
 
 # --- transfer --------------------------------------------------------------------------------------------------------
-def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequence[int] = (0,), up: str = "trained",
-             kinds: Sequence[str] = KINDS, subspaces: dict[int, Artifact] | None = None) -> dict[tuple, Artifact]:
+def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = KINDS, seeds: Sequence[int] = (0,),
+             subspaces: dict[int, Artifact] | None = None) -> dict[tuple, Artifact]:
     """theta_{i, s->t} = theta_init + Proj_up_t(I*_{i,s}): (task, seed) -> artifact, metrics `test`, `dev` and `chosen` as source -> target -> value.
 
     For every pair the source vector kept is the one, over checkpoints and learning rates, that does best on dev after transfer
     (section 5.1); a delta to itself is E_sub again. subspaces: by seed; those of `approximate` unless given.
     """
     subspaces = subspaces or approximate(run, train, seeds)
-    vectors, rates = optimize(run, train, tasks, kinds, seeds, up, subspaces), len(run.profile.optimize_lrs)
-    wanted = {(task, seed): (f"{task}-{up}-s{seed}", run.config("transfer", up=up, task=task, seed=seed, data=run.data(task, seed).fingerprint,
+    vectors, rates = optimize(run, train, tasks, kinds, seeds, subspaces=subspaces), len(run.profile.optimize_lrs)
+    wanted = {(task, seed): (f"{task}-trained-s{seed}", run.config("transfer", up="trained", task=task, seed=seed, data=run.data(task, seed).fingerprint,
                                                               sources=[vectors[task, k, seed].id for k in kinds])) for task in tasks for seed in seeds}
 
     def work(keys):
+        maps = {(kind, seed): up_map(run, subspaces[seed], kind, "trained") for kind in kinds for seed in {s for _, s in keys}}
         for key in keys:
             task, seed = key
             mine, own = run.data(task, seed), {k: vectors[task, k, seed] for k in kinds}
             candidates = {k: own[k].tensors()["kept"].to(run.backbone.device).flatten(0, 1) for k in kinds}  # (C * L, y)
             metrics = {name: {k: {} for k in kinds} for name in ("test", "dev", "chosen")}
             for target in kinds:
-                delta, start, to_offset = run.delta(target), run.start(target), up_map(run, subspaces[seed], target, up)
+                delta, start, to_offset = run.delta(target), run.start(target), maps[target, seed]
 
                 def score(some, split, delta=delta, start=start, to_offset=to_offset, mine=mine):  # whole backbones are made one at a time
                     parts = some.split(1 if delta.kind == "finetune" else len(some))

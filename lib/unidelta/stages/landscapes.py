@@ -45,13 +45,14 @@ def landscape(run: Run, train: Sequence[str], task: str, seeds: Sequence[int] = 
             u, v = plane(*(solution[k] for k in ("adapter", "prefix", "lora")))
             some = run.data(task, seed).head(rows)
             folder = run.store.partial("landscape", *wanted[seed,])
+            up = {k: up_projection(run, subspaces[seed], k, "trained") for k in KINDS}
             grid, first = torch.full((len(KINDS), len(axis), len(axis)), float("nan")), 0
             if (found := load_checkpoint(folder)) is not None:
                 grid, first = found[0]["scores"], found[1]["row"]
             for i in range(first, len(axis)):
                 points = solution["adapter"] + axis[i].to(u) * u + axis.to(u)[:, None] * v
                 for n, kind in enumerate(KINDS):
-                    delta, theta = run.delta(kind), run.start(kind) + points @ up_projection(run, subspaces[seed], kind, "trained").T
+                    delta, theta = run.delta(kind), run.start(kind) + points @ up[kind].T
                     for part in stacks(range(len(axis)), run.profile.stack):
                         grid[n, i, part] = torch.tensor(score_stack(run, delta, theta[part], [some] * len(part), "test"))
                 save_checkpoint(folder, {"scores": grid}, {"row": i + 1})
@@ -80,11 +81,11 @@ class Plane:
         return {name: 100 * float(part.float().mean()) for name, part in parts.items()}
 
 
-def planes(run: Run, served: Sequence[tuple[Sequence[str], str]], seed: int, rows: int, **grid) -> dict[str, Plane]:
+def planes(run: Run, served: Sequence[tuple[Sequence[str], str]], seed: int, rows: int) -> dict[str, Plane]:
     """Task -> its plane, in the subspace of its training tasks. served: (training tasks, unseen task). Raises ValueError where E_ori is zero."""
     out = {}
     for train, task in served:
-        artifact, own = landscape(run, train, task, [seed], rows=rows, **grid)[seed], original(run, [task], seeds=[seed])
+        artifact, own = landscape(run, train, task, [seed], rows=rows)[seed], original(run, [task], seeds=[seed])
         best = torch.tensor([float(own[task, k, seed].metrics["test"]) for k in KINDS])
         if not best.all():
             raise ValueError(f"E_ori of {task} is zero: nothing is relative to it")

@@ -119,11 +119,10 @@ def optimize(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequen
     return decomposed.optimize(later(run, kinds), train, tasks, allowed(kinds), seeds, up, shared(run, train, kinds, seeds))
 
 
-def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = METHODS, seeds: Sequence[int] = (0,),
-             up: str = "trained") -> dict[tuple, Artifact]:
+def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = METHODS, seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
     """`decomposed.transfer` between all `kinds` that share the subspace, the 4 x 4 of Table 5 or, without `finetune`, the 3 x 3 of Tables 6 to 9:
     (task, seed) -> artifact; the diagonal is E_sub."""
-    return decomposed.transfer(later(run, kinds), train, tasks, seeds, up, allowed(kinds), shared(run, train, kinds, seeds))
+    return decomposed.transfer(later(run, kinds), train, tasks, allowed(kinds), seeds, shared(run, train, kinds, seeds))
 
 
 def untuned(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = METHODS, seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
