@@ -9,7 +9,7 @@ from unidelta import data, deltas, evaluation, fastfood, profiles, stages
 from unidelta.fastfood import Fastfood
 from unidelta.finetune import METHODS, Finetune
 from unidelta.projections import KINDS
-from unidelta.stages import Run, decomposed, shared, workbench
+from unidelta.stages import Run, decomposed, maps, shared, workbench
 
 TRAIN, UNSEEN = ["glue-sst2"], ["rotten_tomatoes"]
 SMALL = dict(steps=4, y=3, caps={"train": 48, "dev": 12, "test": 16}, original_every=2, shared_every=2, shared_batch=4, fastfood_batch=4,
@@ -221,7 +221,7 @@ def test_the_deltas_alone_share_a_subspace_too(open_run):
     assert set(shapes(subspace)) == {"I", *(f"up.{k}" for k in KINDS)} and "fastfood" not in subspace.config
     own = shared.optimize(run, TRAIN, UNSEEN, KINDS)[UNSEEN[0], "lora", 0]
     assert own.config["optimize_lrs"] == [1.0] and own.config["subspace"] == subspace.id, "appendix A.4's grid, not A.5's"
-    start = decomposed.start_vector(subspace, UNSEEN[0], "lora", 0, "train")
+    start = maps.start_vector(subspace, UNSEEN[0], "lora", 0, "train")
     assert torch.equal(start, subspace.tensors()["I"].mean(0))
 
 
@@ -249,10 +249,10 @@ def test_what_determines_the_subspace(open_run, monkeypatch):
 def test_the_random_fastfood_is_a_control_of_its_own(done):
     run, found = done
     vectors = torch.ones(1, 3)
-    own, noise = (decomposed.up_map(run, found["shared"][0], "finetune", up)(vectors) for up in ("trained", "random"))
+    own, noise = (maps.up_map(run, found["shared"][0], "finetune", up)(vectors) for up in ("trained", "random"))
     assert own.shape == noise.shape == (1, run.delta("finetune").numel) and torch.cosine_similarity(own, noise).abs() < 0.1
     with pytest.raises(ValueError, match="unknown up-projection 'mine'; allowed: trained, random"):
-        decomposed.up_map(run, found["shared"][0], "finetune", "mine")
+        maps.up_map(run, found["shared"][0], "finetune", "mine")
 
 
 def test_the_paper_profile_has_the_appendices_numbers():

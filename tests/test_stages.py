@@ -14,7 +14,7 @@ import torch
 
 from unidelta import data, deltas, evaluation, memory, profiles, stages, tasks
 from unidelta.projections import KINDS, Projection, draw_ratios
-from unidelta.stages import Run, baselines, controls, decomposed, landscapes, shared, workbench
+from unidelta.stages import Run, baselines, controls, decomposed, landscapes, maps, shared, workbench
 
 TRAIN, UNSEEN = ["glue-sst2"], ["rotten_tomatoes", "amazon_polarity"]
 # strong learning rates in the subspace, so that a few steps change the answers
@@ -325,7 +325,7 @@ def test_the_objective_of_optimize_by_hand(open_run, first_loss, start):
     expected = []
     for seed in (0, 1):
         mine, saved = run.data(UNSEEN[0], seed), subspaces[seed].tensors()
-        vector = decomposed.start_vector(subspaces[seed], UNSEEN[0], "lora", seed, start)
+        vector = maps.start_vector(subspaces[seed], UNSEEN[0], "lora", seed, start)
         assert torch.equal(vector, saved["I.lora"].mean(0)) == (start == "train") and vector.shape == (3,)
         loss = task_loss(run, "lora", run.start("lora") + saved["up.lora"] @ vector, mine.train, data.rows_of_step(48, UNSEEN[0], seed, 2, 5))
         expected += [loss, loss]  # one for each learning rate, all from the same start and on the same rows
@@ -335,13 +335,13 @@ def test_the_objective_of_optimize_by_hand(open_run, first_loss, start):
 def test_the_random_up_projection_is_a_control_of_its_own(done):
     run, found = done
     for kind in KINDS:
-        own, noise = (decomposed.up_projection(run, found["approximate"][0], kind, up) for up in ("trained", "random"))
+        own, noise = (maps.up_projection(run, found["approximate"][0], kind, up) for up in ("trained", "random"))
         torch.testing.assert_close(noise.norm(dim=0), own.norm(dim=0))
         assert torch.cosine_similarity(noise, own, dim=0).abs().max() < 0.5
     control, own = (stages.optimize(run, TRAIN, UNSEEN[:1], ["lora"], up=up)[UNSEEN[0], "lora", 0] for up in ("random", "trained"))
     assert control.id != own.id and control.config["up"] == "random"
     with pytest.raises(ValueError, match="unknown up-projection 'mine'; allowed: trained, random"):
-        decomposed.up_projection(run, found["approximate"][0], "lora", "mine")
+        maps.up_projection(run, found["approximate"][0], "lora", "mine")
 
 
 def test_several_training_tasks(open_run):

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from unidelta import profiles, stages, studies, suite
+from unidelta.projections import RATIO
 from unidelta.report import archive, claims_archived, settings, tables
 from unidelta.stages import landscapes
 from unidelta.store import plain
@@ -225,8 +226,9 @@ def test_what_is_archived_was_obtained_with_todays_settings(name):
         with ZipFile(archive.FOLDER / results.folder / archive.PACKED) as packed:
             configs = [json.loads(packed.read(f"{i}/config.json"))["config"] for i in results.ids]
         for c in (c for c in configs if c["stage"] in ("original", "approximate", "shared")):
-            named = {k: v for k, v in c.items() if hasattr(p, k) and k not in ("backbone", "shared_steps")}
+            named = {k: v for k, v in c.items() if k in {f.name for f in fields(p)} - {"backbone", "shared_steps", "ratio"}}
             assert named == plain({k: getattr(p, k) for k in named}), c
+            assert c.get("ratio") in (None, p.ratio or RATIO.get(p.variant)), c
             if c["stage"] == "original":
                 assert (c["lr"], c["steps"], c.get("original_learnt", 0.0)) == (*p.original(c["kind"]), p.original_learnt), c
             checked += 1

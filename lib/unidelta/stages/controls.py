@@ -16,7 +16,8 @@ import torch
 from unidelta.evaluation import scores
 from unidelta.projections import KINDS
 from unidelta.stages.baselines import chance, majority
-from unidelta.stages.decomposed import approximate, optimize, original, up_map
+from unidelta.stages.decomposed import approximate, optimize, original
+from unidelta.stages.maps import up_map
 from unidelta.stages.workbench import Run, compute, save, score_stack
 from unidelta.store import Artifact
 

@@ -6,21 +6,20 @@ its training tasks, `train`.
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from unidelta import deltas, memory
-from unidelta.data import collate
+from unidelta.data import TaskData, collate
 from unidelta.evaluation import losses
-from unidelta.fastfood import Fastfood
 from unidelta.optim import Adafactor
-from unidelta.projections import KINDS, RATIO, Projection, draw_ratios, interpolate, random_like, reconstruction
+from unidelta.projections import KINDS, RATIO, Projection, draw_ratios, interpolate, reconstruction
 from unidelta.stages.baselines import guessing
 from unidelta.stages.blend import Parts, chosen, dealt, several
+from unidelta.stages.maps import start_vector, up_map
 from unidelta.stages.workbench import Run, compute, loss_stack, save, score_stack, score_training, stacks
 from unidelta.store import Artifact, plain
 
@@ -40,37 +39,42 @@ class Live:
 def original(run: Run, tasks: Sequence[str], kinds: Sequence[str] = KINDS, seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
     """theta_t of every task, delta and seed, trained in its own space: (task, kind, seed) -> artifact with tensor `theta` (N,) and
     metrics `dev` and `test` (E_ori). Of kind `finetune` the scores alone are kept: its theta is a whole backbone, and nothing builds on it."""
-    done = {}
-    for kind in kinds:
-        p, (lr, steps) = run.profile, run.profile.original(kind)
-        waits = {"original_learnt": p.original_learnt} if p.patience and p.original_learnt else {}
-        datas = {(task, seed): run.data(task, seed) for task in tasks for seed in seeds}
-        wanted = {(task, kind, seed): (f"{task}-{kind}-s{seed}", run.config(
-            "original", "original_every", "original_batch", "patience", "init_seed", "max_length", kind=kind, sizes=p.sizes(kind), task=task,
-            data=datas[task, seed].fingerprint, seed=seed, lr=lr, steps=steps, **waits)) for task in tasks for seed in seeds}
+    datas = {(task, seed): run.data(task, seed) for task in tasks for seed in seeds}
+    return {key: artifact for kind in kinds for key, artifact in _originals(run, kind, datas).items()}
 
-        def work(keys, kind=kind, lr=lr, steps=steps, waits=waits, datas=datas, wanted=wanted, p=p):
-            delta = run.delta(kind)
-            of = {key: datas[key[0], key[2]] for key in keys}
-            for stack in stacks(sorted(keys), p.stack, lambda key: of[key].train.mean_length, lambda key: run.fits(delta, of[key], p.original_batch)):
-                mine, live = [of[key] for key in stack], Live(list(range(len(stack))), run.start(kind).repeat(len(stack), 1).requires_grad_())
 
-                def loss(step, stack=stack, mine=mine, live=live):
-                    rows = run.rows([mine[i] for i in live.rows], [stack[i][2] for i in live.rows], step, p.original_batch)
-                    return loss_stack(run, delta, live.theta, rows)
+def _originals(run: Run, kind: str, datas: dict[tuple, TaskData]) -> dict[tuple, Artifact]:
+    """Those of one kind. datas: by (task, seed)."""
+    p, (lr, steps) = run.profile, run.profile.original(kind)
+    waits = {"original_learnt": p.original_learnt} if p.patience and p.original_learnt else {}
+    wanted = {(task, kind, seed): (f"{task}-{kind}-s{seed}", run.config(
+        "original", "original_every", "original_batch", "patience", "init_seed", "max_length", kind=kind, sizes=p.sizes(kind), task=task,
+        data=data.fingerprint, seed=seed, lr=lr, steps=steps, **waits)) for (task, seed), data in datas.items()}
 
-                def score(mine=mine, live=live):
-                    return score_stack(run, delta, live.theta, [mine[i] for i in live.rows], "dev")
+    def work(keys):
+        delta, of = run.delta(kind), {key: datas[key[0], key[2]] for key in keys}
+        for stack in stacks(sorted(keys), p.stack, lambda key: of[key].train.mean_length, lambda key: run.fits(delta, of[key], p.original_batch)):
+            train(delta, stack, [of[key] for key in stack])
 
-                floor = [guessing(run, of[key], key[2]) + p.original_learnt for key in stack] if waits else None
-                ran = run.fit(Adafactor([live.theta], lr, delta.blocks), loss, score, "original", [wanted[key] for key in stack],
-                              patience=p.patience, floor=floor, drop=live.drop, steps=steps)
-                test = score_stack(run, delta, ran.best[0], mine, "test")
-                for i, key in enumerate(stack):
-                    save(run, "original", wanted[key], {"dev": ran.best_score[i], "test": test[i], "best_step": ran.best_step[i]},
-                         {} if kind == "finetune" else {"theta": ran.best[0][i]}, ran, [i])
-        done |= compute(run, "original", wanted, work)
-    return done
+    def train(delta, stack, mine):
+        live = Live(list(range(len(stack))), run.start(kind).repeat(len(stack), 1).requires_grad_())
+
+        def loss(step):
+            rows = run.rows([mine[i] for i in live.rows], [stack[i][2] for i in live.rows], step, p.original_batch)
+            return loss_stack(run, delta, live.theta, rows)
+
+        def score():
+            return score_stack(run, delta, live.theta, [mine[i] for i in live.rows], "dev")
+
+        floor = [guessing(run, data, seed) + p.original_learnt for data, (_, _, seed) in zip(mine, stack, strict=True)] if waits else None
+        ran = run.fit(Adafactor([live.theta], lr, delta.blocks), loss, score, "original", [wanted[key] for key in stack], patience=p.patience, floor=floor,
+                      drop=live.drop, steps=steps)
+        test = score_stack(run, delta, ran.best[0], mine, "test")
+        for i, key in enumerate(stack):
+            save(run, "original", wanted[key], {"dev": ran.best_score[i], "test": test[i], "best_step": ran.best_step[i]},
+                 {} if kind == "finetune" else {"theta": ran.best[0][i]}, ran, [i])
+
+    return compute(run, "original", wanted, work)
 
 
 # --- approximate -----------------------------------------------------------------------------------------------------
@@ -152,41 +156,6 @@ def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> 
 
 
 # --- optimize --------------------------------------------------------------------------------------------------------
-def is_trained(up: str) -> bool:
-    """Whether `up` says `trained`; False for `random`. Raises ValueError for another word."""
-    if up not in ("trained", "random"):
-        raise ValueError(f"unknown up-projection {up!r}; allowed: trained, random")
-    return up == "trained"
-
-
-def up_projection(run: Run, subspace: Artifact, kind: str, up: str) -> Tensor:
-    """Proj_up of one delta, (N, y): the subspace's own (`trained`) or, as a control, random columns of the same lengths (`random`)."""
-    trained = is_trained(up)
-    own = subspace.tensors()[f"up.{kind}"].to(run.backbone.device)
-    return own if trained else random_like(own, subspace.config["seed"], kind)
-
-
-def up_map(run: Run, subspace: Artifact, kind: str, up: str) -> Callable[[Tensor], Tensor]:
-    """Proj_up of one method, from vectors (K, y) to offsets (K, N): a matrix for the deltas, Fastfood for `finetune`."""
-    if kind != "finetune":
-        own = up_projection(run, subspace, kind, up)
-        return lambda vectors: vectors @ own.T
-    c, trained = subspace.config, is_trained(up)
-    fast = Fastfood.start(run.delta(kind).numels, c["y"], [c["seed"] if trained else c["seed"] + 77], c["fastfood"], run.backbone.device)
-    if trained:
-        fast.G = subspace.tensors()["G"][None].to(fast.G)
-    return lambda vectors: fast.to_delta(vectors[None])[0]
-
-
-def start_vector(subspace: Artifact, task: str, kind: str, seed: int, how: str) -> Tensor:
-    """Where the optimisation of I starts, (y,): N(0, 0.02), or the mean of the training tasks' own vectors (`train`)."""
-    if how == "train":
-        saved = subspace.tensors()
-        return saved["I" if "I" in saved else f"I.{kind}"].mean(0)
-    generator = torch.Generator().manual_seed(zlib.crc32(f"{task}/{kind}/{seed}".encode()))
-    return torch.empty(subspace.config["y"]).normal_(0, 0.02, generator=generator)
-
-
 def optimize(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = KINDS, seeds: Sequence[int] = (0,),
              up: str = "trained", subspaces: dict[int, Artifact] | None = None) -> dict[tuple, Artifact]:
     """argmin over I of L_task(theta_init + Proj_up(I)) for unseen tasks: (task, kind, seed) -> artifact.
@@ -196,42 +165,49 @@ def optimize(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequen
     Tensors: `I` (y,), the one best on dev, and all validated ones, `kept` (C, L, y) over C checkpoints and L learning rates, with
     `kept_scores` (C, L). Metrics: `dev`, `test` (E_sub).
     """
-    p, subspaces, done = run.profile, subspaces or approximate(run, train, seeds), {}
-    for kind in kinds:
-        wanted = {(task, kind, seed): (f"{task}-{kind}-{up}-s{seed}", run.config(
-            "optimize", "optimize_steps", "optimize_every", "optimize_batch", "optimize_lrs", "optimize_init", subspace=subspaces[seed].id, up=up, kind=kind,
-            task=task, data=run.data(task, seed).fingerprint, seed=seed)) for task in tasks for seed in seeds}
+    subspaces = subspaces or approximate(run, train, seeds)
+    return {key: artifact for kind in kinds for key, artifact in _optimized(run, kind, tasks, {seed: subspaces[seed] for seed in seeds}, up).items()}
 
-        def work(keys, kind=kind, wanted=wanted):
-            delta, start, lrs = run.delta(kind), run.start(kind), p.optimize_lrs
-            maps = {seed: up_map(run, subspaces[seed], kind, up) for seed in {s for _, _, s in keys}}
-            of = {key: run.data(key[0], key[2]) for key in keys}
-            for stack in stacks(sorted(keys), p.stack // len(lrs), lambda key: of[key].train.mean_length,
-                                lambda key: run.fits(delta, of[key], p.optimize_batch) // len(lrs)):
-                mine = [of[key] for key in stack]
-                first = [start_vector(subspaces[s], t, k, s, p.optimize_init) for t, k, s in stack]
-                intrinsic = torch.stack(first).repeat_interleave(len(lrs), 0).to(start).requires_grad_()
 
-                def theta(vectors, stack=stack):  # (len(stack) * L, y) -> (len(stack) * L, N)
-                    return start + torch.cat([maps[s](v) for v, (_, _, s) in zip(vectors.split(len(vectors) // len(stack)), stack, strict=True)])
+def _optimized(run: Run, kind: str, tasks: Sequence[str], subspaces: dict[int, Artifact], up: str) -> dict[tuple, Artifact]:
+    """Those of one kind; subspaces: by seed."""
+    p, lrs = run.profile, run.profile.optimize_lrs
+    wanted = {(task, kind, seed): (f"{task}-{kind}-{up}-s{seed}", run.config(
+        "optimize", "optimize_steps", "optimize_every", "optimize_batch", "optimize_lrs", "optimize_init", subspace=subspace.id, up=up, kind=kind,
+        task=task, data=run.data(task, seed).fingerprint, seed=seed)) for task in tasks for seed, subspace in subspaces.items()}
 
-                def loss(step, stack=stack, mine=mine, intrinsic=intrinsic, theta=theta):
-                    rows = [piece for piece in run.rows(mine, [s for _, _, s in stack], step, p.optimize_batch) for _ in lrs]
-                    return loss_stack(run, delta, theta(intrinsic), rows)
+    def work(keys):
+        delta, of = run.delta(kind), {key: run.data(key[0], key[2]) for key in keys}
+        maps = {seed: up_map(run, subspaces[seed], kind, up) for seed in {s for _, _, s in keys}}
+        for stack in stacks(sorted(keys), p.stack // len(lrs), lambda key: of[key].train.mean_length,
+                            lambda key: run.fits(delta, of[key], p.optimize_batch) // len(lrs)):
+            tune(delta, stack, [of[key] for key in stack], maps)
 
-                every = [d for d in mine for _ in lrs]
-                rates = torch.tensor(lrs, dtype=torch.float32).repeat(len(stack))
-                result = run.fit(Adafactor([intrinsic], rates), loss, lambda: score_stack(run, delta, theta(intrinsic), every, "dev"),  # noqa: B023
-                                 "optimize", [wanted[key] for key in stack], keep=True)
-                kept = result.kept.unflatten(1, (len(stack), len(lrs)))
-                dev = result.kept_scores.unflatten(1, (len(stack), len(lrs)))
-                best = torch.stack([kept[:, i].flatten(0, 1)[dev[:, i].flatten().argmax()] for i in range(len(stack))])
-                test = score_stack(run, delta, theta(best), mine, "test")
-                for i, key in enumerate(stack):
-                    save(run, "optimize", wanted[key], {"dev": dev[:, i].max(), "test": test[i]}, {"I": best[i], "kept": kept[:, i], "kept_scores": dev[:, i]},
-                         result, range(i * len(lrs), (i + 1) * len(lrs)))
-        done |= compute(run, "optimize", wanted, work)
-    return done
+    def tune(delta, stack, mine, maps):
+        start, seeds = run.start(kind), [seed for _, _, seed in stack]
+        first = [start_vector(subspaces[s], t, k, s, p.optimize_init) for t, k, s in stack]
+        intrinsic = torch.stack(first).repeat_interleave(len(lrs), 0).to(start).requires_grad_()
+
+        def theta(vectors):  # (len(stack) * L, y) -> (len(stack) * L, N)
+            return start + torch.cat([maps[s](v) for v, s in zip(vectors.split(len(vectors) // len(stack)), seeds, strict=True)])
+
+        def loss(step):
+            rows = [piece for piece in run.rows(mine, seeds, step, p.optimize_batch) for _ in lrs]
+            return loss_stack(run, delta, theta(intrinsic), rows)
+
+        def score():
+            return score_stack(run, delta, theta(intrinsic), [d for d in mine for _ in lrs], "dev")
+
+        rates = torch.tensor(lrs, dtype=torch.float32).repeat(len(stack))
+        ran = run.fit(Adafactor([intrinsic], rates), loss, score, "optimize", [wanted[key] for key in stack], keep=True)
+        kept, dev = (t.unflatten(1, (len(stack), len(lrs))) for t in (ran.kept, ran.kept_scores))
+        best = torch.stack([kept[:, i].flatten(0, 1)[dev[:, i].flatten().argmax()] for i in range(len(stack))])
+        test = score_stack(run, delta, theta(best), mine, "test")
+        for i, key in enumerate(stack):
+            save(run, "optimize", wanted[key], {"dev": dev[:, i].max(), "test": test[i]}, {"I": best[i], "kept": kept[:, i], "kept_scores": dev[:, i]},
+                 ran, range(i * len(lrs), (i + 1) * len(lrs)))
+
+    return compute(run, "optimize", wanted, work)
 
 
 # --- transfer --------------------------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from unidelta.projections import KINDS
-from unidelta.stages.decomposed import approximate, optimize, original, up_projection
+from unidelta.stages.decomposed import approximate, optimize, original
+from unidelta.stages.maps import up_projection
 from unidelta.stages.workbench import Run, compute, save, score_stack, stacks
 from unidelta.store import Artifact, load_checkpoint, save_checkpoint
 
