@@ -100,6 +100,7 @@ class Adapter(Delta):
 
     @classmethod
     def build(cls, geometry: Geometry, bottleneck: int = 12) -> Adapter:
+        """W_down (d, r) and W_up (r, d) at every sublayer: the encoder's two, the decoder's three."""
         shapes = (("down", (geometry.d, bottleneck)), ("up", (bottleneck, geometry.d)))
         sites = geometry.sites("self", "cross", "ff")
         return cls(geometry, tuple((f"{site}.{name}", shape) for site in sites for name, shape in shapes), bottleneck)
@@ -122,6 +123,7 @@ class Lora(Delta):
 
     @classmethod
     def build(cls, geometry: Geometry, rank: int = 10, scale: float | None = None) -> Lora:
+        """A (d, r) and B (r, inner) of W_q, then of W_v, at every attention; scale s: 16 / r unless given."""
         shapes = (("A", (geometry.d, rank)), ("B", (rank, geometry.inner)))
         sites = [f"{site}.{matrix}" for site in geometry.sites("self", "cross") for matrix in "qv"]
         named = tuple((f"{site}.{name}", shape) for site in sites for name, shape in shapes)
@@ -162,6 +164,8 @@ class Prefix(Delta):
         bias: str = "relative",
         init_std: float = 0.02,
     ) -> Prefix:
+        """An embedding (m, d) and two linear layers, (hidden, d) and (2 L d, hidden), for the encoder's and for the decoder's self-attention; init_std:
+        of their normal initialisation."""
         shapes = []
         for stack, layers in (("encoder", geometry.encoder), ("decoder", geometry.decoder)):
             shapes += [

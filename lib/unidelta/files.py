@@ -79,6 +79,7 @@ def folder(path: Path) -> Path:
 
 
 def detached(tensors: dict) -> dict:
+    """Contiguous copies on the CPU, without gradients: what safetensors can write."""
     return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
 
 

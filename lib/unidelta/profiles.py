@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, fields, replace
 
 @dataclass(frozen=True)
 class Profile:
+    """Everything that a run is made with, the paper's own values where a field has a default. A small profile names what it does differently."""
+
     name: str
     backbone: str                       # "embedded", a local folder, or a hub id
     source: str                         # "embedded", "mirror" or "hub"
@@ -102,6 +104,7 @@ class Profile:
             shared_draws=self.multi_shared_batch)
 
     def sizes(self, kind: str) -> dict:
+        """The sizes of one delta, as `deltas.make` takes them; none for `finetune`."""
         return {} if kind == "finetune" else getattr(self, kind)
 
     def original(self, kind: str) -> tuple[float, int]:

@@ -32,6 +32,7 @@ class Projection:
         return cls(**drawn)
 
     def tensors(self) -> list[Tensor]:
+        """[down1, down2, up], in the order in which they are trained and saved."""
         return [self.down1, self.down2, self.up]
 
     def to_subspace(self, offset: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 `check` and `open_run` (or `open_served`, for one unseen task) turn a notebook's parameters into a `Run` (module `opening`); `collect` computes
 or loads every stage for some unseen tasks and lays the scores out in one long frame (`results`); the rest are functions from that frame to numbers
-(`measures`), HTML tables (`tables`), pictures (`figures`) and Markdown sentences (`prose`, `claims`).
+(`measures`), HTML tables (`tables`), pictures (`figures`) and Markdown sentences (`prose`, `claims`). `archive` keeps such frames as data; the other
+modules each serve one chapter.
 """
 
 from unidelta.report.measures import CONTROLS, FLAG, LABEL, MARGIN, html, interval, number, over_seeds, recovered, relative, rows_of, weak

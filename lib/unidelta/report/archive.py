@@ -17,8 +17,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import pandas as pd
 from IPython.display import HTML, Markdown
 
-from unidelta import report
-from unidelta.report.results import Results
+from unidelta.report.results import Results, setting
 
 FOLDER = Path(__file__).resolve().parents[3] / "data" / "results"
 KEPT = ("config.json", "metrics.json", "log.jsonl")
@@ -62,7 +61,7 @@ def save(found: dict[str, Results], name: str, root: Path | None = None) -> Path
                     if (source := results.run.store.base / i / part).exists():
                         packed.write(source, f"{i}/{part}")
             results.frame.to_csv(folder / "frame.csv", index=False, float_format="%.6g")
-            about = {"variant": variant, "seeds": results.seeds, "y": results.run.profile.y, "line": report.setting(results.run, results.seeds),
+            about = {"variant": variant, "seeds": results.seeds, "y": results.run.profile.y, "line": setting(results.run, results.seeds),
                      "ids": results.ids}
             (folder / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
         if target.exists():
@@ -91,5 +90,5 @@ def load(name: str) -> dict[str, Archived]:
 
 def beside(results: Results, name: str) -> Archived | None:
     """The variant of a study that was obtained with the very settings, backbone and seeds of `results`, or None."""
-    line = getattr(results, "line", None) or report.setting(results.run, results.seeds)
+    line = getattr(results, "line", None) or setting(results.run, results.seeds)
     return next((found for found in (load(name) if name in names() else {}).values() if found.line == line), None)

@@ -39,11 +39,13 @@ class Results:
         return [k for k in METHODS if k in set(self.frame.target)]
 
     @property
-    def own(self) -> pd.DataFrame:  # every delta in the subspace by itself
+    def own(self) -> pd.DataFrame:
+        """The rows of every delta in the subspace by itself."""
         return self.frame[self.frame.source == self.frame.target]
 
     @property
-    def moved(self) -> pd.DataFrame:  # the six directions of transfer
+    def moved(self) -> pd.DataFrame:
+        """The rows of transfer, in every direction."""
         return self.frame[self.frame.source != self.frame.target]
 
     def caption(self, text: str) -> Markdown:

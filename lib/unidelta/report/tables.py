@@ -1,4 +1,4 @@
-"""The tables of the book and the sentences beside them, from `report.Results`; the paper's figures stand below ours in every cell."""
+"""The tables of the book, from `report.Results`; the paper's figures stand below ours in every cell."""
 
 from __future__ import annotations
 

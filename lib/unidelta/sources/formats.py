@@ -70,6 +70,7 @@ def text(row: dict, spec: str) -> str:
 
 
 def strings(column: str, values: list) -> list[str]:
+    """Texts and lists of texts as one list. Raises FormatError, naming the column, for anything else."""
     flat = [item for value in values for item in (value if isinstance(value, list) else [value])]
     for item in flat:
         if not isinstance(item, str):

@@ -32,6 +32,8 @@ TABLE = Path(__file__).resolve().parents[3] / "data" / "tasks.tsv"
 
 @dataclass(frozen=True)
 class Task:
+    """One row of the table, its lists and pairs taken apart."""
+
     name: str
     category: str
     metric: str

@@ -62,6 +62,7 @@ class Run:
         return in_turn
 
     def data(self, task: str, seed: int) -> TaskData:
+        """The rows of a task as the profile takes them: source, caps, and what unseen tasks are reported on. Raises ValueError for what cannot be had."""
         p = self.profile
         reported = p.report_on if task in tasks.names(p.setting, "unseen") else "test"  # a training task is the same whatever is reported on
         return data.load(self.backbone, task, p.source, p.mirror, seed, p.caps, p.max_length, self.store.base.parent, reported)
