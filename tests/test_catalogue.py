@@ -105,6 +105,7 @@ def clean(monkeypatch):
     ({"name": "qasc"}, "there is a task 'qasc' already"), ({"metric": "accuracy"}, "metric is 'accuracy'; allowed: F1, ACC"),
     ({"single": "test"}, "single is 'test'; allowed: train, unseen"), ({"shape": "square"}, "shape is 'square'; allowed: nonempty"),
     ({"target": "class label"}, "with one of the rules label, word"), ({"labels": ""}, "the rule 'label' needs labels"),
+    ({"single": "train", "category": "SA"}, "'glue-sst2' is the training task of category SA already; allowed: single unseen"),
     ({"splits": "train"}, "splits are train; train is needed, and 'test'"),
 ])
 def test_a_faulty_row_is_refused_in_one_line(clean, change, message):

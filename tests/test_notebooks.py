@@ -36,7 +36,7 @@ def opened(tmp_path, monkeypatch):
 
     def run(path, **given):
         cells = code_cells(path)
-        if "archive" in defaults(path):  # what is archived is shown whatever the other parameters say
+        if "archive" in defaults(path):  # what is archived goes with no other parameters
             given.setdefault("archive", "none")
         for cell in (cells[0], PythonTranslator.codify(given, "Parameters"), cells[1]):
             if error := shell.run_cell(cell, store_history=True).error_in_exec:
@@ -83,6 +83,16 @@ def test_a_missing_source_is_named_before_anything_is_computed(path, opened, tin
         error = opened(path, source="mirror", **small, **given)
         assert isinstance(error, ParameterError) and words in str(error), error
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("path", [p for p in NOTEBOOKS if "archive" in defaults(p) and p.stem[:2] not in ("15", "16", "23")], ids=lambda path: path.stem)
+def test_what_is_archived_is_not_shown_for_what_was_asked(path, opened, tmp_path):
+    """A parameter that would change nothing is refused, with what to add; given as it stands, it is none."""
+    known = defaults(path)
+    error = opened(path, archive=known["archive"], seeds="7")
+    assert isinstance(error, ParameterError) and str(error) == "seeds changes nothing of what is archived: add `-p archive none` to compute with it"
+    assert not (tmp_path / "runs").exists()
+    assert opened(path, archive=known["archive"], seeds=known["seeds"]) is None
 
 
 def test_checks_also_where_no_history_is_kept(monkeypatch, tmp_path, tiny_t5):

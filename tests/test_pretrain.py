@@ -219,6 +219,10 @@ def test_a_short_run_leaves_a_backbone_that_loads(quick, tmp_path, capsys, words
     assert training["recipe"] == TINY and [line["step"] for line in training["curve"]] == [4, 6], "the last step is saved, whatever the interval"
     assert set(skills.SKILLS) < set(training["curve"][0]) and capsys.readouterr().out.count("steps/s") == 2
     assert not list(tmp_path.glob("checkpoint*")), "a finished run leaves no checkpoint"
+    pretrain.train(tmp_path, TINY, every=4)
+    assert capsys.readouterr().out == "", "and is not repeated"
+    with pytest.raises(ValueError, match="holds a finished run of another recipe"):
+        pretrain.train(tmp_path, TINY | {"batch": 9})
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
     begin, drill = next((begin, change["drill"]) for begin, change in TINY["schedule"] if change.get("drill"))
     assert f"- {drill} from step {begin:,} ({pretrain.mixture(begin, TINY)['drilled']:.0%})" in card

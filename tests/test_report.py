@@ -119,6 +119,7 @@ def test_variants_are_compared_by_seed(two):
     better = results({"rotten_tomatoes": (90.0, [85.5, 86.5, 87.5]), "glue-mrpc": (60.0, [36.0, 36.0, 36.0])})
     said = prose.moved({"as it is": two, "y=16": better}).data
     assert "`y=16`: own +8.1 ± 0.0 points (a change)" in said
+    assert report.variants("ratio=0.1, y=3") == [("ratio=0.1, y=3", {"ratio": 0.1, "y": 3})]
     assert report.variants("y=16; y=16, optimize_init=train") == [("y=16", {"y": 16}), ("y=16, optimize_init=train", {"y": 16, "optimize_init": "train"})]
     zero = results({"rotten_tomatoes": (0.0, [10.0, 10.0, 10.0])})
     assert "own without a ratio" in prose.moved({"as it is": zero, "y=16": zero}).data and "nan" not in prose.moved({"as it is": zero, "y=16": zero}).data
