@@ -119,7 +119,7 @@ def every(results: Results, found: dict[str, Study]) -> list[claims.Claim]:
     shares_wsc = many is not None and "superglue-wsc" in set(results.moved.task) & set(many.moved.task)
     main = {"single": results, "multi": many}
     return [
-        claim("Answers of a sentence are claims.recovered, too (the ELI5 rows of Table 1).",
+        claim("Answers of a sentence are recovered, too (the ELI5 rows of Table 1).",
               ", ".join(f"{paper.task_name(t)} {v:.1f}" for t, v in zip(eli5["test"], eli5[paper.AVERAGE], strict=True)), long, each_row),
         claim("With one training task the dimension, 4, 8 or 16, hardly matters (section 5.1).", "said, without numbers",
               y.get("as it is") if any(name.startswith("y=") for name in y) else None, dimensions(y)),
