@@ -125,12 +125,15 @@ def test_papermill_as_typed_exits_non_zero(tmp_path, output):
     """With a wrong task: one line, nothing left. In a terminal, between pipes, and with an output path."""
     master, terminal = pty.openpty()
     streams = dict(stdin=terminal, stdout=terminal) if output == "terminal" else dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    if output == "file":
+        (tmp_path / "out.ipynb").write_text("kept")
     with papermill((["out.ipynb"] if output == "file" else []) + ["-p", "task", "qsac"], tmp_path, **streams) as process:
         said, errors = process.communicate()
     os.close(terminal)
     os.close(master)
     assert process.returncode == 1 and errors.strip().splitlines()[-1].startswith("ParameterError: task is 'qsac' (did you mean 'qasc'?): allowed are ")
-    assert "Traceback" not in errors and not list(tmp_path.iterdir()), "nothing is computed or left"
+    assert "Traceback" not in errors and [p.name for p in tmp_path.iterdir()] == ["out.ipynb"] * (output == "file"), "nothing is computed or left"
+    assert output != "file" or (tmp_path / "out.ipynb").read_text() == "kept", "what was there is"
     assert output != "pipe" or "Traceback" not in "".join(o.get("ename", "") for c in json.loads(said)["cells"] for o in c.get("outputs", []))
 
 

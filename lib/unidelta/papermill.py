@@ -18,13 +18,17 @@ def main() -> None:
     if notebook and notebook != "-" and not output:
         output = f"{Path(notebook).stem}.out.ipynb" if sys.stdout.isatty() else "-"
         args.append(output)
+    file = Path(output) if output and output != "-" else None
+    before = file.read_bytes() if file and file.is_file() else None
     try:
         papermill.main(args=args, prog_name="papermill")
     except PapermillExecutionError as error:
         if error.ename != "ParameterError":
             raise
-        if output and output != "-":  # nothing was computed
-            Path(output).unlink(missing_ok=True)
+        if file and before is None:  # nothing was computed: what papermill has begun to write goes, and what was there stays
+            file.unlink(missing_ok=True)
+        elif file:
+            file.write_bytes(before)
         sys.exit(f"{error.ename}: {error.evalue}")
 
 
