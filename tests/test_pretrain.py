@@ -221,6 +221,10 @@ def test_a_short_run_leaves_a_backbone_that_loads(quick, tmp_path, capsys, words
     assert not list(tmp_path.glob("checkpoint*")), "a finished run leaves no checkpoint"
     pretrain.train(tmp_path, TINY, every=4)
     assert capsys.readouterr().out == "", "and is not repeated"
+    cut = training | {"curve": training["curve"][:1]}
+    (tmp_path / "training.json").write_text(json.dumps(cut))
+    pretrain.train(tmp_path, TINY, every=4)
+    assert capsys.readouterr().out.count("steps/s") == 2, "one that was killed before its first checkpoint is no finished run"
     with pytest.raises(ValueError, match="holds a finished run of another recipe"):
         pretrain.train(tmp_path, TINY | {"batch": 9})
     card = (tmp_path / "README.md").read_text(encoding="utf-8")

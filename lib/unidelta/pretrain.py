@@ -145,9 +145,11 @@ def train(out: Path, recipe: dict, every: int = 1000, start: Path | None = None)
     torch.manual_seed(recipe["seed"])
     checkpoint, record, state = out / "checkpoint.pt", out / "training.json", None
     if record.exists() and not checkpoint.exists():
-        if json.loads(record.read_text(encoding="utf-8"))["recipe"] == recipe:
+        made = json.loads(record.read_text(encoding="utf-8"))
+        if made["recipe"] == recipe and made["curve"][-1]["step"] == recipe["steps"]:
             return
-        raise ValueError(f"{out} holds a finished run of another recipe; allowed: another folder, or the same recipe")
+        if made["recipe"] != recipe:  # else it was killed before its first checkpoint
+            raise ValueError(f"{out} holds a finished run of another recipe; allowed: another folder, or the same recipe")
     if checkpoint.exists():
         found = torch.load(checkpoint, weights_only=True)
         state = found if found["recipe"] == recipe else None
