@@ -224,14 +224,15 @@ def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequen
                                                               sources=[vectors[task, k, seed].id for k in kinds])) for task in tasks for seed in seeds}
 
     def work(keys):
-        maps = {(kind, seed): up_map(run, subspaces[seed], kind, "trained") for kind in kinds for seed in {s for _, s in keys}}
-        for key in keys:
-            task, seed = key
+        maps, held = {}, None
+        for task, seed in sorted(keys, key=lambda key: key[1]):
+            if seed != held:  # the maps of one seed at a time: at full size they are gigabytes
+                maps, held = {kind: up_map(run, subspaces[seed], kind, "trained") for kind in kinds}, seed
             mine, own = run.data(task, seed), {k: vectors[task, k, seed] for k in kinds}
             candidates = {k: own[k].tensors()["kept"].to(run.backbone.device).flatten(0, 1) for k in kinds}  # (C * L, y)
             metrics = {name: {k: {} for k in kinds} for name in ("test", "dev", "chosen")}
             for target in kinds:
-                delta, start, to_offset = run.delta(target), run.start(target), maps[target, seed]
+                delta, start, to_offset = run.delta(target), run.start(target), maps[target]
 
                 def score(some, split, delta=delta, start=start, to_offset=to_offset, mine=mine):  # whole backbones are made one at a time
                     parts = some.split(1 if delta.kind == "finetune" else len(some))
@@ -246,6 +247,6 @@ def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequen
                 for source, reached, selected, at in [*found, (target, own[target].metrics["test"], known.max(), int(known.argmax()))]:
                     metrics["test"][source][target], metrics["dev"][source][target] = reached, selected
                     metrics["chosen"][source][target] = list(divmod(at, rates))
-            save(run, "transfer", wanted[key], metrics, {})
+            save(run, "transfer", wanted[task, seed], metrics, {})
 
     return compute(run, "transfer", wanted, work)
