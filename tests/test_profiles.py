@@ -4,13 +4,14 @@ import subprocess
 import sys
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 import tiny
 from transformers import T5Config
 
 from unidelta import backbone, deltas, profiles, run, suite, tasks
-from unidelta.projections import KINDS
+from unidelta.projections import KINDS, RATIO
 from unidelta.store import Store
 
 
@@ -33,6 +34,14 @@ def test_the_paper_profile_has_the_appendixs_multi_task_numbers():
     assert (longer.optimize_steps, longer.optimize_every, longer.shared_optimize_every) == (30, 3, 3), "of stage 2 in both pipelines"
     assert profiles.get("paper", setting="multi", y=20).y == 20 and profiles.get("paper", setting="multi", multi_steps=7).approximate_steps == 7
     assert profiles.get("paper", setting="multi", steps=3).approximate_steps == 3 and base.setting == "single"
+
+
+def test_the_page_on_limits_names_the_settings_in_force():
+    text, (train, unseen) = (Path(__file__).resolve().parents[1] / "book" / "limits.md").read_text(encoding="utf-8"), suite.multi()
+    few, many = profiles.get("embedded"), profiles.get("embedded", setting="multi")
+    assert few.ratio is None and f"far less: {RATIO[few.variant]:g}, " in text and f"; {many.ratio:g} for many" in text
+    assert few.variant == "released" and "| the released code's: plain distance" in text
+    assert f"| {len(train)} of the 60," in text and f"; {len(unseen)} of the 9," in text
 
 
 def test_the_multi_task_suite_is_brief_and_of_the_papers_tasks():
