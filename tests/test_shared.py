@@ -269,3 +269,15 @@ def test_other_methods_are_refused(open_run, kinds, message):
     with pytest.raises(ValueError, match=message):
         shared.shared(open_run(), TRAIN, kinds)
     assert isinstance(open_run().delta("finetune"), Finetune)
+
+
+def test_the_training_tasks_vector_as_it_is(done, monkeypatch):
+    """The control: nothing is tuned; of several vectors the one that does best on dev is scored on test."""
+    run, found = done
+    artifact, saved, mine = shared.untuned(run, TRAIN, UNSEEN[:1])[UNSEEN[0], 0], found["shared"][0].tensors(), run.data(UNSEEN[0], 0)
+    assert set(artifact.metrics["shared_vector"]) == set(METHODS) and artifact.config["subspace"] == found["shared"][0].id
+    for kind in METHODS:
+        theta = run.start(kind) + maps.up_map(run, found["shared"][0], kind, "trained")(saved["I"])
+        assert workbench.score_stack(run, run.delta(kind), theta, [mine], "test") == [pytest.approx(artifact.metrics["shared_vector"][kind])]
+    monkeypatch.setattr(workbench, "score_stack", lambda run, delta, theta, datas, split: [0.3, 0.9, 0.5] if split == "dev" else theta[:, 0].tolist())
+    assert workbench.score_best(run, None, torch.tensor([[1.0], [2.0], [3.0]]), mine) == 2.0

@@ -18,7 +18,7 @@ from unidelta.projections import KINDS
 from unidelta.stages.baselines import chance, majority
 from unidelta.stages.decomposed import approximate, optimize, original
 from unidelta.stages.maps import up_map
-from unidelta.stages.workbench import Run, compute, save, score_stack
+from unidelta.stages.workbench import Run, compute, save, score_best, score_stack
 from unidelta.store import Artifact
 
 FACTORS = tuple(2 ** (i / 3) for i in range(-3, 4))  # 0.5 to 2
@@ -45,9 +45,7 @@ def controls(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequen
                     "mean_vector": start + (centre @ saved[f"up.{kind}"].T).to(start),
                 }
                 for name, theta in candidates.items():
-                    dev = score_stack(run, delta, theta, [mine] * len(theta), "dev") if len(theta) > 1 else [0.0]
-                    best = dev.index(max(dev))
-                    metrics[name][kind] = score_stack(run, delta, theta[best:best + 1], [mine], "test")[0]
+                    metrics[name][kind] = score_best(run, delta, theta, mine)
             save(run, "controls", wanted[task, seed], metrics, {})
 
     return compute(run, "controls", wanted, work)

@@ -24,7 +24,7 @@ from unidelta.projections import KINDS
 from unidelta.stages import decomposed
 from unidelta.stages.blend import chosen, dealt, several
 from unidelta.stages.maps import up_map
-from unidelta.stages.workbench import Run, compute, loss_stack, save, score_stack, score_training
+from unidelta.stages.workbench import Run, compute, loss_stack, save, score_best, score_training
 from unidelta.store import Artifact
 
 
@@ -139,10 +139,7 @@ def untuned(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequenc
             mine, found = run.data(task, seed), {}
             vectors = spaces[seed].tensors()["I"].to(run.backbone.device)
             for kind in kinds:
-                delta, theta = run.delta(kind), run.start(kind) + up_map(run, spaces[seed], kind, "trained")(vectors)
-                dev = score_stack(run, delta, theta, [mine] * len(theta), "dev") if len(theta) > 1 else [0.0]
-                best = dev.index(max(dev))
-                found[kind] = score_stack(run, delta, theta[best:best + 1], [mine], "test")[0]
+                found[kind] = score_best(run, run.delta(kind), run.start(kind) + up_map(run, spaces[seed], kind, "trained")(vectors), mine)
             save(run, "untuned", wanted[task, seed], {"shared_vector": found}, {})
 
     return compute(run, "untuned", wanted, work)

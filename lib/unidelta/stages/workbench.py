@@ -139,6 +139,13 @@ def score_stack(run: Run, delta, theta: Tensor, datas: Sequence[TaskData], split
     return out
 
 
+def score_best(run: Run, delta, theta: Tensor, data: TaskData) -> float:
+    """Test score of the one of several solutions, theta (K, N), that does best on dev."""
+    dev = score_stack(run, delta, theta, [data] * len(theta), "dev") if len(theta) > 1 else [0.0]
+    best = dev.index(max(dev))
+    return score_stack(run, delta, theta[best:best + 1], [data], "test")[0]
+
+
 def score_training(run: Run, entries: Sequence[tuple], datas: Sequence[Sequence[TaskData]]) -> list[float]:
     """Dev score of each run, the mean over methods and training tasks. entries: (delta, theta (S, T, N)) of each method."""
     flat = [mine[t].head(run.profile.validation_rows, "dev") for t in range(len(datas[0])) for mine in datas]  # by task: its runs are decoded together
