@@ -25,7 +25,7 @@ PLANES = {"scitail": "glue-mnli"}
 
 # Chapters that need no run, for they show what is archived or stored: they fill the cores while the last runs end.
 STORED = {"00_backbone", "04_tasks", "13_second_group", "14_real_rows", "17_multi_task", "18_dimension", "19_finetune", "20_data", "21_simplified",
-          "22_absolute", "24_fidelity", "25_backbones", "26_long_answers", "30_speed", "31_cost"}
+          "22_absolute", "24_fidelity", "25_backbones", "26_long_answers", "27_settings", "30_speed", "31_cost"}
 
 # A job says when it starts and how long it took; its own output goes to its log, the end of which is shown if it fails.
 JOB = """start=$SECONDS; echo "{what} ..." >&2

@@ -54,10 +54,15 @@ def best_control(frame: pd.DataFrame, among: Sequence[str]) -> tuple[str, tuple[
     return best, interval(by_seed(frame) - means[best])
 
 
+def signed(mean: float, half: float) -> str:
+    """A difference with its sign, and its half interval where there is one."""
+    return f"{mean:+.1f}" + ("" if pd.isna(half) else f" ± {half:.1f}")
+
+
 def points(mean: float, half: float) -> str:
     """A difference in points, and whether it is one: an effect is claimed only where its interval excludes zero."""
-    known = "one seed, no interval" if half != half else "a change" if abs(mean) > half else "no change that could be told from the seeds"
-    return f"{mean:+.1f}" + (f" ± {half:.1f}" if half == half else "") + f" points ({known})"
+    known = "one seed, no interval" if pd.isna(half) else "a change" if abs(mean) > half else "no change that could be told from the seeds"
+    return f"{signed(mean, half)} points ({known})"
 
 
 def recovered(frame: pd.DataFrame) -> tuple[float, float]:

@@ -1,11 +1,11 @@
-"""Would another setting do better, whichever the draw of the backbone? Read from the study `settings`, whose scores are on spare development rows."""
+"""Would another setting do better, whichever the draw of the backbone? Read from `studies.on_every_draw`, whose scores are on spare development rows."""
 
 from __future__ import annotations
 
 import pandas as pd
 from IPython.display import HTML, Markdown
 
-from unidelta.report.measures import CONTROLS, FLAG, html, interval, number, relative, weak
+from unidelta.report.measures import CONTROLS, FLAG, html, interval, number, relative, signed, weak
 from unidelta.report.results import Results
 
 WHAT = {"own": "in the subspace", "moved": "transferred"}
@@ -58,7 +58,7 @@ def verdict(change: pd.DataFrame) -> str:
 
 def verdicts(found: dict[str, Results], base: str) -> Markdown:
     """Every setting against `base`, paired by draw, with the verdict of RULE."""
-    lines = [f"- `{setting}`: " + "; ".join(f"{text} {mean:+.1f} ± {half:.1f}" for what, text in (WHAT | {"both": "mean of both"}).items()
-                                            for mean, half in [interval(change[what])]) + f" points over {len(change)} draws: **{verdict(change)}**."
+    lines = [f"- `{setting}`: " + "; ".join(f"{text} {signed(*interval(change[what]))}" for what, text in (WHAT | {"both": "mean of both"}).items())
+             + f" points over {len(change)} draws: **{verdict(change)}**."
              for setting, change in changes(found, base).items()]
-    return Markdown(f"{RULE} Against `{base}`:\n\n" + "\n".join(lines))
+    return Markdown(f"Against `{base}`, by the rule:\n\n" + "\n".join(lines))
