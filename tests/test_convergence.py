@@ -7,19 +7,25 @@ from unidelta.projections import KINDS
 from unidelta.report import convergence, figures
 from unidelta.stages import Run
 
-
-@pytest.mark.parametrize("curve, percent", [([4.0, 3.0, 2.0, 1.0], 75), ([4.0, 1.0, 1.0, 1.0], 25), ([1.0, 2.0, 3.0], 0), ([10.0, 1.8, 1.0, 5.0], 25),
-                                            ([10.0, 2.0, 1.0, 5.0], 50)])
-def test_when_a_loss_has_gone_most_of_its_way(curve, percent):
-    assert convergence.reached(curve) == percent, "nine tenths of the way from 10 to 1 is 1.9"
-    assert convergence.reached([3.0, 1.0]) != convergence.reached([3.0, 1.0]), "two values say nothing"
+SLOW, FAST = [4.0, 3.0, 2.0, 1.0], [4.0, 1.0, 1.0, 1.0]
 
 
-def test_the_lag_is_taken_run_by_run():
-    slow, fast = [4.0, 3.0, 2.0, 1.0], [4.0, 1.0, 1.0, 1.0]
-    found = {convergence.TASK: {"adapter": [fast, slow], "lora": [fast, fast], "prefix": [slow, slow]}}
-    mean, half = convergence.lag(found)
+def test_losses_are_compared_at_a_level_that_all_come_from_above_and_reach():
+    assert convergence.level([[10.0, 1.0, 0.1], [12.0, 5.0, 2.0]]) == pytest.approx(2.8), "nine tenths of the way from 10 to 2"
+    assert convergence.level([[1.0, 0.5], [9.0, 3.0]]) == 3.0, "one begins where the other never comes: the lowest that all reach"
+    assert [convergence.reached(SLOW, at) for at in (4.0, 2.5, 1.0)] == [0, 50, 75]
+    high = [4.0, 3.6, 3.5, 3.5]  # it is soon near its own lowest, and late where the others are early
+    when = convergence.arrivals({"adapter": [FAST], "lora": [FAST], "prefix": [high]}, 1)
+    assert when["adapter"] == when["lora"] == [25] and when["prefix"] == [50]
+
+
+def test_the_lag_is_taken_seed_by_seed():
+    found = {convergence.TASK: {"adapter": [FAST, SLOW], "lora": [FAST, FAST], "prefix": [SLOW, SLOW]}}
+    mean, half = convergence.lag(found, 2)
     assert mean == 25 and half > 0, "50 and 0 percent of the steps"
+    mean, half = convergence.lag(found, 1)
+    assert mean == 25 and half != half, "two tasks of one seed are no interval"
+    assert "+25.0 % of the steps after" in convergence.said(found, 1).data and "after 50 and 25 % of the steps" in convergence.said(found, 1).data
 
 
 def test_a_log_without_parts_is_said_to_be_one():
@@ -37,5 +43,5 @@ def test_from_a_run_to_a_table_and_a_figure(tiny_t5, tmp_path):
     log = [a.log() for a in run.store.all("approximate")][0]
     first = sum(found[name][k][0][i] for name in (convergence.TASK, convergence.DIST) for k in KINDS for i in range(10)) / 10
     assert first == pytest.approx(log[0]["loss"][0], rel=1e-4), "the parts add up to the loss"
-    rows = BeautifulSoup(convergence.table(found).data, "html.parser").find_all("tr")
-    assert len(rows) == 1 + 3 * 3 and len(figures.convergence(found).axes) == 3
+    rows = BeautifulSoup(convergence.table(found, 2).data, "html.parser").find_all("tr")
+    assert len(rows) == 1 + 2 * 3 and len(figures.convergence(found).axes) == 3

@@ -1,4 +1,4 @@
-"""The three deltas of the paper (section 3.1, appendix A.4): what is inside theta, how it starts, and what it computes.
+"""The three deltas of the paper (section 3, appendix A.2): what is inside theta, how it starts, and what it computes.
 
 A *solution* is one flat vector theta of length N. `make` fixes a delta's layout from a T5 configuration alone (no
 weights), and `applied` (unidelta.injection) runs a frozen T5 with a whole stack of solutions, theta (K, N), at once.

@@ -20,7 +20,7 @@ class Profile:
     caps: dict = field(default_factory=lambda: {"train": None, "dev": 1000, "test": None})  # rows kept per split
     report_on: str = "test"             # of the setting's unseen tasks; or "spare": the rows the cap leaves of dev, which select nothing; to choose settings by
 
-    # deltas: equal numbers of parameters (section 3.1, appendix A.4)
+    # deltas: equal numbers of parameters (section 3, appendix A.2)
     adapter: dict = field(default_factory=lambda: {"bottleneck": 12})
     lora: dict = field(default_factory=lambda: {"rank": 10, "scale": 1.6})
     prefix: dict = field(default_factory=lambda: {"length": 120, "hidden": 24, "reading": "released"})

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import pandas as pd
 from IPython.display import HTML
 
-from unidelta import paper
+from unidelta import paper, tasks
 from unidelta.projections import KINDS
-from unidelta.report.measures import CONTROLS, LABEL, PAIRS, best_control, by_seed, html, interval, number, over_seeds, relative
+from unidelta.report.measures import CONTROLS, LABEL, PAIRS, best_control, by_seed, html, interval, number, over_seeds, relative, signed
 from unidelta.report.results import Results
 from unidelta.stages.landscapes import Plane
 
@@ -56,10 +57,17 @@ def listed(values: dict[str, tuple]) -> str:
     return ", ".join(f"{LABEL[k]} {number(*v)}" for k, v in values.items())
 
 
-def published_average(n: int) -> str:
-    """The averages of one of the paper's Tables 1, 3, 6 and 7, by delta."""
-    theirs = paper.table(n).set_index("test").loc[paper.AVERAGE]
-    return listed({k: (theirs[LABEL[k]],) for k in KINDS})
+def published(n: int, results: Results | None, say: Callable[[pd.DataFrame], str]) -> str:
+    """What the rows of one of the paper's tables say, and, where not all of them are run here, what those say that are."""
+    table = paper.table(n)
+    whole = table[table["test"] != paper.AVERAGE]
+    here = whole if results is None else paper.rows(n, set(results.frame.task))
+    return say(whole) + (f"; on the {len(here)} of its {len(whole)} rows that are run here {say(here)}" if 0 < len(here) < len(whole) else "")
+
+
+def averages(rows: pd.DataFrame) -> str:
+    """Of rows of the paper's Tables 1, 3, 6 and 7: the average of every delta."""
+    return listed({k: (rows[LABEL[k]].mean(),) for k in KINDS})
 
 
 def recovered(results: Results) -> tuple[str, str, str]:
@@ -72,9 +80,45 @@ def widely(level: float, share: float) -> Judge:
     """Whether transfer reaches `level` percent of E_ori on more than `share` percent of the unseen tasks."""
     def judge(results):
         mean = relative(results.moved).groupby([results.moved.seed, results.moved.task]).mean()
-        reached = interval(100 * (mean >= level).groupby("seed").mean())
-        return (f"{number(*reached)} % of {results.moved.task.nunique()} tasks", f"share of tasks at {level:.0f} or more above {share:.0f} %",
-                verdict([reached], share))
+        reached = (mean >= level).groupby("seed")
+        counts = dict.fromkeys(reached.sum().astype(int))  # in the order of the seeds, once each
+        return (f"{' or '.join(map(str, counts))} of {results.moved.task.nunique()} tasks" + (" with every seed" if len(counts) == 1 else ", by seed"),
+                f"share of tasks at {level:.0f} or more above {share:.0f} %", verdict([interval(100 * reached.mean())], share))
+    return judge
+
+
+def ahead(results: Results) -> tuple[str, str, str]:
+    """Whether the adapter recovers more than each of the other two in the subspace, paired by seed."""
+    means = {k: by_seed(results.own[results.own.target == k]) for k in KINDS}
+    leads = {k: interval(means["adapter"] - means[k]) for k in KINDS if k != "adapter"}
+    return "; ".join(f"{signed(*v)} points against {LABEL[k]}" for k, v in leads.items()), "both differences lie above zero", verdict(list(leads.values()), 0.0)
+
+
+def leads(rows: pd.DataFrame) -> str:
+    """The same of rows of the paper's Tables 1 and 3."""
+    return "; ".join(f"{signed((rows['Adapter'] - rows[LABEL[k]]).mean())} points against {LABEL[k]}" for k in KINDS if k != "adapter")
+
+
+def poorer_source(results: Results) -> tuple[str, str, str]:
+    """Whether what the adapter finds is transferred less well than what the other two find, paired by seed."""
+    from_adapter = results.moved.source == "adapter"
+    points = interval(by_seed(results.moved[~from_adapter]) - by_seed(results.moved[from_adapter]))
+    return f"{number(*points)} points less", "the difference lies above zero", verdict([points], 0.0)
+
+
+def behind_as_source(rows: pd.DataFrame) -> str:
+    """The same of rows of the paper's Tables 2 and 4."""
+    means = rows[[name for name in rows if "->" in name]].mean()
+    from_adapter = means.index.str.startswith("A->")
+    return f"{number(means[~from_adapter].mean() - means[from_adapter].mean())} points less"
+
+
+def as_good_as_its_own(wanted: Sequence[str]) -> Judge:
+    """Whether transfer reaches E_ori, within CLOSE, on each of some tasks."""
+    def judge(results):
+        values = {t: over_seeds(f, relative(f)) for t, f in results.moved[results.moved.task.isin(wanted)].groupby("task")}
+        return (", ".join(f"{t} {number(*v)}" for t, v in values.items()), f"each task's mean above {100 - CLOSE:.0f}",
+                verdict(list(values.values()), 100 - CLOSE))
     return judge
 
 
@@ -110,25 +154,50 @@ def overlap(planes: dict[str, Plane]) -> Claim:
     shares = {task: plane.share(RECOVERED) for task, plane in planes.items()}
     ratios = {t: 100 * s["all"] / least for t, s in shares.items() if (least := min(s[k] for k in KINDS))}
     text = "; ".join(f"{t}: {s['all']:.1f} % of the plane" + (f", {number(ratios[t])} % of the smallest region of one delta" if t in ratios else
-                     f" (nowhere {' nor '.join(LABEL[k] for k in KINDS if not s[k])})") for t, s in shares.items())
+                     f" ({', '.join(LABEL[k] for k in KINDS if not s[k])}: nowhere)") for t, s in shares.items())
     known = FAILS if any(r <= 50 for r in ratios.values()) else HOLDS if len(ratios) == len(planes) else OPEN
     return Claim("The local optima of the deltas overlap widely (section 5.2.3).", "three pictures (figure 2), no number", text,
                  f"on every plane shown, all three reach {RECOVERED:.0f} % at once on more than half of the smallest region where one of them does (one seed); "
                  "open where one of them nowhere does", known)
 
 
+def near(planes: dict[str, Plane]) -> Claim:
+    """Whether the solutions of all three deltas lie where the mean of the three is at RECOVERED, by the point of the grid next to each."""
+    where = {t: [float(plane.relative.mean(0)[tuple((plane.axis - x).abs().argmin() for x in point)]) for point in plane.points] for t, plane in planes.items()}
+    text = "; ".join(f"{t}: {sum(v >= RECOVERED for v in at)} of {len(at)}" for t, at in where.items())
+    return Claim("The solutions of the three deltas lie in the same good region (section 5.2.3).", "three pictures (figure 2), no number", text,
+                 f"on every plane shown, all of them lie where the mean of the three is at {RECOVERED:.0f} % or more (by the next point of the grid, one seed)",
+                 HOLDS if all(v >= RECOVERED for at in where.values() for v in at) else FAILS)
+
+
+def wider(planes: dict[str, Plane]) -> Claim:
+    """The good region with many training tasks against that with one."""
+    shares = {t: plane.share(RECOVERED)["mean"] for t, plane in planes.items()}
+    one, many = ([t for t, plane in planes.items() if (plane.train in tasks.names()) == alone] for alone in (True, False))
+    least, most = min((shares[t] for t in many), default=0.0), max((shares[t] for t in one), default=0.0)
+    return Claim("The good region is much wider with many training tasks than with one (section 5.2.3).", "three pictures (figure 2), no number",
+                 "; ".join(f"{t} {share:.1f} % of the plane" for t, share in shares.items()) + f" ({', '.join(one) or 'none'} with one training task)",
+                 f"the mean of the three is at {RECOVERED:.0f} % on a larger part of each plane of many tasks than of any plane of one (one seed)",
+                 NOT_RUN if not (one and many) else HOLDS if least > most else FAILS)
+
+
 def every(results: Results, planes: dict[str, Plane]) -> list[Claim]:
     """The claims of the single-task setting, in the paper's order; those that need archived studies are in `unidelta.report.claims_archived`."""
-    theirs = paper.table(2)
-    theirs = theirs[theirs["test"] != paper.AVERAGE][paper.AVERAGE]
-    return [claim("Every delta recovers more than 80 % on average in the subspace of one training task (section 5.2.1).", published_average(1), results,
-                  recovered),
+    alike = ["rotten_tomatoes", "amazon_polarity"]
+    has = results if set(alike) & set(results.frame.task) else None
+    return [claim("Every delta recovers more than 80 % on average in the subspace of one training task (section 5.2.1).", published(1, results, averages),
+                  results, recovered),
+            claim("The adapter recovers most (section 5.2.1).", published(1, results, leads), results, ahead),
             claim("A solution found with one delta, sent through another's map, recovers more than 80 % on more than half of the unseen tasks (section 5.2.1).",
-                  f"{(theirs > RECOVERED).sum()} of {len(theirs)} tasks ({100 * (theirs > RECOVERED).mean():.0f} %)", results, widely(RECOVERED, 50.0)),
+                  published(2, results, lambda rows: f"{(rows[paper.AVERAGE] > RECOVERED).sum()} of {len(rows)} tasks"), results, widely(RECOVERED, 50.0)),
+            claim("On sentiment tasks a transferred solution does as well as the delta it is sent to does in its own space (section 5.2.1).",
+                  ", ".join(f"{paper.task_name(t)} {v:.1f}" for t, v in paper.rows(2, alike)[["test", paper.AVERAGE]].to_numpy()), has,
+                  as_good_as_its_own(alike)),
+            claim("What the adapter finds is transferred slightly less well (section 5.2.1).", published(2, results, behind_as_source), results, poorer_source),
             claim("(Not in the paper.) Tuning in the subspace adds to what the training task's solutions give as they are.", "no such control", results,
                   surplus("own", LEFT)),
             claim("(Not in the paper.) What is recovered is more than a guess.", "chance is not reported", results, surplus("own", ("chance", "majority"))),
-            *transfers(results), overlap(planes)]
+            *transfers(results), overlap(planes), near(planes), wider(planes)]
 
 
 def transfers(results: Results | None, where: str = "") -> list[Claim]:

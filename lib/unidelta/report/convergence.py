@@ -1,7 +1,8 @@
 """How soon each delta's loss goes down: in its own space, and in the approximation of the subspace (section 5.2.2).
 
 The paper observes that the prefix converges much slower than the others when the subspace is approximated, and shows no curve of it. A
-curve here is what a training log holds: a list of losses at equal distances of steps.
+curve here is what a training log holds: a list of losses at equal distances of steps. Three deltas are compared at a level that each of
+them comes from above and reaches: a loss that stays high is soon near its own lowest.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from IPython.display import HTML
+from IPython.display import HTML, Markdown
 
 from unidelta.projections import KINDS
-from unidelta.report.measures import LABEL, html, interval, number
+from unidelta.report.measures import LABEL, html, interval, number, signed
 from unidelta.stages import approximate, original
 from unidelta.stages.workbench import Run
 
@@ -32,37 +33,54 @@ def of_subspaces(logs: Sequence[list[dict]]) -> Curves:
 
 
 def curves(run: Run, train: Sequence[str], seeds: Sequence[int]) -> tuple[Curves, list[str]]:
-    """The curves of the training tasks' own solutions and of the subspaces approximated on each task by itself, and the artifacts' ids."""
+    """The curves of the training tasks' own solutions and of the subspaces approximated on each task by itself, task by task and seed by seed, and
+    the artifacts' ids."""
     own, spaces = original(run, train, seeds=seeds), [a for task in train for a in approximate(run, [task], seeds).values()]
     found = {SPACE: {k: [[r["loss"][0] for r in own[t, k, s].log()] for t in train for s in seeds] for k in KINDS}}
     return found | of_subspaces([a.log() for a in spaces]), sorted({a.id for a in (*own.values(), *spaces)})
 
 
-def reached(curve: Sequence[float], way: float = WAY) -> float:
-    """The part of the steps, in percent, after which the loss has gone `way` of the way from its first to its lowest value; 0 for a loss that
-    never falls below its first value. The first value is a mean over steps, so what happens within it is not seen; of fewer than three
-    values nothing can be said (NaN)."""
-    if len(curve) < 3:
-        return float("nan")
-    first, low = curve[0], min(curve)
-    return 100 * next(i for i, value in enumerate(curve) if value <= first - way * (first - low)) / len(curve)
+def level(curves: Sequence[Sequence[float]]) -> float:
+    """The loss at which some curves are compared: WAY of the way from the lowest of their first values to the highest of their lowest, which all reach."""
+    first, low = min(c[0] for c in curves), max(min(c) for c in curves)
+    return max(first - WAY * (first - low), low)
 
 
-def table(found: Curves) -> HTML:
-    """First and lowest loss of every delta, and how soon it has gone WAY of the way down: means and half intervals over runs."""
+def reached(curve: Sequence[float], at: float) -> float:
+    """The part of the steps, in percent, after which a loss first is no higher than `at`. A value is a mean over steps: what happens within is not seen."""
+    return 100 * next(i for i, value in enumerate(curve) if value <= at) / len(curve)
+
+
+def arrivals(each: dict[str, list[list[float]]], seeds: int) -> dict[str, np.ndarray]:
+    """Of every delta, when it reaches the level of its run (`reached`), in the mean over the tasks of each seed, (seeds,).
+
+    each: by delta, curves of the same runs, in which the seed changes fastest."""
+    runs = list(zip(*each.values(), strict=True))
+    at = [level(three) for three in runs]
+    return {k: np.array([reached(c, a) for c, a in zip(each[k], at, strict=True)]).reshape(-1, seeds).mean(0) for k in each}
+
+
+def table(found: Curves, seeds: int) -> HTML:
+    """Of what a subspace's loss is made of, by delta: first and lowest value, and how soon it comes down; means and half intervals over seeds."""
     lines = []
-    for name, each in found.items():
-        for kind, runs in each.items():
-            seen = [at for c in runs if (at := reached(c)) == at]
-            lines.append({"": name, "delta": LABEL[kind], "runs": len(runs), "with three values or more": len(seen),
-                          "first loss": f"{np.mean([c[0] for c in runs]):.2f}",
-                          "lowest": f"{np.mean([min(c) for c in runs]):.3f}",
-                          f"{100 * WAY:.0f} % of the way down, after % of the steps": number(*interval(seen))})
+    for name, each in ((name, each) for name, each in found.items() if name != SPACE):
+        for kind, when in arrivals(each, seeds).items():
+            lines.append({"": name, "delta": LABEL[kind], "runs": len(each[kind]), "first loss": f"{np.mean([c[0] for c in each[kind]]):.2f}",
+                          "lowest": f"{np.mean([min(c) for c in each[kind]]):.3f}", "down after % of the steps": number(*interval(when))})
     return html(lines)
 
 
-def lag(found: Curves, name: str = TASK) -> tuple[float, float]:
-    """By how many percent of the steps the prefix reaches WAY later than the slower of the other two, run by run: mean and half interval."""
-    at = {k: np.array([reached(c) for c in runs]) for k, runs in found[name].items()}
-    later = at["prefix"] - np.maximum(at["adapter"], at["lora"])
-    return interval(later[~np.isnan(later)])
+def lag(found: Curves, seeds: int) -> tuple[float, float]:
+    """By how many percent of the steps the prefix's task loss comes down later than the slower of the other two: mean and half interval over seeds."""
+    at = arrivals(found[TASK], seeds)
+    return interval(at["prefix"] - np.maximum(at["adapter"], at["lora"]))
+
+
+def said(found: Curves, seeds: int) -> Markdown:
+    """The prefix's lag, and when the others pass what it comes to, in three sentences."""
+    each = found[TASK]
+    low = {k: np.mean([min(c) for c in runs]) for k, runs in each.items()}
+    passed = {k: np.mean([reached(c, max(min(p), min(c))) for c, p in zip(each[k], each["prefix"], strict=True)]) for k in ("adapter", "lora")}
+    return Markdown(f"While the subspace is approximated, the prefix's task loss is down {signed(*lag(found, seeds))} % of the steps after the slower of "
+                    f"the two others. Its lowest value is {low['prefix']:.3f}, theirs {low['adapter']:.3f} (adapter) and {low['lora']:.3f} "
+                    f"(LoRA). What it comes to at its lowest, they pass after {passed['adapter']:.0f} and {passed['lora']:.0f} % of the steps.")

@@ -13,6 +13,7 @@ import pandas as pd
 from IPython.display import HTML
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from unidelta import paper, tasks
 from unidelta.projections import KINDS
@@ -90,6 +91,9 @@ def convergence(found: dict[str, dict[str, list[list[float]]]]) -> Figure:
             axis.plot(at, np.transpose(each), color=COLOUR[kind], alpha=0.15, linewidth=0.6)
             axis.plot(at, np.mean(each, axis=0), color=COLOUR[kind], label=LABEL[kind])
         axis.set(title=name, xlabel="% of the steps", yscale="log")
+        low, high = axis.get_ylim()
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter("{x:.3g}" if high < 10 * low else NullFormatter())
     axes[0].set(ylabel="loss")
     axes[-1].legend(fontsize=7)
     return figure
@@ -110,7 +114,7 @@ def trajectories(results: Results) -> Figure:
                           label=f"{LABEL[kind]}, lr {rate:g}")
         axis.set(title=task, xlabel="step", ylim=(-3, 103))
     axes[0].set(ylabel="dev score, %")
-    axes[-1].legend(fontsize=7, loc="best")
+    figure.legend(*axes[-1].get_legend_handles_labels(), fontsize=7, ncols=3, loc="outside lower center")
     return figure
 
 

@@ -54,7 +54,7 @@ def best_control(frame: pd.DataFrame, among: Sequence[str]) -> tuple[str, tuple[
     return best, interval(by_seed(frame) - means[best])
 
 
-def signed(mean: float, half: float) -> str:
+def signed(mean: float, half: float = float("nan")) -> str:
     """A difference with its sign, and its half interval where there is one."""
     return f"{mean:+.1f}" + ("" if pd.isna(half) else f" ± {half:.1f}")
 
