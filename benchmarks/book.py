@@ -2,7 +2,6 @@
 
 The environment is made first and timed apart, for it depends on the network. The machine should have nothing else to do.
 """
-from __future__ import annotations
 
 import argparse
 import os

@@ -1,5 +1,4 @@
 """The cost model against real steps: one rate, measured on one step of the bare network, predicts steps of other kinds and shapes."""
-from __future__ import annotations
 
 import statistics
 

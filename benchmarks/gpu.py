@@ -3,7 +3,6 @@
 Seconds of a step of every stage for K stacked solutions, landscape points a second, the Walsh-Hadamard transform against a copy on the device, and
 peak memory of the multi-task approximation at y = 100. Medians of the repeats, and ratios within a repeat; written to data/benchmarks/gpu.json.
 """
-from __future__ import annotations
 
 import argparse
 import sys

@@ -1,5 +1,4 @@
 """How everything here is timed: variants of one computation, interleaved in one process, repeated, and reported as ratios within a repeat."""
-from __future__ import annotations
 
 import gc
 import json

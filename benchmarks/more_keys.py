@@ -1,5 +1,4 @@
 """A T5 whose self-attention sees more keys than its sequence has: what a prefix costs at least, whoever computes it."""
-from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager

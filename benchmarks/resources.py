@@ -1,5 +1,4 @@
 """Tokens a second and peak memory of one step, against sequence length, stacked solutions, dimension of the subspace and number of tasks."""
-from __future__ import annotations
 
 import ctypes
 import gc

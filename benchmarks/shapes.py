@@ -1,5 +1,4 @@
 """Random T5s of a given shape, for timings that do not depend on what the weights are."""
-from __future__ import annotations
 
 from types import SimpleNamespace
 

@@ -2,7 +2,6 @@
 
 Every function returns variants for `measure.compare`: name -> a call that does the work and returns what must agree.
 """
-from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy

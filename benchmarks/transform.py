@@ -1,5 +1,4 @@
 """The Walsh-Hadamard transform against a copy of its memory, a dense product, and the released code's formulation."""
-from __future__ import annotations
 
 import torch
 from torch import Tensor

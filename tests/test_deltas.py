@@ -449,6 +449,33 @@ def test_an_open_block_follows_updates_and_allows_many_backward_passes(model, ki
     assert torch.equal(inside, logits(model, [(delta, theta)], batch))
 
 
+def test_views_are_of_one_solution_or_of_a_stack(model):
+    delta, theta = solutions(model, "lora", 2)
+    one, both = delta.views(theta[1]), delta.views(theta)
+    assert list(one) == list(both) and all(torch.equal(one[name], both[name][1]) for name in one)
+    assert one["encoder.0.self.q.A"].data_ptr() == theta[1].data_ptr(), "not a copy"
+
+
+def test_a_delta_that_nothing_applies_is_refused(model):
+    """A new kind without a hook would leave the network as it is."""
+    class Bias(deltas.Adapter):
+        kind = "bias"
+
+    new = Bias.build(deltas.Geometry.of(model.config), 2)
+    told = "no hook for a delta of kind 'bias'; there is one for adapter, lora, prefix"
+    with pytest.raises(ValueError, match=told), deltas.applied(model, [(new, new.init(0))]):
+        pass
+    with pytest.raises(ValueError, match="config is a T5ForConditionalGeneration: it must be the configuration of a T5"):
+        deltas.make("lora", model)
+
+
+def test_a_theta_of_other_than_real_numbers_is_refused(model):
+    delta, theta = solutions(model, "lora", 2)
+    for wrong, told in ((theta.long(), "torch.int64"), (theta > 0, "torch.bool"), (theta.numpy(), "ndarray"), (theta.tolist(), "list")):
+        with pytest.raises(ValueError, match=f"lora takes theta as a tensor of floating-point numbers, got {told}"), deltas.applied(model, [(delta, wrong)]):
+            pass
+
+
 def test_rows_and_solutions_must_fit(model):
     delta, theta = solutions(model, "adapter", 3)
     for rows in (4, 2):

@@ -105,6 +105,16 @@ def test_checks_also_where_no_history_is_kept(monkeypatch, tmp_path, tiny_t5):
     InteractiveShell.clear_instance()
 
 
+def test_a_misspelt_name_in_the_parameters_cell_is_told_too(monkeypatch, tmp_path):
+    """As who types it there, instead of giving it to papermill."""
+    monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path / "runs"))
+    shell, (first, second, *_) = InteractiveShell.instance(), code_cells(ROOT / "notebooks" / "03_transfer.ipynb")
+    shell.run_cell(first.replace("task = ", "taks = "), store_history=True)
+    error = shell.run_cell(second, store_history=True).error_in_exec
+    InteractiveShell.clear_instance()
+    assert isinstance(error, ParameterError) and str(error).startswith("unknown parameter 'taks' (did you mean 'tasks'?): allowed are profile, ")
+
+
 def test_every_notebook_takes_the_common_parameters():
     for path in NOTEBOOKS:
         if path.stem[:2] not in ("00", "30", "31"):

@@ -2,7 +2,7 @@
 import pandas as pd
 import pytest
 
-from unidelta import paper
+from unidelta import ROOT, paper
 
 DELTAS, TRANSFERS = ["Adapter", "LoRA", "Prefix"], ["A->L", "A->P", "L->A", "L->P", "P->A", "P->L"]
 
@@ -81,15 +81,18 @@ def test_names_of_tasks():
 
 
 def test_unknown_numbers_and_names():
-    with pytest.raises(ValueError, match="allowed are 1 to 11"):
-        paper.table(12)
+    for wrong in (12, 1.0, True, "1"):
+        with pytest.raises(ValueError, match="allowed are 1 to 11"):
+            paper.table(wrong)
+    with pytest.raises(ValueError, match="Table 5 has no rows of unseen tasks"):
+        paper.rows(5, ["rotten_tomatoes"])
     with pytest.raises(ValueError, match="no task 'SST2': allowed are SST-2, "):
         paper.task_name("SST2")
 
 
 def test_references():
     database = pytest.importorskip("pybtex.database")
-    entries = database.parse_file(str(paper.project_root() / "book" / "references.bib")).entries
+    entries = database.parse_file(str(ROOT / "book" / "references.bib")).entries
     needed = """yi2022 raffel2020 lester2021 houlsby2019 hu2021 li2021 he2021 li2018 aghajanyan2021 qin2021 le2013
                 yang2015 shazeer2018 ye2021 lhoest2021 socher2013 pang2005"""
     assert set(needed.split()) <= set(entries)

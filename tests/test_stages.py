@@ -215,6 +215,27 @@ def test_chance_knows_what_can_be_answered(open_run, task, options):
     assert baselines.chance(run, run.data(task, 0), 0) == pytest.approx(1 / options, abs=0.02)
 
 
+def test_chance_is_of_the_rows_that_are_reported_on(open_run):
+    """A training task's are the same whatever the unseen tasks are reported on."""
+    run, spare = (open_run(caps={"train": 20, "dev": 10, "test": None}, report_on=on) for on in ("test", "spare"))
+    assert baselines.chance(spare, spare.data("glue-sst2", 0), 0) == baselines.chance(run, run.data("glue-sst2", 0), 0)
+    mine = spare.data("rotten_tomatoes", 0)
+    assert len(baselines.answers_open(spare, "rotten_tomatoes", 0)) == len(mine.test) != len(run.data("rotten_tomatoes", 0).test)
+    assert 0 < baselines.chance(spare, mine, 0) < 1
+
+
+def test_what_cannot_be_a_subspace_is_refused_before_anything_is_trained(open_run):
+    run = open_run()
+    most = min(run.delta(k).numel for k in KINDS)
+    with pytest.raises(ValueError, match=f"y={most + 1} is not allowed: at most {most}"):
+        open_run(y=most + 1)
+    with pytest.raises(ValueError, match="a training task at least"):
+        stages.approximate(run, [])
+    with pytest.raises(ValueError, match="unknown delta 'bitfit'; allowed: adapter, lora, prefix, finetune"):
+        stages.original(run, TRAIN, ["bitfit"])
+    assert not list(run.store.base.glob("*/*/metrics.json"))
+
+
 @pytest.mark.parametrize("task, number", [("sciq", 4), ("quail", 4), ("race-high", 4), ("ai2_arc", 4), ("cosmos_qa", 4)])
 def test_options_are_read_wherever_they_stand(task, number, mirror):
     """Before a long article, without blanks, numbered: on real rows."""
@@ -364,7 +385,7 @@ def identities(run, monkeypatch) -> dict[str, list[str]]:
         ids.setdefault(stage, set()).update(f"{stage}/{run.store.path(stage, *named).name}" for named in wanted.values())
         return {key: SimpleNamespace(id=f"{stage}/{run.store.path(stage, *named).name}", config=named[1]) for key, named in wanted.items()}
 
-    for module in (decomposed, controls, landscapes):
+    for module in (decomposed, workbench, landscapes):
         monkeypatch.setattr(module, "compute", compute)
     stages.transfer(run, TRAIN, UNSEEN[:1])
     controls.controls(run, TRAIN, UNSEEN[:1])

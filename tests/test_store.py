@@ -15,7 +15,8 @@ import pytest
 import torch
 
 from unidelta import store
-from unidelta.store import Store, load_checkpoint, save_checkpoint
+from unidelta.files import load_checkpoint, save_checkpoint
+from unidelta.store import Store
 
 CONFIG = {"task": "qasc", "lr": 1e-4, "steps": 100, "sizes": {"rank": 10, "scale": 1.6}, "deltas": ["adapter", "lora"],
           "note": None}

@@ -160,6 +160,9 @@ def test_an_unknown_name_split_or_source_is_refused_in_one_line():
         tasks.rows("glue-sst2", "train", source="web")
     with pytest.raises(ValueError, match="no tasks for setting 'many'"):
         tasks.names("many")
+    for said, right in (("positive", ["positive"]), (["positive"], "positive")):
+        with pytest.raises(ValueError, match="not a text"):
+            tasks.score("glue-sst2", said, right)
     assert mirror.physical(tasks.get("glue-mnli"), "validation") == ("validation_matched",)
 
 

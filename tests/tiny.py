@@ -6,7 +6,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
-from unidelta import backbone, data, tasks
+from unidelta import backbone, data, store, tasks
 
 TASKS = ("glue-sst2", "rotten_tomatoes", "amazon_polarity")
 SENTINELS = [f"<extra_id_{i}>" for i in range(3)]
@@ -40,7 +40,7 @@ def save(folder: Path, vocabulary: int = 261, seed: int = 0, **shape) -> str:
 def teach(folder: str, steps: int = 30) -> str:
     """Train the whole T5 of `folder` for a moment on the answers of TASKS; far from perfect, but it answers in words."""
     loaded = backbone.load(folder, device="cpu")
-    splits = [data.load(loaded, name, "embedded", None, 0, {"train": 300}, 64).train for name in TASKS]
+    splits = [data.load(loaded, name, "embedded", None, 0, {"train": 300}, 64, store.base()).train for name in TASKS]
     model = T5ForConditionalGeneration.from_pretrained(folder).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
     for step in range(steps):

@@ -4,8 +4,6 @@ transformers is named in full here and in `unidelta.injection`: it loads its mod
 chapter of archived results imports.
 """
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +14,9 @@ import transformers
 from safetensors import SafetensorError
 from transformers.utils import logging
 
-DATA = Path(__file__).resolve().parents[2] / "data"
+from unidelta import ROOT
+
+DATA = ROOT / "data"
 SHIPPED = {"embedded": DATA / "backbone", **{name: DATA / "backbones" / name for name in ("comparing", "rebuilt", "shorter", "stretches")}}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 

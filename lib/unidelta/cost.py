@@ -5,18 +5,15 @@ card's peak that is assumed. The backbone is frozen: its backward pass goes to a
 training and a product of two activations (attention) three times. What it holds in memory is counted in `unidelta.memory`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from math import prod
-from pathlib import Path
 
 import pandas as pd
 
-from unidelta import profiles, suite, tasks
+from unidelta import ROOT, profiles, suite, tasks
 from unidelta.projections import KINDS
 
-CARDS = Path(__file__).resolve().parents[2] / "data" / "gpus.tsv"  # peaks in TFLOP/s (dense, without sparsity), bandwidth in GB/s
+CARDS = ROOT / "data" / "gpus.tsv"  # peaks in TFLOP/s (dense, without sparsity), bandwidth in GB/s
 SETTINGS = ("single", "multi")
 PASSES = 12  # times that Adafactor and the gradient's accumulation read or write a number of a projection (unidelta.optim, counted by hand)
 

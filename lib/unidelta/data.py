@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
-from unidelta import store, tasks, tokens
+from unidelta import tasks, tokens
 from unidelta.backbone import Backbone
 
 
@@ -69,12 +70,12 @@ _CACHE: dict[tuple, tuple[tasks.Task, TaskData]] = {}
 
 
 def load(backbone: Backbone, task: str, source: str, mirror: str | None, seed: int, caps: dict, max_length: int,
-         root: Path | None = None, report_on: str = "test") -> TaskData:
-    """Load, format and tokenise a task (inputs cut at max_length tokens; the paper's setting is 512); root: of the store, as in `store.base`."""
+         root: Path, report_on: str = "test") -> TaskData:
+    """Load, format and tokenise a task (inputs cut at max_length tokens; the paper's setting is 512); root: below which tokens are kept, the store's."""
     key = (backbone.fingerprint, task, source, mirror, seed, tuple(caps.items()), max_length, report_on)
     if key not in _CACHE or _CACHE[key][0] is not tasks.get(task):  # a task of one's own may be added again, with other rows
         splits = tasks.load(task, source=source, mirror=mirror, seed=seed, caps=caps, report_on=report_on)
-        parts = (tokens.encode(backbone.tokenizer, task, source, s, splits[s], max_length, store.base(root)) for s in tasks.PARTS)
+        parts = (tokens.encode(backbone.tokenizer, task, source, s, splits[s], max_length, root) for s in tasks.PARTS)
         _CACHE[key] = tasks.get(task), TaskData(task, *(Encoded(*columns) for columns in parts), _fingerprint(splits))
     return _CACHE[key][1]
 
@@ -114,10 +115,7 @@ def tasks_of_step(tasks: int, seed: int, step: int, draws: int) -> list[tuple[in
 
 def pad(rows: Sequence[np.ndarray], value: int) -> Tensor:
     """Ragged rows as one (rows, longest) int64 tensor."""
-    out = np.full((len(rows), max(len(r) for r in rows)), value, np.int64)
-    for i, row in enumerate(rows):
-        out[i, :len(row)] = row
-    return torch.from_numpy(out)
+    return pad_sequence([torch.from_numpy(row.astype(np.int64)) for row in rows], batch_first=True, padding_value=value)
 
 
 def collate(pieces: Sequence[tuple[Encoded, Sequence[int]]], device: torch.device) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 import torch
@@ -63,9 +63,9 @@ class Delta:
         return sum(math.prod(shape) for _, shape in self.shapes)
 
     def views(self, theta: Tensor) -> dict[str, Tensor]:
-        """The tensors inside theta (K, N), by name, each a (K, *shape) view of it."""
-        parts = theta.split([math.prod(shape) for _, shape in self.shapes], dim=1)
-        return {name: part.unflatten(1, shape) for (name, shape), part in zip(self.shapes, parts, strict=True)}
+        """The tensors inside theta, (K, N) or (N,), by name, each a (K, *shape) or (*shape) view of it."""
+        parts = theta.split([math.prod(shape) for _, shape in self.shapes], dim=-1)
+        return {name: part.unflatten(-1, shape) for (name, shape), part in zip(self.shapes, parts, strict=True)}
 
     def blocks(self, theta: Tensor) -> list[Tensor]:
         """The same tensors gathered by repeating pattern: a few (K, S, *shape) views of theta (K, N), S sites in each.
@@ -164,7 +164,7 @@ class Prefix(Delta):
         bias: str = "relative",
         init_std: float = 0.02,
     ) -> Prefix:
-        """An embedding (m, d) and two linear layers, (hidden, d) and (2 L d, hidden), for the encoder's and for the decoder's self-attention; init_std:
+        """An embedding (m, d) and two linear layers, (hidden, d) and (2 L inner, hidden), for the encoder's and for the decoder's self-attention; init_std:
         of their normal initialisation."""
         shapes = []
         for stack, layers in (("encoder", geometry.encoder), ("decoder", geometry.decoder)):
@@ -198,11 +198,7 @@ class Prefix(Delta):
 
 
 KINDS = {"adapter": Adapter, "lora": Lora, "prefix": Prefix}
-SIZES = {
-    "adapter": ("bottleneck",),
-    "lora": ("rank", "scale"),
-    "prefix": ("length", "hidden", "reading", "bias", "init_std"),
-}
+SIZES = {kind: tuple(field.name for field in fields(cls) if field.name not in ("geometry", "shapes")) for kind, cls in KINDS.items()}
 CHOICES = {"reading": ("released", "natural"), "bias": ("relative", "zero")}
 
 
@@ -211,10 +207,12 @@ def make(kind: str, config, **sizes) -> Delta:
 
     Sizes: adapter `bottleneck` (12); lora `rank` (10) and `scale` (16 / rank); prefix `length` m (120), `hidden` d_P
     (24), `reading` ("released" or "natural"), `bias` ("relative" or "zero") and `init_std` (0.02). Raises ValueError
-    for an unknown kind, an unknown size or a value that is not allowed.
+    for an unknown kind, another configuration, an unknown size or a value that is not allowed.
     """
     if kind not in KINDS:
         raise ValueError(f"unknown delta {kind!r}: choose one of {', '.join(KINDS)}")
+    if not hasattr(config, "num_decoder_layers"):
+        raise ValueError(f"config is a {type(config).__name__}: it must be the configuration of a T5, such as model.config")
     for name, value in sizes.items():
         if name not in SIZES[kind]:
             raise ValueError(f"unknown size {name!r} for {kind}: choose among {', '.join(SIZES[kind])}")

@@ -112,8 +112,11 @@ class Fastfood:
         """Random projections, one run per seed; the same seed gives the same numbers whatever the run is stacked with.
 
         variant: `exact`; or `released`, the authors' code: the gradient of each transform is scaled by 1/sqrt(P) (I's by 1/P in all, so that
-        large tensors count less), and the normaliser keeps the G it started with, so that G's length is free. Raises ValueError for another.
+        large tensors count less), and the normaliser keeps the G it started with, so that G's length is free. Raises ValueError for another, and
+        for sizes and a y below 1.
         """
+        if min(*numels, y) < 1:
+            raise ValueError(f"Fastfood needs sizes and a y of at least 1, got {list(numels)} and y={y}")
         if variant not in VARIANTS:
             raise ValueError(f"unknown Fastfood variant {variant!r}; allowed: {', '.join(VARIANTS)}")
         drawn = [[draw(n, y, 1_000_003 * seed + i) for i, n in enumerate(numels)] for seed in seeds]

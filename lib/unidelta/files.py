@@ -1,5 +1,4 @@
 """Values and files that outlive a kill: plain JSON, checksums, flushed writes, checkpoints replaced in one step."""
-from __future__ import annotations
 
 import hashlib
 import json

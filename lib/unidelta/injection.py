@@ -5,8 +5,6 @@ is neither copied nor patched. A stack's rows are viewed as (K, B*T, d), so a gr
 product and never repeated per row.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +18,7 @@ from torch.nn.functional import pad, scaled_dot_product_attention, silu
 
 PREFIX_ATTENTION = "unidelta_prefix"
 STACKS = ("encoder", "decoder")
+KINDS = ("adapter", "lora", "prefix")  # what `install` has a place for
 
 
 @contextmanager
@@ -31,8 +30,8 @@ def applied(model: nn.Module, entries: Sequence[tuple]) -> Iterator[None]:
     Calls and `generate` both work, gradients reach theta, and after the block the model is as it was, also after an
     exception. Blocks may be nested (both act on the same rows), except two that both hold a prefix.
 
-    Raises ValueError for a theta of the wrong shape, a delta made for another T5, a batch whose rows G does not divide,
-    and nested prefixes.
+    Raises ValueError for a delta that there is no hook for, a theta of the wrong shape or of other than real numbers, a
+    delta made for another T5, a batch whose rows G does not divide, and nested prefixes.
     """
     injection = _Injection(model, entries)
     with ExitStack() as undo:
@@ -56,6 +55,11 @@ class _Injection:
         self.model, self.entries, self.past = model, [], 0
         self.stamp, self.masks = None, {}
         for delta, theta in entries:
+            if delta.kind not in KINDS:
+                raise ValueError(f"there is no hook for a delta of kind {delta.kind!r}; there is one for {', '.join(KINDS)}")
+            if not isinstance(theta, Tensor) or not theta.is_floating_point():
+                got = theta.dtype if isinstance(theta, Tensor) else type(theta).__name__
+                raise ValueError(f"{delta.kind} takes theta as a tensor of floating-point numbers, got {got}")
             theta = theta[None] if theta.ndim == 1 else theta
             if theta.ndim != 2 or theta.shape[1] != delta.numel or not len(theta):
                 n, got = delta.numel, tuple(theta.shape)

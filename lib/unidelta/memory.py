@@ -1,7 +1,5 @@
 """What a training step holds in memory, counted from the configuration, and so how many solutions can be worked on at once."""
 
-from __future__ import annotations
-
 import psutil
 import torch
 

@@ -3,14 +3,12 @@
 All values are percentages with one decimal. Relative performance is 100 * E_sub / E_ori; "A->L" is the transfer of the
 solution found for the adapter to LoRA.
 """
-from __future__ import annotations
 
 from collections.abc import Collection
-from pathlib import Path
 
 import pandas as pd
 
-from .provenance import project_root
+from . import ROOT
 
 AVERAGE = "Avg."
 ROUNDING = 0.05  # what one decimal hides of each published figure
@@ -25,18 +23,13 @@ TASKS = {
 }
 
 
-def folder() -> Path:
-    """data/paper of the clone."""
-    return project_root() / "data" / "paper"
-
-
 def table(n: int) -> pd.DataFrame:
     """Published Table `n`: the label columns (train and test, or test, or source), then floats, in the published order.
 
     Rows keep the published names; the training task is repeated where the paper leaves it blank, and empty for the
     average. Raises ValueError for another number.
     """
-    file = folder() / f"table_{_number(n):02d}.csv"
+    file = ROOT / "data" / "paper" / f"table_{_number(n):02d}.csv"
     if not file.is_file():
         raise FileNotFoundError(f"{file} is missing: run from a clone of the project")
     frame = pd.read_csv(file, keep_default_na=False)
@@ -52,8 +45,10 @@ def task_name(published: str) -> str:
 
 
 def rows(n: int, names: Collection[str]) -> pd.DataFrame:
-    """The rows of a table on some unseen tasks, by our names for them; its average is none of them."""
+    """The rows of a table on some unseen tasks, by our names for them; its average is none of them. Table 5 has no such rows: ValueError."""
     frame = table(n)
+    if "test" not in frame:
+        raise ValueError(f"Table {n} has no rows of unseen tasks")
     return frame[[t != AVERAGE and task_name(t) in names for t in frame["test"]]]
 
 
@@ -80,6 +75,6 @@ def inconsistencies() -> pd.DataFrame:
 
 
 def _number(n: int) -> int:
-    if n not in NUMBERS:
+    if type(n) is not int or n not in NUMBERS:
         raise ValueError(f"the paper has no table of results {n!r}: allowed are 1 to 11")
     return n

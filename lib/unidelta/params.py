@@ -4,7 +4,6 @@ papermill injects misspelt names with no more than a warning, and guesses types.
 with `# parameters`, is the declaration; papermill's own cell after it begins with `# Parameters`. Both are read from
 the kernel's history: a running notebook does not know its file. What is wrong becomes one line and stops the run.
 """
-from __future__ import annotations
 
 import ast
 import builtins
@@ -22,17 +21,19 @@ class ParameterError(ValueError):
         return [f"ParameterError: {self}"]
 
 
-def check(namespace: dict, allowed: dict[str, Collection | Callable | type] | None = None) -> SimpleNamespace:
+def check(namespace: dict, allowed: dict[str, Collection | Callable | type] | None = None, known: Collection[str] | None = None) -> SimpleNamespace:
     """The parameters in force, as attributes, checked against the notebook's defaults and against `allowed`.
 
     `allowed[name]` is a collection of values, a predicate whose docstring says what it accepts, or (where the default
     is None, which may stay) a type. A float takes whole numbers and a text takes numbers (papermill turns "0" into 0);
-    what is converted is put back into `namespace`. Outside notebooks, in exported scripts, every plain value in
-    `namespace` counts as a parameter. Raises ParameterError: all that is wrong and what is allowed, in one line.
+    what is converted is put back into `namespace`. known: the names that parameters may have, where that is limited.
+    Outside notebooks, in exported scripts, every plain value in `namespace` counts as a parameter. Raises ParameterError:
+    all that is wrong and what is allowed, in one line.
     """
     allowed = allowed or {}
     defaults, injected = _declared(namespace)
     wrong = [f"unknown parameter {name!r}{_instead(name, defaults)}" for name in injected if name not in defaults]
+    wrong += [f"unknown parameter {name!r}{_instead(name, known)}" for name in defaults if known is not None and name not in known]
     wrong += [f"the parameters cell has no {name!r}" for name in allowed if name not in defaults]
     for name, default in defaults.items():
         value, rule = namespace.get(name, default), allowed.get(name)

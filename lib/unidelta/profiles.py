@@ -5,6 +5,12 @@
 
 from dataclasses import dataclass, field, fields, replace
 
+MULTI = {"original_steps": 20000, "original_prefix_steps": 20000, "original_learnt": 0.0, "y": 100, "ratio": 10.0,  # as in the released multi-task script
+         "approximate_steps": 300000,  # one epoch over 20,000 rows of each of 60 tasks
+         "approximate_every": 1000, "approximate_draws": 4, "approximate_batch": 1, "approximate_lr": 1e-4, "validation_rows": 240,
+         "optimize_steps": 5000, "optimize_every": 500, "shared_optimize_every": 500,
+         "shared_steps": 100000, "shared_every": 1000, "shared_draws": 8, "shared_batch": 1}
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -74,38 +80,19 @@ class Profile:
     fastfood_optimize_batch: int = 8
     fastfood_optimize_lrs: tuple = (1e-1, 5e-2, 1e-2, 5e-3, 1e-3, 5e-4, 1e-4)
 
-    # the multi-task setting: what `setting="multi"` puts into the fields above (appendix A.2; of the simplified pipeline, A.4)
+    # the multi-task setting: what `setting="multi"` puts in the place of the fields above (appendix A.2; of the simplified pipeline, A.4). A batch's
+    # rows come from as many draws, each with a task, and a solution, of its own
     setting: str = "single"             # or "multi"
-    multi_original_steps: int = 20000
-    multi_original_prefix_steps: int = 20000
-    multi_original_learnt: float = 0.0
-    multi_y: int = 100
-    multi_ratio: float = 10.0           # the paper's, and the released multi-task script's
-    multi_steps: int = 300000           # one epoch over 20,000 rows of each of 60 tasks
-    multi_every: int = 1000
-    multi_batch: int = 4                # rows per step, every row of a task by itself
-    multi_lr: float = 1e-4
-    multi_rows: int = 240               # dev rows of each training task
-    multi_optimize_steps: int = 5000    # of stage 2, in both pipelines
-    multi_optimize_every: int = 500
-    multi_shared_steps: int = 100000
-    multi_shared_batch: int = 8
+    multi: dict = field(default_factory=lambda: MULTI)
 
     stack: int = 48                     # solutions trained in one forward pass at most; fewer where the memory would not hold them
 
-    def multi_task(self) -> "Profile":
-        """The same profile in the multi-task setting: a batch's rows come from as many draws, each with a task, and a solution, of its own."""
-        return replace(
-            self, setting="multi", original_steps=self.multi_original_steps, original_prefix_steps=self.multi_original_prefix_steps,
-            original_learnt=self.multi_original_learnt, y=self.multi_y, ratio=self.multi_ratio, approximate_steps=self.multi_steps,
-            approximate_every=self.multi_every, approximate_batch=1, approximate_draws=self.multi_batch, approximate_lr=self.multi_lr,
-            validation_rows=self.multi_rows, optimize_steps=self.multi_optimize_steps, optimize_every=self.multi_optimize_every,
-            shared_optimize_every=self.multi_optimize_every, shared_steps=self.multi_shared_steps, shared_every=self.multi_every, shared_batch=1,
-            shared_draws=self.multi_shared_batch)
-
     def sizes(self, kind: str) -> dict:
-        """The sizes of one delta, as `deltas.make` takes them; none for `finetune`."""
-        return {} if kind == "finetune" else getattr(self, kind)
+        """The sizes of one delta, as `deltas.make` takes them; none for `finetune`. Raises ValueError for another kind."""
+        sizes = {"adapter": self.adapter, "lora": self.lora, "prefix": self.prefix, "finetune": {}}
+        if kind not in sizes:
+            raise ValueError(f"unknown delta {kind!r}; allowed: {', '.join(sizes)}")
+        return sizes[kind]
 
     def original(self, kind: str) -> tuple[float, int]:
         """Learning rate and steps of one method in its own space."""
@@ -116,19 +103,19 @@ class Profile:
 _SMALL = dict(
     adapter={"bottleneck": 6}, lora={"rank": 5, "scale": 1.6}, prefix={"length": 20, "hidden": 8, "reading": "released", "init_std": 1.0},
     max_length=256, original_steps=500, original_every=50, original_batch=8, original_lr=1e-2, original_prefix_steps=1200, original_prefix_lr=1e-2,
-    patience=5, variant="released", approximate_steps=50, approximate_every=25, approximate_draws=1, approximate_lr=5e-3,
+    patience=5, variant="released", approximate_steps=50, approximate_every=25, approximate_lr=5e-3,
     optimize_steps=60, optimize_every=6, optimize_lrs=(1e-2, 5e-2, 2e-1), stack=12, finetune_steps=200, finetune_lr=1e-3,
     shared_steps=400, shared_every=100, shared_lr_I=5e-3, shared_lr_up=5e-3, shared_optimize_every=6, shared_optimize_batch=8,
     shared_optimize_lrs=(2e-1, 5e-2, 1e-2), fastfood_steps=900,
     fastfood_lr_G=5e-2, fastfood_batch=16, fastfood_optimize_every=6, fastfood_optimize_lrs=(2e-1, 5e-2, 1e-2, 5e-3),
-    multi_original_steps=1500, multi_original_prefix_steps=4000, multi_original_learnt=0.15,
-    multi_ratio=0.02, multi_steps=400, multi_every=200, multi_batch=48, multi_lr=2e-3, multi_rows=40, multi_optimize_steps=180, multi_optimize_every=18,
-    multi_shared_steps=400,
+    multi=MULTI | {"original_steps": 1500, "original_prefix_steps": 4000, "original_learnt": 0.15, "ratio": 0.02, "approximate_steps": 400,
+                   "approximate_every": 200, "approximate_draws": 48, "approximate_lr": 2e-3, "validation_rows": 40, "optimize_steps": 180,
+                   "optimize_every": 18, "shared_optimize_every": 18, "shared_steps": 400, "shared_every": 200},
 )
 
 CHOICES = {"source": ("embedded", "mirror", "hub"), "variant": ("paper", "released"), "dtype": ("float32", "bfloat16"),
            "optimize_init": ("random", "train"), "fastfood": ("exact", "released"), "setting": ("single", "multi"), "report_on": ("test", "spare")}
-MAY_BE_ZERO = ("init_seed", "patience", "original_learnt", "multi_original_learnt", "ratio")
+MAY_BE_ZERO = ("init_seed", "patience", "original_learnt", "ratio")
 
 PROFILES = {
     "embedded": Profile("embedded", backbone="embedded", source="embedded", caps={"train": None, "dev": 100, "test": None}, **_SMALL),
@@ -164,7 +151,7 @@ def get(name: str = "embedded", steps: int | None = None, **overrides) -> Profil
             raise ValueError(f"{key}={value!r} is not allowed; allowed: {', '.join(CHOICES[key])}")
     profile = replace(profile, **given)
     if profile.setting == "multi":
-        profile = replace(profile.multi_task(), **given)
+        profile = replace(profile, **profile.multi | given)
     if steps is None:
         return profile
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:

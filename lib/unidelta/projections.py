@@ -25,7 +25,13 @@ class Projection:
 
     @classmethod
     def start(cls, numel: int, y: int, seeds: list[int], kind: str) -> Projection:
-        """Random projections, one run per seed; the same seed gives the same numbers whatever the run is stacked with."""
+        """Random projections, one run per seed; the same seed gives the same numbers whatever the run is stacked with.
+
+        Raises ValueError for another kind than KINDS and for a y below 1."""
+        if kind not in KINDS:
+            raise ValueError(f"unknown delta {kind!r}; allowed: {', '.join(KINDS)}")
+        if y < 1:
+            raise ValueError(f"y={y} is not allowed: a subspace has a dimension at least")
         shapes = {"down1": (y, numel), "down2": (y, y), "up": (numel, y)}
         generators = [torch.Generator().manual_seed(1000 * seed + KINDS.index(kind)) for seed in seeds]
         drawn = {name: torch.stack([torch.empty(shape).normal_(0, 0.02, generator=g) for g in generators]) for name, shape in shapes.items()}

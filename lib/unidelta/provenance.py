@@ -1,5 +1,4 @@
 """What an artifact or a page was made with: recorded beside results, never part of their identity."""
-from __future__ import annotations
 
 import functools
 import importlib.metadata
@@ -9,17 +8,9 @@ import subprocess
 import time
 from pathlib import Path
 
+from unidelta import ROOT
+
 PACKAGES = ("torch", "transformers", "datasets", "unidelta")
-
-
-def project_root() -> Path:
-    """The clone: nearest folder above the package, else above the working one, whose pyproject.toml names unidelta."""
-    for start in (Path(__file__).resolve(), Path.cwd() / "_"):
-        for folder in start.parents:
-            marker = folder / "pyproject.toml"
-            if marker.is_file() and "unidelta" in marker.read_text(encoding="utf-8"):
-                return folder
-    return Path.cwd()
 
 
 def current() -> dict:
@@ -50,7 +41,7 @@ def _version(package: str) -> str | None:
 def _git(*command: str) -> str | None:
     """Output of a git command in the project, or None without git, without a repository, or without a commit."""
     try:
-        done = subprocess.run(["git", "-C", str(project_root()), *command], check=False, capture_output=True, text=True,
+        done = subprocess.run(["git", "-C", str(ROOT), *command], check=False, capture_output=True, text=True,
                               timeout=30)
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return None

@@ -14,26 +14,38 @@ from unidelta.stages import landscape, optimize, original, transfer
 from unidelta.stages.controls import controls, rescaled
 from unidelta.stages.workbench import Run
 
+OWN = ("backbone", "source", "mirror", "device", "dtype")
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """What every command that fills the store takes: the profile, what is other than its own, seeds."""
+    parser.add_argument("--profile", default="embedded", help="embedded, mini or paper")
+    parser.add_argument("--seeds", default="0,1,2", help="comma separated")
+    for name in OWN:
+        parser.add_argument(f"--{name}", help="instead of the profile's own")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("unidelta").setLevel(logging.INFO)
+
+
+def whole(text: str) -> list[int]:
+    """The seeds that `--seeds` names, once each. Raises ValueError for anything else than whole numbers."""
+    if not re.fullmatch(r"\d+(,\d+)*", text):
+        raise ValueError(f"--seeds {text!r}: allowed are whole numbers, comma separated, such as 0,1,2")
+    return [int(seed) for seed in dict.fromkeys(text.split(","))]
+
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--profile", default="embedded", help="embedded, mini or paper")
     parser.add_argument("--train", required=True, help="the training task of the subspace, by its CrossFit name")
     parser.add_argument("--tasks", default="", help="unseen tasks, comma separated; default: those of its category")
-    parser.add_argument("--seeds", default="0,1,2", help="comma separated")
     parser.add_argument("--plane", type=int, default=0, help="instead of the stages: the landscape of every unseen task, first seed, on so many test rows")
-    for name in ("backbone", "source", "mirror", "device", "dtype"):
-        parser.add_argument(f"--{name}", help="instead of the profile's own")
+    options(parser)
     args = parser.parse_args(argv)
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("unidelta").setLevel(logging.INFO)
     try:
-        run = Run.open(args.profile, **{n: getattr(args, n) for n in ("backbone", "source", "mirror", "device", "dtype")})
-        if not re.fullmatch(r"\d+(,\d+)*", args.seeds):
-            raise ValueError(f"--seeds {args.seeds!r}: allowed are whole numbers, comma separated, such as 0,1,2")
+        run, seeds = Run.open(args.profile, **{n: getattr(args, n) for n in OWN}), whole(args.seeds)
         if args.plane < 0:
             raise ValueError(f"--plane {args.plane}: allowed are whole numbers from 1, the test rows scored at every point")
-        train, seeds = tasks.get(args.train).name, [int(s) for s in args.seeds.split(",")]
+        train = tasks.get(args.train).name
         unseen = [tasks.get(t).name for t in args.tasks.split(",") if t] or suite.single(run.profile.source).get(train)
         if not unseen:
             raise ValueError(f"{train!r} trains no single-task subspace; allowed: {', '.join(suite.single(run.profile.source))}")

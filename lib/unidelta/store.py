@@ -6,7 +6,6 @@ The hash is taken from the config alone, so equal configs find each other's work
 artifact is written under a temporary name and renamed, so it is either whole or absent; one that is truncated, edited
 or foreign is moved aside and computed again. Nothing is pickled.
 """
-from __future__ import annotations
 
 import json
 import logging
@@ -21,10 +20,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from . import files, provenance
-from .files import UNSOUND, canonical, folder, key, load_checkpoint, plain, save_checkpoint
-
-__all__ = ["Artifact", "Store", "key", "load_checkpoint", "plain", "save_checkpoint"]
+from . import ROOT, files, provenance
+from .files import UNSOUND, canonical, folder, key, plain
 
 logger = logging.getLogger(__name__)
 TENSORS = "tensors.safetensors"
@@ -58,7 +55,7 @@ class Artifact:
 
 def base(root: Path | str | None = None) -> Path:
     """The folder that holds the stores of all profiles: `root`, else $UNIDELTA_RUNS, else `runs` in the project."""
-    return Path(root or os.environ.get("UNIDELTA_RUNS") or provenance.project_root() / "runs").expanduser().absolute()
+    return Path(root or os.environ.get("UNIDELTA_RUNS") or ROOT / "runs").expanduser().absolute()
 
 
 class Store:

@@ -4,16 +4,13 @@ A study is what takes longer than a book may be built in. The store keeps every 
 share what they have in common. Notebooks show what is archived.
 """
 
-from __future__ import annotations
-
 import argparse
-import logging
-import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from unidelta import report, suite
+from unidelta import run as command
 from unidelta import tasks as registry
 from unidelta.backbone import SHIPPED
 from unidelta.finetune import METHODS
@@ -191,27 +188,21 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], formatter_class=argparse.RawDescriptionHelpFormatter,
                                      epilog="studies:\n" + "\n".join(f"  {name:13} {f.__doc__}" for name, f in STUDIES.items()))
     parser.add_argument("name", help=f"the study: {', '.join(STUDIES)}")
-    parser.add_argument("--profile", default="embedded", help="embedded, mini or paper")
-    parser.add_argument("--seeds", default="0,1,2", help="comma separated")
     parser.add_argument("--tasks", default="", help="some of the study's unseen tasks, comma separated; with --out only")
     parser.add_argument("--steps", type=int, help="cap on the steps of every stage, for a trial; with --out only")
     parser.add_argument("--out", type=Path, help="a folder to archive into, instead of data/results")
-    for name in ("backbone", "source", "mirror", "device", "dtype"):
-        parser.add_argument(f"--{name}", help="instead of the profile's own")
+    command.options(parser)
     args = parser.parse_args(argv)
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("unidelta").setLevel(logging.INFO)
-    own = {n: getattr(args, n) for n in ("steps", "backbone", "source", "mirror", "device", "dtype")}
+    own = {n: getattr(args, n) for n in ("steps", *command.OWN)}
     try:
         if args.name not in STUDIES:
             raise ParameterError(f"no study {args.name!r}; allowed: {', '.join(STUDIES)}")
-        if not re.fullmatch(r"\d+(,\d+)*", args.seeds):
-            raise ParameterError(f"--seeds {args.seeds!r}: allowed are whole numbers, comma separated, such as 0,1,2")
+        with report.one_line():
+            seeds, only = command.whole(args.seeds), [t for t in args.tasks.split(",") if t]
         if (args.steps is not None or args.tasks) and args.out is None:
             raise ParameterError("--steps and --tasks make a trial, which data/results is not for: name another folder with --out")
         with report.one_line():  # what is wrong with a setting or the data shows before anything is computed
             Run.open(args.profile, **own).data("rotten_tomatoes", 0)
-        seeds, only = [int(s) for s in dict.fromkeys(args.seeds.split(","))], [t for t in args.tasks.split(",") if t]
         found = STUDIES[args.name](lambda **settings: Run.open(args.profile, **own | settings), seeds, only)
     except ParameterError as error:
         print(f"unidelta.studies: {error}", file=sys.stderr)

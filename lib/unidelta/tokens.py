@@ -7,7 +7,6 @@ A file holds the rows of one part in an order of its own (by hash), so that seed
 included, and the checksum of its bytes. It is written under a temporary name and renamed: two writers leave the same file, and one that is
 truncated, altered or foreign is deleted and made again. Where nothing can be written, the rows stay in memory.
 """
-from __future__ import annotations
 
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """The one training loop: a stack of K independent problems, each with its own loss, dev score and best checkpoint."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -11,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from unidelta.files import load_checkpoint, save_checkpoint
 from unidelta.optim import Adafactor
-from unidelta.store import load_checkpoint, save_checkpoint
 
 logger = logging.getLogger("unidelta")
 
@@ -54,14 +52,16 @@ def fit(
     alone. note: asked at every validation for what else belongs into the log's line. keep: also keep the
     first tensor at every validation (then nothing settles). folder: where to leave a checkpoint at every validation and to resume from.
     """
-    k, alive, device = len(optimizer.tensors[0]), list(range(len(optimizer.tensors[0]))), optimizer.tensors[0].device
-    best, best_score, best_step = [t.detach().clone() for t in optimizer.tensors], [-1.0] * k, [0] * k
-    kept, kept_scores, log, start = [], [], [], 0
+    k, device = len(optimizer.tensors[0]), optimizer.tensors[0].device
+    best, kept = [t.detach().clone() for t in optimizer.tensors], []
+    saved, state = (load_checkpoint(folder) if folder is not None else None) or (
+        {}, {"step": 0, "alive": list(range(k)), "best_score": [-1.0] * k, "best_step": [0] * k, "kept_scores": [], "log": []})
+    start, alive, best_score, best_step, kept_scores, log = (state[n] for n in ("step", "alive", "best_score", "best_step", "kept_scores", "log"))
 
-    def go_on(optimizer, stay):  # with the problems whose places in the present stack are `stay`
-        tensors = [t.detach()[stay].clone().requires_grad_() for t in optimizer.tensors]
-        drop([alive[j] for j in stay], tensors)
-        return optimizer.select(torch.tensor(stay), tensors), [alive[j] for j in stay]
+    def go_on(optimizer, places, problems):  # with these problems alone, which are at `places` of the present stack
+        tensors = [t.detach()[places].clone().requires_grad_() for t in optimizer.tensors]
+        drop(problems, tensors)
+        return optimizer.select(torch.tensor(places), tensors)
 
     def waited(i, step):  # validations without gain
         return (step - best_step[i]) / every if patience and (floor is None or best_score[i] > floor[i]) else 0
@@ -69,25 +69,23 @@ def fit(
     def settled(i, step):
         return not keep and (best_score[i] >= 1.0 or bool(patience) and waited(i, step) >= patience)
 
-    if folder is not None and (found := load_checkpoint(folder)) is not None:
-        saved, state = found
-        if len(state["alive"]) < k:
-            optimizer, alive = go_on(optimizer, state["alive"])
+    if saved:
+        if len(alive) < k:
+            optimizer = go_on(optimizer, alive, alive)
         optimizer.load_state_dict({n[4:]: t for n, t in saved.items() if n.startswith("opt.")})
         with torch.no_grad():
             for i, tensor in enumerate(optimizer.tensors):
                 tensor.copy_(saved[f"now.{i}"])
                 best[i].copy_(saved[f"best.{i}"])
-        kept, kept_scores = list(saved["kept"].to(device)) if keep else [], state["kept_scores"]
-        best_score, best_step, log, start = state["best_score"], state["best_step"], state["log"], state["step"]
-    began, ran, recent = time.monotonic(), start, torch.zeros(len(alive), device=device)
+        kept = list(saved["kept"].to(device)) if keep else []
+    began, recent = time.monotonic(), torch.zeros(len(alive), device=device)
     for step in range(start, steps):
-        if stay := [j for j, i in enumerate(alive) if not settled(i, step)]:
-            if drop is not None and len(stay) < len(alive):
-                optimizer, alive = go_on(optimizer, stay)
-                recent = torch.zeros(len(alive), device=device)
-        else:
+        stay = [j for j, i in enumerate(alive) if not settled(i, step)]
+        if not stay:
             break
+        if drop is not None and len(stay) < len(alive):
+            alive = [alive[j] for j in stay]
+            optimizer, recent = go_on(optimizer, stay, alive), torch.zeros(len(stay), device=device)
         each = loss(step)
         each.sum().backward()
         optimizer.step()
@@ -109,12 +107,12 @@ def fit(
         if keep:
             kept.append(optimizer.tensors[0].detach().clone())
             kept_scores.append(list(dev))
-        rate = (step + 1 - ran) / (time.monotonic() - began)
+        rate = (step + 1 - start) / (time.monotonic() - began)
         logger.info("%s step %d/%d, %d of %d to go, loss %.3f dev %.3f | %.1f steps/s, %.1f min left at most", label, step + 1, steps, len(alive), k,
                     sum(mean.values()) / len(alive), sum(dev) / len(alive), rate, (steps - step - 1) / rate / 60)
         if folder is not None:
             state = {"step": step + 1, "alive": alive, "best_score": best_score, "best_step": best_step, "kept_scores": kept_scores, "log": log}
-            saved = {f"now.{i}": t.detach() for i, t in enumerate(optimizer.tensors)} | {f"best.{i}": b for i, b in enumerate(best)}
-            saved |= {f"opt.{n}": t for n, t in optimizer.state_dict().items()} | ({"kept": torch.stack(kept)} if keep else {})
-            save_checkpoint(folder, {n: t.contiguous() for n, t in saved.items()}, state)
+            tensors = {f"now.{i}": t for i, t in enumerate(optimizer.tensors)} | {f"best.{i}": b for i, b in enumerate(best)}
+            tensors |= {f"opt.{n}": t for n, t in optimizer.state_dict().items()} | ({"kept": torch.stack(kept)} if keep else {})
+            save_checkpoint(folder, tensors, state)
     return Fit(best, best_score, best_step, torch.stack(kept) if keep else torch.empty(0), torch.tensor(kept_scores), log)

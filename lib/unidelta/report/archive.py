@@ -4,8 +4,6 @@ An archived result is what `report.collect` gave, as a frame, with the line that
 metrics.json and log.jsonl of every artifact behind it as the store holds them (versions, seeds and hashes included). Tensors stay in the store.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import dataclass
@@ -17,9 +15,10 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import pandas as pd
 from IPython.display import HTML, Markdown
 
+from unidelta import ROOT
 from unidelta.report.results import Results, setting
 
-FOLDER = Path(__file__).resolve().parents[3] / "data" / "results"
+FOLDER = ROOT / "data" / "results"
 KEPT = ("config.json", "metrics.json", "log.jsonl")
 PACKED = "artifacts.zip"
 

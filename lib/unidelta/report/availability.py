@@ -15,11 +15,11 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from unidelta import files, tasks
+from unidelta import ROOT, files, tasks
 from unidelta.sources import formats, mirror, registry
 from unidelta.sources.registry import Task
 
-FOLDER = Path(__file__).resolve().parents[3] / "data" / "availability"
+FOLDER = ROOT / "data" / "availability"
 SPLITS = ["task", "split", "hub_id", "config", "file", "rows", "labelled", "sha256", "rows_in_source", "source", "licence", "note"]
 PARTS = ["task", *tasks.PARTS, "fault"]
 

@@ -1,7 +1,5 @@
 """What the chapter on the data shows: categories, formats, lengths and labels, the paper's lists of tasks with their references, availability."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from html import escape
 
@@ -10,8 +8,7 @@ from IPython.display import HTML, Markdown
 from pybtex.database import Entry, parse_file
 from pybtex.richtext import Text
 
-from unidelta import params, tasks
-from unidelta.provenance import project_root
+from unidelta import ROOT, params, tasks
 from unidelta.report import availability
 from unidelta.report.measures import html
 from unidelta.sources import embedded, mirror
@@ -74,7 +71,7 @@ def measured(names: Sequence[str], source: str, folder: str | None) -> pd.DataFr
 # --- the paper's Tables 12 and 13 ------------------------------------------------------------------------------------
 def bibliography() -> dict[str, Entry]:
     """The book's references by key."""
-    return dict(parse_file(str(project_root() / "book" / "references.bib")).entries.items())
+    return dict(parse_file(str(ROOT / "book" / "references.bib")).entries.items())
 
 
 def short(entry: Entry) -> str:
@@ -150,8 +147,9 @@ def summary() -> Markdown:
     return Markdown(f"Of the {len(by_task)} tasks, {len(loads)} load from the recorded mirror, {len(own)} have a stand-in, {len(loads & own)} both and "
                     f"{len(neither)} neither ({', '.join(f'`{n}`' for n in neither)}). How the ids on the hub were checked: "
                     + "; ".join(f"*{word}*, {text} ({evidence.count(word)} tasks)" for word, text in EVIDENCE.items()) + ". "
-                    f"Recorded on {about['made']} with `{about['command']}`, datasets {about['versions']['datasets']}, from a mirror whose MANIFEST.tsv "
-                    f"({about['manifest_lines']} lines) has the sha256 `{about['manifest_sha256'][:16]}`.")
+                    f"Recorded on {about['made']} with `{about['command']}`, datasets {about['versions']['datasets']}, from a mirror "
+                    + (f"whose MANIFEST.tsv ({about['manifest_lines']} lines) has the sha256 `{about['manifest_sha256'][:16]}`."
+                       if about["manifest_sha256"] else "without a MANIFEST.tsv."))
 
 
 def gaps() -> HTML:

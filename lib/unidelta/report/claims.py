@@ -4,8 +4,6 @@ A claim about a threshold holds if the whole interval over seeds lies on its sid
 other, and is open otherwise; with one seed there is no interval and no verdict. What a claim needs and was not run is said to be so.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

@@ -3,8 +3,6 @@
 The rules are those of `unidelta.report.claims`. A study that is not archived, or was archived with another backbone, leaves its claims not run.
 """
 
-from __future__ import annotations
-
 import pandas as pd
 
 from unidelta import paper, suite

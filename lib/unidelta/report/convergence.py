@@ -5,8 +5,6 @@ curve here is what a training log holds: a list of losses at equal distances of 
 them comes from above and reaches: a loss that stays high is soon near its own lowest.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -3,8 +3,6 @@
 Every function returns a matplotlib figure; the notebook shows it and writes the caption below it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -120,7 +118,7 @@ def trajectories(results: Results) -> Figure:
 
 def dots(results: Results, n: int) -> Figure:
     """Table 1, 2, 3 or 4 as a figure: relative performance of every delta or direction, ours filled, the paper's hollow; one line per task."""
-    frame = (results.moved if n in TRANSFER else results.own).assign(weak=weak)
+    frame = results.shown(n).assign(weak=weak)
     frame = frame.assign(rel=relative(frame))
     rows = [r for r in paper.table(n).to_dict("records") if r["test"] != paper.AVERAGE and paper.task_name(r["test"]) in set(frame.task)]
     pairs = [(k, k) for k in results.kinds] if n not in TRANSFER else PAIRS
@@ -174,10 +172,8 @@ def square(results: Results) -> Figure:
 
 def controls(results: Results, n: int = 1) -> Figure:
     """E_sub (or transfer) and every control for each group of tasks, in percent of E_ori, with intervals over seeds."""
-    frame = results.moved if n in TRANSFER else results.own
-    groups = rows_of(frame, clear=False)
-    names = {"sub": "transferred" if n in TRANSFER else "in the subspace"}
-    names |= {c: text for c, text in CONTROLS.items() if c in frame and (c != "own_vector" or n not in TRANSFER)}
+    groups = rows_of(results.shown(n), clear=False)
+    names = {"sub": "transferred" if n in TRANSFER else "in the subspace", **results.controls(n)}
     figure, axes = canvas(1, len(groups), height=2.8, sharey=True, sharex=True)
     for axis, (name, mine) in zip(axes, groups.items(), strict=True):
         for i, c in enumerate(names):

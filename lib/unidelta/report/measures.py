@@ -1,7 +1,5 @@
 """What the book measures: relative performance, recovered share, intervals over seeds, flags; and how a number and a table are written."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """A notebook's parameters, checked and opened: every wrong value is one line that names what is allowed, before anything is computed."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Collection, Sequence
 from contextlib import contextmanager, suppress
@@ -16,6 +14,8 @@ from unidelta.projections import KINDS, VARIANTS
 from unidelta.report.results import Results, collect
 from unidelta.stages.decomposed import approximated
 from unidelta.stages.workbench import Run
+
+NAMES = ("archive", "seeds", "deltas", "train", "tasks", "variants")  # parameters that `check` knows beside those that have a rule
 
 
 def positive_whole(value) -> bool:
@@ -33,7 +33,7 @@ def check(namespace: dict, live: Collection[str] | None = (), **allowed) -> Simp
     """
     shared = {"profile": list(PROFILES), "backbone": str, "source": tasks.SOURCES, "mirror": str, "steps": positive_whole, "y": positive_whole,
               "variant": VARIANTS, "task": tasks.names(), "setting": CHOICES["setting"]}
-    p = params.check(namespace, {k: v for k, v in shared.items() if k in namespace} | allowed)
+    p = params.check(namespace, {k: v for k, v in shared.items() if k in namespace} | allowed, [*shared, *allowed, *NAMES])
     if hasattr(p, "profile") and hasattr(p, "source"):
         p.source = p.source or PROFILES[p.profile].source
     if live is not None and getattr(p, "archive", "none") != "none":
@@ -126,12 +126,13 @@ def _value(text: str) -> int | float | str:
     return text
 
 
-def compare(p: SimpleNamespace, text: str, unseen: Sequence[str]) -> dict[str, Results]:
-    """`collect` for the parameters as they are and every variant in `text`; "train=a+b" is a subspace of several training tasks."""
+def compare(p: SimpleNamespace, text: str, unseen: Sequence[str], train: Sequence[str] | None = None) -> dict[str, Results]:
+    """`collect` for the parameters as they are and every variant in `text`, in the subspace of `train` or of each category's training task;
+    "train=a+b" is a subspace of several training tasks."""
     found = {}
     for name, settings in [("as it is", {}), *variants(text)]:
-        train = settings.pop("train", None)
+        several = settings.pop("train", None)
         with one_line():
-            chosen = params.names(train.split("+"), tasks.names(), "train") if train else None
+            chosen = params.names(several.split("+"), tasks.names(), "train") if several else train
         found[name] = collect(open_run(p, **settings), unseen, p.seeds, chosen)
     return found

@@ -1,17 +1,15 @@
 """The sentences of the book that state results: generated from the artifacts, never typed."""
 
-from __future__ import annotations
-
+import math
 from collections.abc import Sequence
 from types import SimpleNamespace
 
 import pandas as pd
-import torch
 from IPython.display import Markdown
 
 from unidelta import paper, suite, tasks
 from unidelta.projections import KINDS
-from unidelta.report import measures
+from unidelta.report import measures, tables
 from unidelta.report.measures import APART, CONTROLS, FLAG, LABEL, MARGIN, TRANSFER, by_seed, interval, number, over_seeds, relative, rows_of, weak
 from unidelta.report.results import Results
 from unidelta.stages import approximate, original
@@ -32,7 +30,7 @@ def long_answers(results: Results, long: Results | None, n: int = 1) -> Markdown
     """What the rows with long answers, which stand apart, would do to the average of one of the paper's tables."""
     if long is None:
         return Markdown("Rows whose answers are sentences (chapter *Long answers*) were not run with these settings.")
-    rows, more = (r.moved if n in TRANSFER else r.own for r in (results, long))
+    rows, more = results.shown(n), long.shown(n)
     every = pd.concat([rows, more])
     told = "; ".join(f"`{task}` {number(*over_seeds(f, relative(f)))} (majority answer {number(relative(f, 'majority').mean())})"
                      for task, f in more.groupby("task", sort=False))
@@ -71,13 +69,13 @@ def held(results: Results) -> Markdown:
 
 def explained(results: Results, n: int = 1) -> Markdown:
     """In sentences: how much of what was recovered each control already explains."""
-    lines, frame = [], results.moved if n in TRANSFER else results.own
+    lines = []
     what = "Transfer" if n in TRANSFER else "Optimising in the subspace"
-    for name, mine in rows_of(frame).items():
+    for name, mine in rows_of(results.shown(n)).items():
         mean, half = over_seeds(mine, relative(mine))
         count = mine.task.nunique()
         group = f"- **{name}** ({count} task{'s' * (count != 1)})"
-        share = {c: relative(mine, c).mean() for c in CONTROLS if c in frame and (c != "own_vector" or n not in TRANSFER)}
+        share = {c: relative(mine, c).mean() for c in results.controls(n)}
         if mean != mean:
             lines.append(f"{group}: no ratio, for every E_ori is zero.")
             continue
@@ -102,21 +100,14 @@ def approximation(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Markd
 
 def anatomy(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Markdown:
     """The four questions to a trained subspace, answered with the range over deltas and seeds."""
-    spaces, done = approximate(run, train, seeds), original(run, train, seeds=seeds)
-    ratio, cosine, before, after = [], [], [], []
-    for seed in seeds:
-        space = spaces[seed].tensors()
-        for kind in KINDS:
-            offset = torch.stack([done[t, kind, seed].tensors()["theta"] for t in train]) - run.start(kind).cpu()
-            left, values, _ = torch.linalg.svd(space[f"up.{kind}"].float(), full_matrices=False)
-            ratio.append(float(values[0] / values[1:2].clamp_min(1e-9).max()) if len(values) > 1 else float("inf"))
-            cosine.append(float(torch.cosine_similarity(left[:, :1].T, offset, dim=1).abs().max()))
-            before.append(0.02 * (2 / torch.pi) ** 0.5 * float(offset.norm(dim=1).mean()))  # of |x|, x ~ N(0, 0.02 |offset|)
-            after.append(float((offset @ space[f"down1.{kind}"].float().T).abs().mean()))
-    return Markdown(f"Over deltas and seeds, the largest singular value of Proj_up is {min(ratio):.1f} to {max(ratio):.1f} times the second, and the cosine "
-                    f"of its direction with the training solution is {min(cosine):.2f} to {max(cosine):.2f}. What enters the tanh is {min(before):.2f} to "
-                    f"{max(before):.2f} in mean size with an untrained projection, and {min(after):.1f} to {max(after):.1f} after training; tanh of the "
-                    f"smallest of these is {torch.tanh(torch.tensor(min(after))):.2f}.")
+    parts = [one for seed in seeds for one in tables.dissected(run, train, seed).values()]
+    ratio = [one["values"][0] / max(one["values"][1], 1e-9) for one in parts if len(one["values"]) > 1]
+    steep = (f"the largest singular value of Proj_up is {min(ratio):.1f} to {max(ratio):.1f} times the second, and " if ratio else
+             "Proj_up has one direction (y is 1), and ")
+    cosine, before, after = ([one[name] for one in parts] for name in ("cosine", "before", "after"))
+    return Markdown(f"Over deltas and seeds, {steep}the cosine of its leading direction with the training solution is {min(cosine):.2f} to {max(cosine):.2f}. "
+                    f"What enters the tanh is {min(before):.2f} to {max(before):.2f} in mean size with an untrained projection, and {min(after):.1f} to "
+                    f"{max(after):.1f} after training; tanh of the smallest of these is {math.tanh(min(after)):.2f}.")
 
 
 def subspace(p: SimpleNamespace, run: Run) -> Markdown:

@@ -1,7 +1,6 @@
 """What a transfer lacks that falls short: the direction of the vector, or only its length (`unidelta.stages.controls.rescaled`)."""
 
-from __future__ import annotations
-
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +11,7 @@ from matplotlib.figure import Figure
 from unidelta.projections import KINDS
 from unidelta.report.figures import COLOUR, canvas
 from unidelta.report.measures import CONTROLS, FREE, LABEL, PAIRS, by_seed, html, interval, number, over_seeds, points, relative, rows_of
-from unidelta.report.results import Results, serving
+from unidelta.report.results import Results, framed, serving
 from unidelta.stages import original, transfer
 from unidelta.stages.controls import FACTORS, controls, rescaled
 from unidelta.stages.workbench import Run
@@ -25,20 +24,18 @@ def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequen
     """A frame as of `report.collect`, its columns beside `ori` and the free controls: `sub`, the transfer of Tables 2 and 4; `plain` and `scaled`, that
     of the source's best vector as it is and with the `factor` that does best on dev; and for every factor f a column `x f`, the dev score in
     percent of the target's in its own space."""
-    lines, ids = [], set()
+    lines, stages = [], []
     for trained, mine in serving(unseen, train).items():
-        own, moved, other, still = stages = (original(run, mine, seeds=seeds), transfer(run, trained, mine, seeds=seeds), rescaled(run, trained, mine, seeds),
-                                             controls(run, trained, mine, seeds))
-        ids |= {a.id for found in stages for a in found.values()} | {i for a in other.values() for i in a.config["sources"]}
-        for task, seed in ((t, s) for t in mine for s in seeds):
-            m, free = other[task, seed].metrics, {c: 100 * still[task, seed].metrics[c] for c in FREE}
-            for s, t in ((s, t) for s in KINDS for t in KINDS):
-                ori = own[task, t, seed].metrics
-                lines.append({"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t, "ori": 100 * ori["test"],
-                              "sub": 100 * moved[task, seed].metrics["test"][s][t], "plain": 100 * m["plain"][s][t], "scaled": 100 * m["test"][s][t],
-                              "factor": m["factor"][s][t], **free, **{f"x {f:.2f}": 100 * v / ori["dev"] if ori["dev"] else float("nan")
-                                                                      for f, v in zip(FACTORS, m["dev"][s][t], strict=True)}})
-    return Results(run, list(seeds), pd.DataFrame(lines), sorted(ids))
+        own, moved, other, still = found = (original(run, mine, seeds=seeds), transfer(run, trained, mine, seeds=seeds), rescaled(run, trained, mine, seeds),
+                                            controls(run, trained, mine, seeds))
+        stages += found
+        for task, seed, s, t in itertools.product(mine, seeds, KINDS, KINDS):
+            ori, m, free = own[task, t, seed].metrics, other[task, seed].metrics, still[task, seed].metrics
+            lines.append({"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t, "ori": ori["test"],
+                          "sub": moved[task, seed].metrics["test"][s][t], "plain": m["plain"][s][t], "scaled": m["test"][s][t],
+                          "factor": m["factor"][s][t], **{c: free[c] for c in FREE},
+                          **{f"x {f:.2f}": 100 * v / ori["dev"] if ori["dev"] else float("nan") for f, v in zip(FACTORS, m["dev"][s][t], strict=True)}})
+    return framed(run, seeds, lines, *stages)
 
 
 def _factor(frame: pd.DataFrame) -> float:

@@ -3,8 +3,6 @@
 Nothing here trains by itself: `collect` and its siblings ask the stages, which ask the store.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from html import escape
@@ -17,11 +15,12 @@ from unidelta import provenance as machine
 from unidelta.evaluation import scores
 from unidelta.finetune import METHODS
 from unidelta.projections import KINDS
-from unidelta.report.measures import CONTROLS, FREE
+from unidelta.report.measures import CONTROLS, FREE, TRANSFER
 from unidelta.stages import approximate, optimize, original, shared, transfer
 from unidelta.stages.baselines import chance, majority
 from unidelta.stages.controls import centroid, controls
 from unidelta.stages.workbench import Run
+from unidelta.store import Artifact
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,14 @@ class Results:
     def moved(self) -> pd.DataFrame:
         """The rows of transfer, in every direction."""
         return self.frame[self.frame.source != self.frame.target]
+
+    def shown(self, n: int) -> pd.DataFrame:
+        """What the paper's Table n is of: the rows of transfer, or else of every delta by itself."""
+        return self.moved if n in TRANSFER else self.own
+
+    def controls(self, n: int) -> dict[str, str]:
+        """The controls that stand beside the paper's Table n, and what they are called: of transfer, a delta's own vector is none."""
+        return {c: text for c, text in CONTROLS.items() if c in self.frame and (c != "own_vector" or n not in TRANSFER)}
 
     def caption(self, text: str) -> Markdown:
         """The line below a table or figure: what it shows, then what it was obtained with."""
@@ -102,18 +109,26 @@ def serving(unseen: Sequence[str], train: Sequence[str] | None) -> dict[tuple, l
     return served
 
 
+def framed(run: Run, seeds: Sequence[int], lines: Sequence[dict], *stages: Mapping[tuple, Artifact]) -> Results:
+    """A `Results` of lines whose scores are in [0, 1]. stages: the artifacts they come from, which name those that these were made of."""
+    frame, made = pd.DataFrame(lines), [a for found in stages for a in found.values()]
+    scores = [c for c in ("ori", "sub", "plain", "scaled", *CONTROLS) if c in frame]
+    frame[scores] = 100 * frame[scores]
+    ids = {a.id for a in made} | {i for a in made for name in ("sources", "solutions") for i in a.config.get(name, ())}
+    return Results(run, list(seeds), frame, sorted(ids))
+
+
 def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequence[str] | None = None, kinds: Sequence[str] = KINDS,
             tuned: bool = True) -> Results:
     """Every stage and control for the unseen tasks, each from the subspace of `train`, or else of its category's training task.
 
     A subspace is always that of the three deltas; `kinds` are those whose rows are kept. tuned: with the random up-projection too, the one
     control that takes as long as what it stands beside."""
-    lines, ids = [], set()
+    lines, stages = [], []
     for trained, mine in serving(unseen, train).items():
         own, space, moved = original(run, mine, seeds=seeds), approximate(run, trained, seeds), transfer(run, trained, mine, seeds=seeds)
         noise, still = optimize(run, trained, mine, seeds=seeds, up="random") if tuned else {}, controls(run, trained, mine, seeds)
-        for found in (own, space, moved, noise, still):
-            ids |= {a.id for a in found.values()} | {i for a in found.values() for i in a.config.get("sources", a.config.get("solutions", []))}
+        stages += [own, space, moved, noise, still]
         for task, seed in ((t, s) for t in mine for s in seeds):
             m = still[task, seed].metrics
             more = {t: {"random": noise[task, t, seed].metrics["test"]} if tuned else {} for t in KINDS}
@@ -121,32 +136,25 @@ def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequen
             lines += [{"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t, "ori": own[task, t, seed].metrics["test"],
                        "sub": moved[task, seed].metrics["test"][s][t], **more[t], **{c: m[c] for c in FREE}}
                       for s in KINDS for t in KINDS if s in kinds and t in kinds]
-    frame = pd.DataFrame(lines)
-    columns = [c for c in ("ori", "sub", *CONTROLS) if c in frame]
-    frame[columns] = 100 * frame[columns]
-    return Results(run, list(seeds), frame, sorted(ids))
+    return framed(run, seeds, lines, *stages)
 
 
 def collect_shared(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequence[str] | None = None, kinds: Sequence[str] = METHODS) -> Results:
     """The same for the simplified pipeline (appendix A.3), fine-tuning included if `kinds` has it. It has no solutions of its own to apply as they are:
     its controls are the random up-projection (tuned, each method by itself), the training tasks' shared vectors as they are, the untuned backbone,
     majority and chance."""
-    lines, ids = [], set()
+    lines, stages = [], []
     for trained, mine in serving(unseen, train).items():
         own, spaces = original(run, mine, kinds, seeds), shared.shared(run, trained, kinds, seeds)
         moved, noise = shared.transfer(run, trained, mine, kinds, seeds), shared.optimize(run, trained, mine, kinds, seeds, "random")
         still = shared.untuned(run, trained, mine, kinds, seeds)
-        for found in (own, spaces, moved, noise, still):
-            ids |= {a.id for a in found.values()} | {i for a in found.values() for i in a.config.get("sources", [])}
+        stages += [own, spaces, moved, noise, still]
         for task, seed in ((t, s) for t in mine for s in seeds):
             free = untouched(run, task, seed)
             lines += [{"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t, "ori": own[task, t, seed].metrics["test"],
                        "sub": moved[task, seed].metrics["test"][s][t], "random": noise[task, t, seed].metrics["test"],
                        "shared_vector": still[task, seed].metrics["shared_vector"][t], **free} for s in kinds for t in kinds]
-    frame = pd.DataFrame(lines)
-    columns = ["ori", "sub", "random", "shared_vector", *FREE]
-    frame[columns] = 100 * frame[columns]
-    return Results(run, list(seeds), frame, sorted(ids))
+    return framed(run, seeds, lines, *stages)
 
 
 def collect_original(run: Run, unseen: Sequence[str], seeds: Sequence[int], kinds: Sequence[str] = METHODS) -> Results:
@@ -157,9 +165,7 @@ def collect_original(run: Run, unseen: Sequence[str], seeds: Sequence[int], kind
     for task, seed in ((t, s) for t in unseen for s in seeds):
         free = untouched(run, task, seed)
         lines += [{"task": task, "seed": seed, "source": k, "target": k, "ori": own[task, k, seed].metrics["test"], **free} for k in kinds]
-    frame = pd.DataFrame(lines)
-    frame[["ori", *FREE]] = 100 * frame[["ori", *FREE]]
-    return Results(run, list(seeds), frame, sorted(a.id for a in own.values()))
+    return framed(run, seeds, lines, own)
 
 
 def collect_trained(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Results:
@@ -171,9 +177,7 @@ def collect_trained(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Res
         free = untouched(run, task, seed)
         lines += [{"train": "+".join(train), "task": task, "seed": seed, "source": k, "target": k, "ori": own[task, k, seed].metrics["test"],
                    "sub": held[task, seed].metrics["test"][k], **free} for k in KINDS]
-    frame = pd.DataFrame(lines)
-    frame[["ori", "sub", *FREE]] = 100 * frame[["ori", "sub", *FREE]]
-    return Results(run, list(seeds), frame, sorted(a.id for found in (own, held) for a in found.values()))
+    return framed(run, seeds, lines, own, held)
 
 
 def untouched(run: Run, task: str, seed: int) -> dict[str, float]:

@@ -1,7 +1,5 @@
 """Would another setting do better, whichever the draw of the backbone? Read from `studies.on_every_draw`, whose scores are on spare development rows."""
 
-from __future__ import annotations
-
 import pandas as pd
 from IPython.display import HTML, Markdown
 

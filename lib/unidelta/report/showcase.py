@@ -1,9 +1,8 @@
 """What the chapters on the backbone and on the tasks show: the model card, the corpus and the stand-ins by example."""
 
-from __future__ import annotations
-
 import json
 import random
+from collections import Counter
 from html import escape
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from unidelta.evaluation import scores
 from unidelta.params import ParameterError
 from unidelta.profiles import PROFILES
 from unidelta.projections import KINDS
+from unidelta.report import speed
 from unidelta.report.measures import LABEL, html, number
 from unidelta.stages.baselines import chance, majority
 from unidelta.stages.workbench import Run
@@ -99,16 +99,11 @@ def levels(run: Run, low: dict[str, float], seed: int) -> HTML:
 
 
 def budgets(run: Run) -> HTML:
-    """The arithmetic of N for the paper's sizes on T5-base's shape and for this run's."""
-    base, here, lines = PROFILES["paper"], run.profile, []
-    for name, p, layers, d in (("T5-base, the paper", base, 12, 768), ("this run", here, run.backbone.config.num_layers, run.backbone.config.d_model)):
-        a, r, (m, h) = p.adapter["bottleneck"], p.lora["rank"], (p.prefix["length"], p.prefix["hidden"])
-        lines.append({"": name, "Adapter": f"{5 * layers} × 2 × {d} × {a} = {10 * layers * d * a:,}",
-                      "LoRA": f"{6 * layers} × 2 × {d} × {r} = {12 * layers * d * r:,}",
-                      "Prefix": f"2 × ({m} × {d} + {h} × {d} + {h} × {layers} × 2 × {d}) = {2 * d * (m + h * (1 + 2 * layers)):,}"})
-    if any(run.delta(k).numel != int(lines[1][LABEL[k]].rsplit("= ")[1].replace(",", "")) for k in KINDS):
-        raise ValueError("the arithmetic of the budgets does not fit the deltas of this backbone")
-    return html(lines)
+    """The arithmetic of N, how many tensors of which shape, for the paper's sizes on T5-base's shape and for this run's."""
+    def told(delta):
+        return " + ".join(f"{n} × {' × '.join(map(str, shape))}" for shape, n in Counter(shape for _, shape in delta.shapes).items()) + f" = {delta.numel:,}"
+    made = {"T5-base, the paper": speed.base()[1], "this run": {k: run.delta(k) for k in KINDS}}
+    return html([{"": name, **{LABEL[k]: told(delta) for k, delta in each.items()}} for name, each in made.items()])
 
 
 def examples(run: Run, names: list[str], seed: int = 0) -> HTML:

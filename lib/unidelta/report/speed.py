@@ -1,7 +1,5 @@
 """What data/benchmarks holds, as the tables and figures of the chapter on speed and cost. Nothing here measures anything: see benchmarks/."""
 
-from __future__ import annotations
-
 import json
 from html import escape
 from pathlib import Path
@@ -11,14 +9,14 @@ import transformers
 from IPython.display import HTML, Markdown
 from matplotlib.figure import Figure
 
-from unidelta import cost, deltas, profiles
+from unidelta import ROOT, cost, deltas, profiles
 from unidelta import memory as counted
 from unidelta.projections import KINDS
 from unidelta.report import figures
-from unidelta.report.measures import LABEL
+from unidelta.report.measures import LABEL, html
 
 PARTS = ("recipe", "multitask", "floor", "stacks", "against_peft", "hadamard", "landscape", "scoring", "throughput", "cost", "book")
-FOLDER = Path(__file__).resolve().parents[3] / "data" / "benchmarks"
+FOLDER = ROOT / "data" / "benchmarks"
 TARGETS = {("recipe", "released"): (15, "at least"), ("multitask", "one by one, padded"): (6, "at least"), ("multitask", "one by one"): (6, "at least"),
            ("hadamard", "released formulation"): (3, "at least"), ("landscape", "point by point"): (5, "at least"),
            ("landscape", "point by point, padded"): (5, "at least"), ("floor", "ours"): (1.2, "at most"), ("stacks", "separate"): (2, "at least")}
@@ -44,9 +42,7 @@ def load(part: str, folder: Path = FOLDER) -> dict | None:
 
 def table(rows: list[list], header: list[str]) -> HTML:
     """A plain table; cells are texts."""
-    head = "".join(f"<th>{escape(h)}</th>" for h in header)
-    body = "".join("<tr>" + "".join(f"<td>{escape(str(c))}</td>" for c in row) + "</tr>" for row in rows)
-    return HTML(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+    return html([dict(zip(header, (escape(str(cell)) for cell in row), strict=True)) for row in rows])
 
 
 def absent() -> Markdown:

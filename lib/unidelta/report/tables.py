@@ -1,7 +1,5 @@
 """The tables of the book, from `report.Results`; the paper's figures stand below ours in every cell."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pandas as pd
@@ -18,9 +16,12 @@ from unidelta.stages.landscapes import Plane
 from unidelta.stages.workbench import Run
 
 
-def _both(ours: str, published: float | None) -> str:
-    """Our figure above, the paper's below it in grey."""
-    return ours if published is None else f'{ours}<br><span style="color:#767676"><i>{published:.1f}</i></span>'
+def _both(ours: str, published: float | None, again: float | None = None, which: str = "these rows") -> str:
+    """Our figure above, the paper's below it in grey, and below that, where it is another, what the paper's own rows give (`again`), which those are."""
+    below = [] if published is None else [f"{published:.1f}"]
+    if again is not None and abs(again - published) > 2 * paper.ROUNDING:
+        below.append(f"{which}: {again:.1f}")
+    return ours + "".join(f'<br><span style="color:#767676"><i>{text}</i></span>' for text in below)
 
 
 def columns(transfer: bool) -> dict[str, tuple[str, str]]:
@@ -31,11 +32,12 @@ def columns(transfer: bool) -> dict[str, tuple[str, str]]:
 def published(results: Results, n: int, whole: bool = True, long: Results | None = None) -> HTML:
     """One of the paper's Tables 1 to 4 and 6 to 9 row by row, ours above its own; rows that were not run say so, or, if not `whole`, are left out.
 
-    long: the rows with long answers (chapter 26), marked and not in the average."""
+    The last row is the mean over the rows that were run; of the paper's, as printed, and over these rows. long: the rows with long answers (chapter 26),
+    marked and not in the average."""
     frame, apart = results.frame, () if long is None else set(long.frame.task) - set(results.frame.task)
     frame = frame if long is None else pd.concat([frame, long.frame[long.frame.task.isin(apart)]])
     frame = frame.assign(rel=relative(frame), weak=weak(frame))
-    across, lines = columns(n in TRANSFER), []
+    across, lines, again = columns(n in TRANSFER), [], paper.rows(n, set(results.frame.task)).mean(numeric_only=True)
     for row in paper.table(n).to_dict("records"):
         everything = row["test"] == paper.AVERAGE
         mine = frame[~frame.task.isin(apart)] if everything else frame[frame.task == paper.task_name(row["test"])]
@@ -46,9 +48,10 @@ def published(results: Results, n: int, whole: bool = True, long: Results | None
         for name, (s, t) in across.items():
             cell = mine[(mine.source == s) & (mine.target == t)]
             flag = FLAG if len(cell) and not everything and cell.weak.all() else ""
-            line[name.replace("->", " → ")] = _both(number(cell.rel.mean()) + flag if len(cell) else "not run", row[name])
+            line[name.replace("->", " → ")] = _both(number(cell.rel.mean()) + flag if len(cell) else "not run", row[name], again[name] if everything else None)
         mine = mine[mine.source != mine.target] if n in TRANSFER else mine[mine.source == mine.target]
-        line[paper.AVERAGE] = _both(number(*over_seeds(mine, mine.rel)) if len(mine) else "not run", row[paper.AVERAGE])
+        line[paper.AVERAGE] = _both(number(*over_seeds(mine, mine.rel)) if len(mine) else "not run", row[paper.AVERAGE],
+                                    again[paper.AVERAGE] if everything else None)
         lines.append(line)
     return html(lines)
 
@@ -90,11 +93,10 @@ def published_absolute(results: Results, n: int) -> HTML:
         line = {"trained on": row["train"]} if "train" in row else {}
         line |= {"unseen task": row["test"], **{c: number(mine[c].mean()) for c in ("chance", "untuned")}}
         for kind in METHODS:
-            cell, printed = mine[mine.target == kind], row[LABEL[kind]]
+            cell = mine[mine.target == kind]
             flag = FLAG if len(cell) and task and cell.weak.all() else ""
-            line[LABEL[kind]] = _both(number(*over_seeds(cell, cell.ori)) + flag if len(cell) else "not run", printed)
-            if task is None and abs(printed - again[LABEL[kind]]) > 2 * paper.ROUNDING:
-                line[LABEL[kind]] += f'<br><span style="color:#767676"><i>its rows: {again[LABEL[kind]]:.1f}</i></span>'
+            line[LABEL[kind]] = _both(number(*over_seeds(cell, cell.ori)) + flag if len(cell) else "not run", row[LABEL[kind]],
+                                      again[LABEL[kind]] if task is None else None, "its rows")
         lines.append(line)
     return html(lines)
 
@@ -102,27 +104,26 @@ def published_absolute(results: Results, n: int) -> HTML:
 def averages(results: Results, n: int = 1) -> HTML:
     """Averages over the groups of tasks, with every control below them, in percent of E_ori. n: the paper's table, 1 and 3 own, 2 and 4 the six directions.
     A group all of whose E_ori are weak is flagged: its ratios say nothing."""
-    groups = rows_of(results.moved if n in TRANSFER else results.own)
+    groups = rows_of(results.shown(n))
     names = {name: list(dict.fromkeys(mine.task)) for name, mine in groups.items()}
     heads = {name: f"{name} ({len(names[name])})" + (f" {FLAG}" if weak(mine).all() else "") for name, mine in groups.items()}
 
     def line(text, value):
         return {"": text, **{heads[name]: value(name, mine) for name, mine in groups.items()}}
     lines = [line("<b>transferred</b>" if n in TRANSFER else "<b>in the subspace</b>", lambda _, mine: f"<b>{number(*over_seeds(mine, relative(mine)))}</b>")]
-    lines += [line(text, lambda _, mine, c=c: number(relative(mine, c).mean())) for c, text in CONTROLS.items()
-              if c in results.frame and (c != "own_vector" or n not in TRANSFER)]
+    lines += [line(text, lambda _, mine, c=c: number(relative(mine, c).mean())) for c, text in results.controls(n).items()]
     lines.append(line("recovered above chance", lambda _, mine: number(*recovered(mine))))
     if n not in (1, 2) or results.run.profile.y == 4:
         lines.append(line("the paper, same rows", lambda name, _: number(published_average(n, names[name]))))
     return html(lines)
 
 
-def by_delta(results: Results) -> HTML:
-    """E_sub and every control for each delta, in percent of its E_ori, over all tasks."""
-    names = {"sub": "E_sub", **CONTROLS}
+def by_delta(results: Results, absolute: bool = False) -> HTML:
+    """E_sub and every control for each delta, over all tasks, in percent of its E_ori; or, if `absolute`, as test scores, E_ori first."""
+    names = ({"ori": "E_ori"} if absolute else {}) | {"sub": "E_sub", **CONTROLS}
     rows = {kind: results.own[results.own.target == kind] for kind in results.kinds}
-    return html([{"": text, **{LABEL[k]: number(*over_seeds(f, relative(f, c))) for k, f in rows.items()}} for c, text in names.items()
-                 if c in results.frame])
+    head, value = ("test score, %", pd.DataFrame.__getitem__) if absolute else ("", relative)
+    return html([{head: text, **{LABEL[k]: number(*over_seeds(f, value(f, c))) for k, f in rows.items()}} for c, text in names.items() if c in results.frame])
 
 
 def square(results: Results, theirs: pd.DataFrame | None = None) -> HTML:
@@ -145,14 +146,6 @@ def published_rows(task: str) -> HTML | Markdown:
     return html(lines) if lines else Markdown(f"The paper's Tables 2 and 4 have no row for `{task}`.")
 
 
-def beside(results: Results) -> HTML:
-    """E_ori, E_sub and every control for the tasks at hand, absolute test scores by delta."""
-    names = {"ori": "E_ori", "sub": "E_sub", **CONTROLS}
-    frames = {kind: results.own[results.own.target == kind] for kind in results.kinds}
-    return html([{"test score, %": text, **{LABEL[k]: number(*over_seeds(f, f[c])) for k, f in frames.items()}} for c, text in names.items()
-                 if c in results.frame])
-
-
 def originals(run: Run, names: list[str], seeds: list[int]) -> tuple[HTML, list[str]]:
     """E_ori per delta of some tasks, with its interval over seeds; and the artifacts' ids."""
     done = original(run, names, seeds=seeds)
@@ -161,21 +154,26 @@ def originals(run: Run, names: list[str], seeds: list[int]) -> tuple[HTML, list[
     return html(lines), sorted(a.id for a in done.values())
 
 
-def anatomy(run: Run, train: list[str], seed: int) -> HTML:
-    """What a trained subspace is: the spectrum of each Proj_up, how its leading direction lies to the training solutions' offset, and how far
-    the tanh of Proj_down is saturated at the start (random projection) and after training."""
-    space, done, lines = approximate(run, train, [seed])[seed].tensors(), original(run, train, seeds=[seed]), []
+def dissected(run: Run, train: Sequence[str], seed: int) -> dict[str, dict]:
+    """What a trained subspace is, by delta: `values`, the singular values of Proj_up; `cosine` of its leading direction with the training solutions'
+    offset, whose `length` is |offset|; mean |W_1 offset|, what enters the tanh of Proj_down, `before` training (expected: W_1 ~ N(0, 0.02)) and `after`."""
+    space, done, found = approximate(run, train, [seed])[seed].tensors(), original(run, train, seeds=[seed]), {}
     for kind in KINDS:
         offset = torch.stack([done[t, kind, seed].tensors()["theta"] for t in train]) - run.start(kind).cpu()
         left, values, _ = torch.linalg.svd(space[f"up.{kind}"].float(), full_matrices=False)
-        cosine = torch.cosine_similarity(left[:, :1].T, offset, dim=1).abs().max()
-        random = 0.02 * torch.randn(run.profile.y, offset.shape[1], generator=torch.Generator().manual_seed(seed))
-        before, after = (offset @ down.T for down in (random, space[f"down1.{kind}"].float()))
-        lines.append({"delta": LABEL[kind], "N": f"{offset.shape[1]:,}", "singular values of Proj_up": ", ".join(f"{v:.1f}" for v in values[:6]),
-                      "untrained": f"{0.02 * offset.shape[1] ** 0.5:.1f} each", "|cos| with θ_train": f"{cosine:.3f}",
-                      "‖θ_train − θ_init‖": f"{offset.norm(dim=1).mean():.1f}", "mean |W₁θ| untrained": f"{before.abs().mean():.2f}",
-                      "trained": f"{after.abs().mean():.2f}", "mean |tanh|": f"{after.tanh().abs().mean():.3f}"})
-    return html(lines)
+        length, after = float(offset.norm(dim=1).mean()), offset @ space[f"down1.{kind}"].float().T
+        found[kind] = {"N": offset.shape[1], "values": values.tolist(), "cosine": float(torch.cosine_similarity(left[:, :1].T, offset).abs().max()),
+                       "length": length, "before": 0.02 * (2 / torch.pi) ** 0.5 * length, "after": float(after.abs().mean()),
+                       "tanh": float(after.tanh().abs().mean())}
+    return found
+
+
+def anatomy(run: Run, train: Sequence[str], seed: int) -> HTML:
+    """`dissected` as a table."""
+    return html([{"delta": LABEL[kind], "N": f"{one['N']:,}", "singular values of Proj_up": ", ".join(f"{v:.1f}" for v in one["values"][:6]),
+                  "untrained": f"{0.02 * one['N'] ** 0.5:.1f} each", "|cos| with θ_train": f"{one['cosine']:.3f}",
+                  "‖θ_train − θ_init‖": f"{one['length']:.1f}", "mean |W₁(θ_train − θ_init)| untrained": f"{one['before']:.2f}",
+                  "trained": f"{one['after']:.2f}", "mean |tanh|": f"{one['tanh']:.3f}"} for kind, one in dissected(run, train, seed).items()])
 
 
 def distances(run: Run, train: list[str], seed: int) -> HTML:

@@ -3,8 +3,6 @@
 A delta that only has to say how an answer is worded has something to carry to the next task; one that has to learn to read the rows first has not.
 """
 
-from __future__ import annotations
-
 import random
 
 import numpy as np

@@ -33,7 +33,7 @@ def raw(name: str, split: str, seed: int = 0) -> list[dict]:
         raise ValueError(f"no embedded stand-in for task {name!r}; there is one for: {', '.join(names())}")
     if split not in SIZES:
         raise ValueError(f"no split {split!r}; allowed: {', '.join(SIZES)}")
-    start = sum(n for s, n in SIZES.items() if list(SIZES).index(s) < list(SIZES).index(split))
+    start = sum(list(SIZES.values())[:list(SIZES).index(split)])
     return list(_rows(name, seed)[start:start + SIZES[split]])
 
 

@@ -57,10 +57,12 @@ METRICS = ["F1", *ONE]
 def score(metric: str, predictions: Sequence[str], targets: Sequence[str | Sequence[str]]) -> float:
     """Score of predictions (n texts) against targets (n texts, or n lists of at least one reference).
 
-    Raises ValueError for an unknown metric, no examples, different lengths, and an example without a reference.
+    Raises ValueError for an unknown metric, a text in the place of texts, no examples, different lengths, and an example without a reference.
     """
     if metric not in METRICS:
         raise ValueError(f"no metric {metric!r}; allowed: {', '.join(METRICS)}")
+    if isinstance(predictions, str) or isinstance(targets, str):
+        raise ValueError(f"{metric} needs a list of predictions and a list of targets, not a text")
     if len(predictions) != len(targets) or not len(targets):
         raise ValueError(f"{metric} needs as many predictions as targets, at least one; "
                          f"got {len(predictions)} and {len(targets)}")

@@ -27,7 +27,9 @@ import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
-TABLE = Path(__file__).resolve().parents[3] / "data" / "tasks.tsv"
+from unidelta import ROOT
+
+TABLE = ROOT / "data" / "tasks.tsv"
 
 
 @dataclass(frozen=True)

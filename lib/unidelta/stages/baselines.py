@@ -1,7 +1,5 @@
 """What guessing scores: the level that a solution, in whatever space, has to leave before it has learnt anything."""
 
-from __future__ import annotations
-
 import random
 import re
 from collections import Counter
@@ -14,8 +12,7 @@ from unidelta.stages.workbench import Run
 def answers_open(run: Run, task: str, seed: int, split: str = "test") -> list[list[str]]:
     """What can be answered in each row: the task's label words, or the row's own options (A), (B), ...; empty lists elsewhere."""
     words = registry.get(task).labels
-    p = run.profile
-    inputs = registry.load(task, source=p.source, mirror=p.mirror, seed=seed, caps=p.caps, report_on=p.report_on)[split]["input"]
+    inputs = registry.load(task, seed=seed, **run.rows_taken(task))[split]["input"]
     return [words or options(text) for text in inputs]
 
 

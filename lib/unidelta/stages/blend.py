@@ -4,8 +4,6 @@ With one training task every row is its own. With several, the rows of all are b
 so a solution, of its own, and all draws are one forward pass.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

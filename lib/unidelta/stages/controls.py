@@ -7,9 +7,8 @@ up-projection, which does tune, is `stages.optimize(..., up="random")`.
 `rescaled` asks what a transfer that fails lacks, `centroid` what there was to carry over.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 
@@ -18,7 +17,7 @@ from unidelta.projections import KINDS
 from unidelta.stages.baselines import chance, majority
 from unidelta.stages.decomposed import approximate, optimize, original
 from unidelta.stages.maps import up_map
-from unidelta.stages.workbench import Run, compute, save, score_best, score_stack
+from unidelta.stages.workbench import Run, score_best, score_stack, scored
 from unidelta.store import Artifact
 
 FACTORS = tuple(2 ** (i / 3) for i in range(-3, 4))  # 0.5 to 2
@@ -28,27 +27,25 @@ def controls(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequen
     """Test scores without tuning: (task, seed) -> artifact with metrics `untuned`, `chance`, `majority` (numbers) and `train_solution`,
     `own_vector`, `mean_vector` (by delta). With several training tasks, the one that does best on the unseen task's dev is taken."""
     solutions, subspaces = original(run, train, seeds=seeds), approximate(run, train, seeds)
-    wanted = {(task, seed): (f"{task}-s{seed}", run.config("controls", task=task, seed=seed, data=run.data(task, seed).fingerprint,
-                                                         subspace=subspaces[seed].id)) for task in tasks for seed in seeds}
+    held = lru_cache(maxsize=1)(lambda seed: subspaces[seed].tensors())
 
-    def work(keys):
-        for task, seed in keys:
-            mine, saved = run.data(task, seed), subspaces[seed].tensors()
-            metrics = {"untuned": scores(run.backbone, [], [mine], "test")[0], "chance": chance(run, mine, seed), "majority": majority(mine)}
-            metrics |= {"train_solution": {}, "own_vector": {}, "mean_vector": {}}
-            centre = sum(saved[f"I.{k}"] for k in KINDS) / len(KINDS)
-            for kind in KINDS:
-                delta, start = run.delta(kind), run.start(kind)
-                candidates = {
-                    "train_solution": torch.stack([solutions[t, kind, seed].tensors()["theta"] for t in train]).to(start),
-                    "own_vector": start + (saved[f"I.{kind}"] @ saved[f"up.{kind}"].T).to(start),
-                    "mean_vector": start + (centre @ saved[f"up.{kind}"].T).to(start),
-                }
-                for name, theta in candidates.items():
-                    metrics[name][kind] = score_best(run, delta, theta, mine)
-            save(run, "controls", wanted[task, seed], metrics, {})
+    def measure(task, seed):
+        mine, saved = run.data(task, seed), held(seed)
+        metrics = {"untuned": scores(run.backbone, [], [mine], "test")[0], "chance": chance(run, mine, seed), "majority": majority(mine),
+                   "train_solution": {}, "own_vector": {}, "mean_vector": {}}
+        centre = sum(saved[f"I.{k}"] for k in KINDS) / len(KINDS)
+        for kind in KINDS:
+            delta, start = run.delta(kind), run.start(kind)
+            candidates = {
+                "train_solution": torch.stack([solutions[t, kind, seed].tensors()["theta"] for t in train]).to(start),
+                "own_vector": start + (saved[f"I.{kind}"] @ saved[f"up.{kind}"].T).to(start),
+                "mean_vector": start + (centre @ saved[f"up.{kind}"].T).to(start),
+            }
+            for name, theta in candidates.items():
+                metrics[name][kind] = score_best(run, delta, theta, mine)
+        return metrics
 
-    return compute(run, "controls", wanted, work)
+    return scored(run, "controls", tasks, seeds, measure, lambda task, seed: {"subspace": subspaces[seed].id})
 
 
 def rescaled(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
@@ -58,27 +55,26 @@ def rescaled(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequen
     (task, seed) -> artifact; metrics, as source -> target -> value: `dev` (one score per factor), `factor` (the best on dev; of equals the nearest
     to 1), `test` (with it) and `plain` (test with the factor 1)."""
     subspaces, vectors = approximate(run, train, seeds), optimize(run, train, tasks, seeds=seeds)
-    wanted = {(task, seed): (f"{task}-s{seed}", run.config("rescaled", task=task, seed=seed, data=run.data(task, seed).fingerprint, factors=list(FACTORS),
-                                                         sources=[vectors[task, k, seed].id for k in KINDS])) for task in tasks for seed in seeds}
+    held = lru_cache(maxsize=1)(lambda seed: {k: up_map(run, subspaces[seed], k, "trained") for k in KINDS})
     by_nearness = sorted(range(len(FACTORS)), key=lambda i: abs(i - FACTORS.index(1.0)))
 
-    def work(keys):
-        for task, seed in keys:
-            mine, metrics = run.data(task, seed), {name: {k: {} for k in KINDS} for name in ("dev", "factor", "test", "plain")}
-            best = {k: vectors[task, k, seed].tensors()["I"].to(run.backbone.device) for k in KINDS}
-            for target in KINDS:
-                delta, start, to_offset = run.delta(target), run.start(target), up_map(run, subspaces[seed], target, "trained")
-                every = torch.stack([f * best[k] for k in KINDS for f in FACTORS])
-                dev = torch.tensor(score_stack(run, delta, start + to_offset(every), [mine] * len(every), "dev")).view(len(KINDS), -1).tolist()
-                factor = [FACTORS[max(by_nearness, key=scored.__getitem__)] for scored in dev]
-                tried = torch.stack([f * best[k] for k, own in zip(KINDS, factor, strict=True) for f in (own, 1.0)])
-                test = score_stack(run, delta, start + to_offset(tried), [mine] * len(tried), "test")
-                for source, *found in zip(KINDS, dev, factor, test[::2], test[1::2], strict=True):
-                    for name, value in zip(metrics, found, strict=True):
-                        metrics[name][source][target] = value
-            save(run, "rescaled", wanted[task, seed], metrics, {})
+    def measure(task, seed):
+        mine, metrics = run.data(task, seed), {name: {k: {} for k in KINDS} for name in ("dev", "factor", "test", "plain")}
+        best = {k: vectors[task, k, seed].tensors()["I"].to(run.backbone.device) for k in KINDS}
+        for target in KINDS:
+            delta, start, to_offset = run.delta(target), run.start(target), held(seed)[target]
+            every = torch.stack([f * best[k] for k in KINDS for f in FACTORS])
+            dev = torch.tensor(score_stack(run, delta, start + to_offset(every), [mine] * len(every), "dev")).view(len(KINDS), -1).tolist()
+            factor = [FACTORS[max(by_nearness, key=each.__getitem__)] for each in dev]
+            tried = torch.stack([f * best[k] for k, own in zip(KINDS, factor, strict=True) for f in (own, 1.0)])
+            test = score_stack(run, delta, start + to_offset(tried), [mine] * len(tried), "test")
+            for source, *found in zip(KINDS, dev, factor, test[::2], test[1::2], strict=True):
+                for name, value in zip(metrics, found, strict=True):
+                    metrics[name][source][target] = value
+        return metrics
 
-    return compute(run, "rescaled", wanted, work)
+    return scored(run, "rescaled", tasks, seeds, measure,
+                  lambda task, seed: {"factors": list(FACTORS), "sources": [vectors[task, k, seed].id for k in KINDS]})
 
 
 def centroid(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
@@ -86,15 +82,12 @@ def centroid(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> dic
 
     (task, seed) -> artifact; metrics `test` by delta. No tuning: what is not learnt here, an unseen task finds nothing of."""
     subspaces = approximate(run, train, seeds)
-    wanted = {(task, seed): (f"{task}-s{seed}", run.config("centroid", task=task, seed=seed, data=run.data(task, seed).fingerprint,
-                                                         subspace=subspaces[seed].id)) for task in train for seed in seeds}
+    held = lru_cache(maxsize=1)(lambda seed: subspaces[seed].tensors())
 
-    def work(keys):
-        for task, seed in keys:
-            saved, at = subspaces[seed].tensors(), train.index(task)
-            centre = sum(saved[f"I.{k}"][at] for k in KINDS) / len(KINDS)
-            thetas = {k: run.start(k) + (saved[f"up.{k}"] @ centre).to(run.start(k)) for k in KINDS}
-            found = {k: score_stack(run, run.delta(k), theta[None], [run.data(task, seed)], "test")[0] for k, theta in thetas.items()}
-            save(run, "centroid", wanted[task, seed], {"test": found}, {})
+    def measure(task, seed):
+        saved, at = held(seed), train.index(task)
+        centre = sum(saved[f"I.{k}"][at] for k in KINDS) / len(KINDS)
+        thetas = {k: run.start(k) + (saved[f"up.{k}"] @ centre).to(run.start(k)) for k in KINDS}
+        return {"test": {k: score_stack(run, run.delta(k), theta[None], [run.data(task, seed)], "test")[0] for k, theta in thetas.items()}}
 
-    return compute(run, "centroid", wanted, work)
+    return scored(run, "centroid", train, seeds, measure, lambda task, seed: {"subspace": subspaces[seed].id})

@@ -4,8 +4,6 @@ Its four stages are offered by `unidelta.stages`. Every function takes a `Run` a
 its training tasks, `train`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,13 +13,14 @@ from torch import Tensor
 from unidelta import deltas, memory
 from unidelta.data import TaskData, collate
 from unidelta.evaluation import losses
+from unidelta.files import plain
 from unidelta.optim import Adafactor
 from unidelta.projections import KINDS, RATIO, Projection, draw_ratios, interpolate, reconstruction
 from unidelta.stages.baselines import guessing
 from unidelta.stages.blend import Parts, chosen, dealt, several
 from unidelta.stages.maps import start_vector, up_map
 from unidelta.stages.workbench import Run, compute, loss_stack, save, score_stack, score_training, stacks
-from unidelta.store import Artifact, plain
+from unidelta.store import Artifact
 
 
 @dataclass
@@ -102,7 +101,10 @@ def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> 
     Every draw of a step has a training task and (alpha, beta) of its own; the rows of all draws, all deltas and the runs of several seeds are
     one mixed forward pass, in which every draw's rows have their own task's solution (in the multi-task setting every row, appendix A.2).
     The log's `parts` have each delta's task loss and weighted reconstruction, in ten means between two validations.
+    Raises ValueError for no training task.
     """
+    if not train:
+        raise ValueError("a subspace needs a training task at least")
     solutions = original(run, train, seeds=seeds)
     p, ratio = run.profile, weight(run)
     wanted = {(seed,): (f"{'+'.join(train)[:60]}-y{p.y}-s{seed}",

@@ -1,7 +1,5 @@
 """The performance landscape around the three subspace solutions (section 5.2.3, figure 2)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,11 +7,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from unidelta.files import load_checkpoint, save_checkpoint
 from unidelta.projections import KINDS
 from unidelta.stages.decomposed import approximate, optimize, original
 from unidelta.stages.maps import up_projection
 from unidelta.stages.workbench import Run, compute, save, score_stack, stacks
-from unidelta.store import Artifact, load_checkpoint, save_checkpoint
+from unidelta.store import Artifact
 
 
 def plane(a: Tensor, p: Tensor, l: Tensor) -> tuple[Tensor, Tensor]:  # noqa: E741

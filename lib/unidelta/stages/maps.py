@@ -1,7 +1,5 @@
 """From the subspace to a method's own space: the trained up-projection or a random one of the same scale, and where a search in it starts."""
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Callable
 

@@ -6,10 +6,9 @@ Beside the three deltas, full fine-tuning can take part, its up-projection a Fas
 stages are those of `unidelta.stages.decomposed`, on this subspace and with the settings of appendix A.4, or A.5 where fine-tuning takes part.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -24,7 +23,7 @@ from unidelta.projections import KINDS
 from unidelta.stages import decomposed
 from unidelta.stages.blend import chosen, dealt, several
 from unidelta.stages.maps import up_map
-from unidelta.stages.workbench import Run, compute, loss_stack, save, score_best, score_training
+from unidelta.stages.workbench import Run, compute, loss_stack, save, score_best, score_training, scored
 from unidelta.store import Artifact
 
 
@@ -131,15 +130,13 @@ def untuned(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequenc
 
     (task, seed) -> artifact, metrics `shared_vector` by method; of several training tasks' vectors the one that does best on dev."""
     kinds, spaces = allowed(kinds), shared(run, train, kinds, seeds)
-    wanted = {(task, seed): (f"{task}-s{seed}", run.config("untuned", task=task, seed=seed, data=run.data(task, seed).fingerprint,
-                                                         subspace=spaces[seed].id)) for task in tasks for seed in seeds}
 
-    def work(keys):
-        for task, seed in keys:
-            mine, found = run.data(task, seed), {}
-            vectors = spaces[seed].tensors()["I"].to(run.backbone.device)
-            for kind in kinds:
-                found[kind] = score_best(run, run.delta(kind), run.start(kind) + up_map(run, spaces[seed], kind, "trained")(vectors), mine)
-            save(run, "untuned", wanted[task, seed], {"shared_vector": found}, {})
+    @lru_cache(maxsize=1)
+    def offsets(seed):  # of every training task's vector, by method
+        vectors = spaces[seed].tensors()["I"].to(run.backbone.device)
+        return {k: up_map(run, spaces[seed], k, "trained")(vectors) for k in kinds}
 
-    return compute(run, "untuned", wanted, work)
+    def measure(task, seed):
+        return {"shared_vector": {k: score_best(run, run.delta(k), run.start(k) + offsets(seed)[k], run.data(task, seed)) for k in kinds}}
+
+    return scored(run, "untuned", tasks, seeds, measure, lambda task, seed: {"subspace": spaces[seed].id})

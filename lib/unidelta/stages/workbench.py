@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -14,11 +15,12 @@ from unidelta import data, deltas, memory, profiles, tasks
 from unidelta.backbone import DTYPES, Backbone
 from unidelta.data import TaskData, collate, rows_of_step
 from unidelta.evaluation import losses, scores
+from unidelta.files import key as key_of
 from unidelta.finetune import Finetune
 from unidelta.optim import Adafactor
 from unidelta.profiles import Profile
+from unidelta.projections import KINDS
 from unidelta.store import Artifact, Store
-from unidelta.store import key as key_of
 from unidelta.training import Fit, fit
 
 
@@ -34,7 +36,10 @@ class Run:
     def open(cls, profile: str = "embedded", root: str | None = None, **overrides) -> Run:
         """`overrides` replace fields of the profile. Raises ValueError (one line) for what is not allowed."""
         p = profiles.get(profile, **overrides)
-        return cls(p, backbones.load(p.backbone, p.dtype, p.device), Store(root, p.name))
+        run = cls(p, backbones.load(p.backbone, p.dtype, p.device), Store(root, p.name))
+        if p.y > (most := min(run.delta(kind).numel for kind in KINDS)):
+            raise ValueError(f"y={p.y} is not allowed: at most {most}, as many numbers as a delta has on this backbone")
+        return run
 
     def delta(self, kind: str) -> deltas.Delta:
         """One of the three deltas, or `finetune`."""
@@ -63,9 +68,13 @@ class Run:
 
     def data(self, task: str, seed: int) -> TaskData:
         """The rows of a task as the profile takes them: source, caps, and what unseen tasks are reported on. Raises ValueError for what cannot be had."""
+        return data.load(self.backbone, task, seed=seed, max_length=self.profile.max_length, root=self.store.base.parent, **self.rows_taken(task))
+
+    def rows_taken(self, task: str) -> dict:
+        """Which rows of a task the profile takes, as `tasks.load` is told: a training task's are the same whatever is reported on."""
         p = self.profile
-        reported = p.report_on if task in tasks.names(p.setting, "unseen") else "test"  # a training task is the same whatever is reported on
-        return data.load(self.backbone, task, p.source, p.mirror, seed, p.caps, p.max_length, self.store.base.parent, reported)
+        reported = p.report_on if task in tasks.names(p.setting, "unseen") else "test"
+        return {"source": p.source, "mirror": p.mirror, "caps": p.caps, "report_on": reported}
 
     @staticmethod
     def rows(datas: Sequence[TaskData], seeds: Sequence[int], step: int, batch: int) -> list[tuple]:
@@ -100,6 +109,21 @@ def compute(run: Run, stage: str, wanted: dict[tuple, tuple[str, dict]], work: C
     return {key: a or run.store.find(stage, *wanted[key]) for key, a in found.items()}
 
 
+def scored(run: Run, stage: str, tasks: Sequence[str], seeds: Sequence[int], measure: Callable[[str, int], dict],
+           named: Callable[[str, int], dict]) -> dict[tuple, Artifact]:
+    """Artifacts that hold scores alone: (task, seed) -> artifact with the metrics `measure(task, seed)`. named: what determines them beside the rows.
+
+    `measure` is called seed by seed, so that it can hold a seed's subspace, at full size gigabytes, and load it once."""
+    wanted = {(task, seed): (f"{task}-s{seed}", run.config(stage, task=task, seed=seed, data=run.data(task, seed).fingerprint, **named(task, seed)))
+              for seed in seeds for task in tasks}
+
+    def work(keys):
+        for key in keys:
+            save(run, stage, wanted[key], measure(*key), {})
+
+    return compute(run, stage, wanted, work)
+
+
 def stacks(keys: Sequence, size: int, length: Callable = lambda key: 1, fits: Callable | None = None) -> list[list]:
     """Cut into groups of at most `size`, as equal as can be, none with a `length` more than 1.3 times another's (padding is work too).
 
@@ -129,13 +153,10 @@ def score_stack(run: Run, delta, theta: Tensor, datas: Sequence[TaskData], split
     """Score of each solution in theta (K, N) on its own task; neighbours with the same task are decoded together."""
     if delta.kind == "finetune":
         return [scores(delta.tuned(run.backbone, one), [], [mine], split)[0] for one, mine in zip(theta, datas, strict=True)]
-    out, start = [], 0
-    while start < len(datas):
-        stop = start + 1
-        while stop < len(datas) and datas[stop].task == datas[start].task and len(getattr(datas[stop], split)) == len(getattr(datas[start], split)):
-            stop += 1
-        out += scores(run.backbone, [(delta, theta[start:stop])], datas[start:stop], split)
-        start = stop
+    out = []
+    for _, same in groupby(datas, lambda data: (data.task, len(getattr(data, split)))):
+        some = list(same)
+        out += scores(run.backbone, [(delta, theta[len(out):len(out) + len(some)])], some, split)
     return out
 
 
@@ -155,7 +176,8 @@ def score_training(run: Run, entries: Sequence[tuple], datas: Sequence[Sequence[
 
 def save(run: Run, stage: str, named: tuple[str, dict], metrics: dict, tensors: dict, done: Fit | None = None, columns: Sequence[int] = ()) -> Artifact:
     """Save one artifact of a stack; its log keeps the stack's columns that are its own."""
-    rows = [r for r in done.log if r["dev"][columns[0]] is not None] if done else []
-    log = [{key: value if key == "step" else {n: v[columns[0]] for n, v in value.items()} if isinstance(value, dict) else [value[i] for i in columns]
-            for key, value in r.items()} for r in rows] if done else None
-    return run.store.save(stage, *named, metrics, {k: t.detach().contiguous().cpu() for k, t in tensors.items()}, log)
+    def own(record):  # parts are one curve per run; the rest one number per problem
+        return {name: value if name == "step" else {part: each[columns[0]] for part, each in value.items()} if name == "parts" else [value[i] for i in columns]
+                for name, value in record.items()}
+    log = [own(record) for record in done.log if record["dev"][columns[0]] is not None] if done else None
+    return run.store.save(stage, *named, metrics, tensors, log)

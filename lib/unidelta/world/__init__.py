@@ -5,16 +5,17 @@ sentence template in common.
 """
 import random
 import tomllib
-from pathlib import Path
 
-LEXICON = Path(__file__).resolve().parents[3] / "data" / "embedded" / "lexicon.toml"
+from unidelta import ROOT
+
+LEXICON = ROOT / "data" / "embedded" / "lexicon.toml"
 W = tomllib.loads(LEXICON.read_text(encoding="utf-8"))
 
 PEOPLE = W["people"]["male"] + W["people"]["female"]
 KIND_OF = {thing: kind for kind, things in W["kinds"].items() for thing in things}
 # what one can buy, sell, carry, find, close: metals are stuff, not things, and live in no sentence that needs a count noun
 THINGS = [thing for thing, kind in KIND_OF.items() if kind not in ("metal", "animal")]
-SENSES = {word: senses for word, senses in W["senses"].items()}
+SENSES = W["senses"]
 
 
 def a(phrase: str) -> str:
