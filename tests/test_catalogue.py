@@ -128,13 +128,15 @@ def test_a_task_with_a_formatter_is_like_the_others(clean, tmp_path):
 
 
 def test_a_file_of_tasks_is_named_by_the_environment(tmp_path):
-    good, bad = tmp_path / "good.tsv", tmp_path / "bad.tsv"
+    good, bad, long = tmp_path / "good.tsv", tmp_path / "bad.tsv", tmp_path / "long.tsv"
+    long.write_text("\n".join("\t".join(line) for line in (ROW, [*ROW.values(), "more"])) + "\n")
     good.write_text("\n".join("\t".join(line) for line in (ROW, ROW.values())) + "\n")
     bad.write_text("name\tcategory\nx\tTC\n")
     script = "from unidelta import tasks; print(tasks.names()[-1], len(tasks.names()))"
     run = [subprocess.run([sys.executable, "-c", script], env=os.environ | {"UNIDELTA_TASKS": str(file)}, capture_output=True, text=True)
-           for file in (good, bad)]
+           for file in (good, bad, long)]
     assert run[0].stdout.split() == ["own-task", "73"]
     said = run[1].stderr.strip().splitlines()[-1]
     assert said == f"unidelta.params.ParameterError: tasks of one's own, {bad}: task 'x' needs 'metric'; needed are " \
         + ", ".join(own.NEEDED)
+    assert run[2].stderr.strip().splitlines()[-1].endswith("task 'own-task' has more cells than the first line has columns")

@@ -7,8 +7,7 @@ from test_report import FREE, results
 
 from unidelta.report import archive, claims, claims_archived, figures, tables
 from unidelta.report.archive import Archived
-from unidelta.stages import landscapes
-from unidelta.stages.landscapes import Plane
+from unidelta.report.planes import Plane, from_frame, to_frame
 
 NAN = float("nan")
 
@@ -259,7 +258,7 @@ def test_the_plane_is_drawn_archived_and_can_be_touched():
     assert [a.get_title() for a in figures.landscape(planes).axes[:2]] == ["rotten_tomatoes (from glue-sst2)", "scitail (from glue-sst2)"]
     boxes = BeautifulSoup(figures.landscape_to_touch(planes["rotten_tomatoes"]).data, "html.parser").find_all("rect")
     assert len(boxes) == 25 and "mean 90 % of E_ori (Adapter 90 %, LoRA 90 %, Prefix 90 %)" in boxes[0].title.text
-    again = landscapes.from_frame(landscapes.to_frame(planes), ["landscape/x"])
+    again = from_frame(to_frame(planes), ["landscape/x"])
     assert all((again[t].train, again[t].ids) == (of.train, of.ids) for t, of in planes.items()) and list(again) == list(planes)
     assert all(torch.equal(getattr(again[t], part).float(), getattr(of, part)) for t, of in planes.items() for part in ("relative", "axis", "points"))
     shares = BeautifulSoup(tables.overlap(planes).data, "html.parser").find_all("tr")[1].find_all("td")

@@ -1,5 +1,6 @@
 """Profiles, the suite, and the command line that fills a store: what is allowed, what it means, and one-line errors for the rest."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import tiny
+import torch
 from transformers import T5Config
 
 from unidelta import backbone, deltas, profiles, run, suite, tasks
@@ -155,6 +157,44 @@ def test_a_missing_backbone_is_one_line(tmp_path):
     with pytest.raises(SystemExit) as ended:
         run.main(["--train", "glue-sst2", "--backbone", str(tmp_path / "nothing")])
     assert "allowed: embedded, comparing, rebuilt, shorter, stretches, a local folder" in ended.value.code and "\n" not in ended.value.code
+
+
+@pytest.fixture
+def small_t5(tmp_path):
+    """A folder that a test may spoil: (path, what loading it says)."""
+    folder = Path(tiny.save(tmp_path / "t5"))
+
+    def load():
+        with pytest.raises(ValueError, match="no T5 backbone") as error:
+            backbone.load(str(folder), device="cpu")
+        return str(error.value)
+    return folder, load
+
+
+def test_a_backbone_without_a_tokenizer_is_refused(small_t5):
+    """The library would make one of nothing, that knows no word."""
+    folder, said = small_t5
+    for file in (*folder.glob("token*"), *folder.glob("special*"), *folder.glob("chat*")):
+        file.unlink()
+    assert "its tokenizer does not know plain English, or is missing" in said()
+
+
+def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(small_t5):
+    folder, said = small_t5
+    tiny.tokenizer(400).save_pretrained(folder)
+    assert "its tokenizer has 400 tokens, the model 261" in said()
+
+
+def test_a_configuration_without_a_first_token_is_completed(tmp_path):
+    """As transformers saves that of a T5 that is made by hand."""
+    folder = Path(tiny.save(tmp_path / "t5"))
+    file = folder / "config.json"
+    file.write_text(json.dumps({k: v for k, v in json.loads(file.read_text()).items() if k != "decoder_start_token_id"}))
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    loaded = backbone.load(str(folder), device="cpu")
+    ids = torch.tensor([[5, 6, 1]])
+    assert loaded.config.decoder_start_token_id == loaded.config.pad_token_id == loaded.model.generate(ids, max_new_tokens=2)[0, 0]
+    assert loaded.model(input_ids=ids, labels=ids).loss > 0
 
 
 def test_the_command_line_fills_the_store(tiny_t5, monkeypatch, tmp_path):

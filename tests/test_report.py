@@ -11,7 +11,7 @@ from unidelta import paper, report, stages, suite
 from unidelta.params import ParameterError
 from unidelta.profiles import PROFILES
 from unidelta.projections import KINDS
-from unidelta.report import Results, archive, figures, prose, rescaling, tables
+from unidelta.report import Results, archive, figures, planes, prose, rescaling, tables
 from unidelta.stages.controls import FACTORS
 
 FREE = {"random": 10.0, "train_solution": 60.0, "own_vector": 50.0, "mean_vector": 40.0, "shared_vector": 35.0, "untuned": 0.0, "majority": 30.0,
@@ -22,7 +22,8 @@ def results(scores: dict, kinds=KINDS) -> Results:
     """scores: task -> (E_ori, [E_sub of each seed]), the same for every delta and direction."""
     lines = [{"train": "glue-sst2", "task": task, "seed": seed, "source": s, "target": t, "ori": ori, "sub": value, **FREE}
              for task, (ori, each) in scores.items() for seed, value in enumerate(each) for s in kinds for t in kinds]
-    run = SimpleNamespace(profile=PROFILES["embedded"], backbone=SimpleNamespace(fingerprint="f" * 16), store=SimpleNamespace(base=Path("runs/embedded")))
+    run = SimpleNamespace(profile=PROFILES["embedded"], backbone=SimpleNamespace(fingerprint="f" * 16), store=SimpleNamespace(base=Path("runs/embedded")),
+                          delta=lambda kind: SimpleNamespace(numel=7680))
     return Results(run, [0, 1, 2], pd.DataFrame(lines), ["original/a-1", "transfer/b-2"])
 
 
@@ -216,12 +217,46 @@ def test_from_nothing_to_a_table(tiny_t5, tmp_path, monkeypatch):
     assert stages == {"original", "approximate", "optimize", "transfer", "controls"}
     for identity in found.ids:
         assert (tmp_path / "embedded" / identity / "metrics.json").is_file(), "every id leads to a folder"
-    assert "stand-in data" in found.caption("x").data and "original_steps=1" in found.caption("x").data
+    assert "stand-in data" in found.caption("x").data and "`steps=1, backbone=" in found.caption("x").data and "unequal" not in found.caption("x").data
     assert len(grid(tables.anatomy(run, p.train, 0))) == 4 and "singular value of Proj_up is" in prose.anatomy(run, p.train, p.seeds).data
     line = report.open_run(p, caps={"train": 32, "dev": 8, "test": 12}, max_length=48, y=1)
     assert "Proj_up has one direction (y is 1)" in prose.anatomy(line, p.train, p.seeds).data and "inf" not in prose.anatomy(line, p.train, p.seeds).data
     assert figures.training_curves(run, p.train, p.seeds).axes and figures.trajectories(found).axes
     assert (tmp_path / "embedded" / "progress.log").read_text(), "progress goes to a file, not into cells"
+
+
+def test_variants_are_all_opened_before_any_is_computed(tiny_t5, tmp_path, monkeypatch):
+    monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path))
+    p = report.check({"train": "glue-sst2", "tasks": "rotten_tomatoes", "profile": "embedded", "seeds": "0", "backbone": tiny_t5, "source": None, "steps": 1})
+    for text, told in (("y=2; yy=3", "unknown setting 'yy'"), ("y=2; train=glue-sst2+foo", "train 'foo' is unknown"), ("y=2; backbone=nowhere", "nowhere")):
+        with pytest.raises(ParameterError, match=told):
+            report.compare(p, text, p.unseen)
+    assert not list(tmp_path.glob("*/*/*/metrics.json"))
+    found = report.compare(p, "y=2", p.unseen, ["amazon_polarity"])
+    assert [set(r.frame.train) for r in found.values()] == 2 * [{"amazon_polarity"}] and found["y=2"].run.profile.y == 2
+
+
+def test_budgets_that_do_not_agree_are_told(tiny_t5, tmp_path):
+    run = stages.Run.open("embedded", str(tmp_path), backbone=tiny_t5, lora={"rank": 4, "scale": 4.0})
+    assert f"; **unequal** N: adapter {run.delta('adapter').numel:,}, lora {run.delta('lora').numel:,}, prefix " in report.setting(run, [0])
+
+
+def test_a_page_has_one_panel_for_a_task(two):
+    planes.apart(["rotten_tomatoes"], None)
+    planes.apart(["scitail"], two)
+    with pytest.raises(ValueError, match="the plane of rotten_tomatoes is shown archived: add `-p archive none`"):
+        planes.apart(["scitail", "rotten_tomatoes"], two)
+
+
+def test_a_page_of_many_tasks_chooses_among_its_own():
+    train, unseen = suite.multi("embedded")
+    space = {"train": "all", "tasks": "all", "profile": "embedded", "source": None}
+    p = report.check(dict(space), many=True)
+    assert (p.train, p.unseen) == (train, unseen)
+    p = report.check(space | {"train": f"{train[1]},{train[0]}", "tasks": "qasc"}, many=True)
+    assert (p.train, p.unseen) == ([train[1], train[0]], ["qasc"])
+    with pytest.raises(ParameterError, match="tasks 'scitail' is unknown"):
+        report.check(space | {"tasks": "scitail"}, many=True)
 
 
 def test_what_a_subspace_holds_of_its_training_tasks():

@@ -224,13 +224,21 @@ def test_chance_is_of_the_rows_that_are_reported_on(open_run):
     assert 0 < baselines.chance(spare, mine, 0) < 1
 
 
+def test_a_line_has_no_plane(open_run):
+    run = open_run(y=1)
+    with pytest.raises(ValueError, match="y=1 is not allowed for a landscape"):
+        stages.landscape(run, TRAIN, UNSEEN[0])
+    assert not list(run.store.base.glob("*/*")), "said before anything is computed"
+
+
 def test_what_cannot_be_a_subspace_is_refused_before_anything_is_trained(open_run):
     run = open_run()
     most = min(run.delta(k).numel for k in KINDS)
     with pytest.raises(ValueError, match=f"y={most + 1} is not allowed: at most {most}"):
         open_run(y=most + 1)
-    with pytest.raises(ValueError, match="a training task at least"):
-        stages.approximate(run, [])
+    for train in ([], "glue-sst2"):
+        with pytest.raises(ValueError, match="needs a list of training tasks"):
+            stages.approximate(run, train)
     with pytest.raises(ValueError, match="unknown delta 'bitfit'; allowed: adapter, lora, prefix, finetune"):
         stages.original(run, TRAIN, ["bitfit"])
     assert not list(run.store.base.glob("*/*/metrics.json"))

@@ -11,8 +11,7 @@ import pytest
 
 from unidelta import profiles, stages, studies, suite
 from unidelta.projections import RATIO
-from unidelta.report import archive, claims_archived, settings, tables
-from unidelta.stages import landscapes
+from unidelta.report import archive, claims_archived, planes, settings, tables
 from unidelta.store import plain
 from unidelta.studies import STUDIES, main
 
@@ -58,9 +57,9 @@ def test_help_names_every_study(capsys):
 
 
 def test_planes(study, monkeypatch):
-    monkeypatch.setattr(landscapes, "landscape", partial(landscapes.landscape, step=4.0))
+    monkeypatch.setattr(planes, "landscape", partial(planes.landscape, step=4.0))
     results = study("planes", "yelp_polarity")["as it is"]
-    plane, = landscapes.from_frame(results.frame, results.ids).values()
+    plane, = planes.from_frame(results.frame, results.ids).values()
     assert plane.train == "3 tasks" and plane.axis.tolist() == [-4, 0, 4] and plane.relative.shape == (3, 3, 3) and plane.points[0].tolist() == [0, 0]
     assert "multi-task setting" in results.line and {i.split("/")[0] for i in results.ids} == {"landscape", "original"}
 
@@ -70,7 +69,7 @@ def test_multi_task(study):
     results, fitted, trained = (found[name] for name in ("as it is", "length fitted", "its training tasks"))
     assert set(results.frame.train) == {"amazon_polarity+glue-sst2+imdb"} and len(results.frame) == 9 and results.frame.notna().all().all()
     assert results.run.profile.y == 100 and "multi-task setting" in results.line
-    assert ", original_steps=1," in results.line and "approximate_lr" not in results.line
+    assert "changed from the profile: `steps=1, " in results.line and "approximate_" not in results.line, "and not what follows from it"
     assert len(results.logs("approximate")) == 1 and "task.prefix" in results.logs("approximate")[0][0]["parts"]
     assert len([i for i in results.ids if i.startswith("original/")]) == 3 * 4, "of the unseen task and the three training tasks"
     assert len(fitted.frame) == 9 and fitted.frame[["sub", "plain", "scaled", "factor"]].notna().all().all()

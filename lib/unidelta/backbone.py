@@ -18,6 +18,7 @@ from unidelta import ROOT
 
 DATA = ROOT / "data"
 SHIPPED = {"embedded": DATA / "backbone", **{name: DATA / "backbones" / name for name in ("comparing", "rebuilt", "shorter", "stretches")}}
+PROBE = "this is a film"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -55,7 +56,7 @@ def load(name: str = "embedded", dtype: str = "float32", device: str = "auto") -
     folder, or a hub id such as google/t5-base-lm-adapt.
 
     Every parameter is frozen (section 4: only theta, the projections or I are ever trained). Raises ValueError with one line
-    for an unknown dtype, for a device that is not there, for a folder that is not a T5, and for a hub id that cannot be had.
+    for an unknown dtype, for a device that is not there, for a folder that is not a T5 with its tokenizer, and for a hub id that cannot be had.
     """
     if dtype not in DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}; allowed: {', '.join(DTYPES)}")
@@ -70,10 +71,17 @@ def load(name: str = "embedded", dtype: str = "float32", device: str = "auto") -
         if kind != "t5":
             raise ValueError(f"a model of type {kind}")
         config = transformers.T5Config.from_pretrained(source)
+        if getattr(config, "decoder_start_token_id", None) is None:  # not every saved configuration has it; a T5 starts so
+            config.decoder_start_token_id = config.pad_token_id
         if config.dense_act_fn == "gelu_new":  # the same function, fused: a fifth less time on a CPU
             config.dense_act_fn = "gelu_pytorch_tanh"
         model = transformers.T5ForConditionalGeneration.from_pretrained(source, config=config, dtype=DTYPES[dtype])
+        model.generation_config.decoder_start_token_id = config.decoder_start_token_id
         tokenizer = transformers.AutoTokenizer.from_pretrained(source)
+        if tokenizer.unk_token_id in tokenizer(PROBE).input_ids:  # the library makes a tokenizer of nothing where the folder has none
+            raise ValueError("its tokenizer does not know plain English, or is missing")
+        if len(tokenizer) > config.vocab_size:
+            raise ValueError(f"its tokenizer has {len(tokenizer)} tokens, the model {config.vocab_size}")
     except (OSError, ValueError, SafetensorError) as error:
         allowed = f"allowed: {', '.join(SHIPPED)}, a local folder with a T5 and its tokenizer, or a hub id that is cached or can be reached"
         raise ValueError(f"no T5 backbone {name!r} ({(str(error) or type(error).__name__).splitlines()[0]:.80}); {allowed}") from None

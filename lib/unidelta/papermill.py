@@ -4,14 +4,20 @@ In a terminal papermill asks for one, and behind a pipe takes the notebook for i
 the current folder, or standard output where that leads to a file or another program. A wrong parameter is answered in one line.
 """
 
+import logging
 import sys
 from pathlib import Path
 
 from papermill.cli import papermill
 from papermill.exceptions import PapermillExecutionError
 
+# papermill reads no default that has an equals sign in it, and warns of what it then takes for unknown; notebooks check their parameters themselves
+UNREAD = ("Passed unknown parameter", "Unable to parse line")
+
 
 def main() -> None:
+    for name in ("papermill", "papermill.translators"):
+        logging.getLogger(name).addFilter(lambda record: not record.getMessage().startswith(UNREAD))
     args = sys.argv[1:]
     given = papermill.make_context("papermill", list(args), resilient_parsing=True).params
     notebook, output = given["notebook_path"], given["output_path"]

@@ -86,6 +86,7 @@ class Profile:
     multi: dict = field(default_factory=lambda: MULTI)
 
     stack: int = 48                     # solutions trained in one forward pass at most; fewer where the memory would not hold them
+    cap: int | None = None              # of the steps of every stage, which `steps` of `get` sets
 
     def sizes(self, kind: str) -> dict:
         """The sizes of one delta, as `deltas.make` takes them; none for `finetune`. Raises ValueError for another kind."""
@@ -133,7 +134,7 @@ def get(name: str = "embedded", steps: int | None = None, **overrides) -> Profil
     """
     if name not in PROFILES:
         raise ValueError(f"unknown profile {name!r}; allowed: {', '.join(PROFILES)}")
-    profile, known = PROFILES[name], {f.name for f in fields(Profile)} - {"name"}
+    profile, known = PROFILES[name], {f.name for f in fields(Profile)} - {"name", "cap"}
     given = {k: v for k, v in overrides.items() if v is not None}
     for key, value in given.items():
         if key not in known:
@@ -156,7 +157,7 @@ def get(name: str = "embedded", steps: int | None = None, **overrides) -> Profil
         return profile
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise ValueError(f"steps={steps!r} must be a whole number from 1")
-    profile = replace(profile, **{f.name: min(steps, getattr(profile, f.name)) for f in fields(Profile) if f.name.endswith(("_steps", "_every"))})
+    profile = replace(profile, cap=steps, **{f.name: min(steps, getattr(profile, f.name)) for f in fields(Profile) if f.name.endswith(("_steps", "_every"))})
     if "caps" in given:
         return profile
     rows = max(8, 4 * steps)  # scoring must not outweigh so short a training: at full size it would take hours

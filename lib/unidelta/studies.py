@@ -17,8 +17,8 @@ from unidelta.finetune import METHODS
 from unidelta.params import ParameterError
 from unidelta.projections import KINDS
 from unidelta.report import archive, rescaling
+from unidelta.report import planes as figure2
 from unidelta.report.results import Results, collect, collect_original, collect_shared, collect_trained
-from unidelta.stages import landscapes
 from unidelta.stages.workbench import Run
 
 AS_IT_IS, FORMER, MANY, FITTED, TRAINED, LONG = "as it is", "former settings", "many tasks", "length fitted", "its training tasks", "long answers"
@@ -62,11 +62,11 @@ def reconstruction(open_run: Open, seeds: Sequence[int], only: Sequence[str]) ->
 
 
 def planes(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
-    """figure 2 in the multi-task setting: the planes of two unseen tasks (first seed, 50 test rows)"""
+    """figure 2 in the multi-task setting: the planes of two unseen tasks (first seed, few test rows)"""
     run = open_run(setting="multi")
     train, _ = suite.multi(run.profile.source)
-    found = landscapes.planes(run, [(train, task) for task in chosen(["yelp_polarity", "ai2_arc"], only)], seeds[0], 50)
-    return {AS_IT_IS: Results(run, list(seeds[:1]), landscapes.to_frame(found), sorted({i for plane in found.values() for i in plane.ids}))}
+    found = figure2.drawn(run, [(train, task) for task in chosen(["yelp_polarity", "ai2_arc"], only)], seeds[0], figure2.ROWS)
+    return {AS_IT_IS: Results(run, list(seeds[:1]), figure2.to_frame(found), sorted({i for plane in found.values() for i in plane.ids}))}
 
 
 def dimension(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:

@@ -13,8 +13,8 @@ from IPython.display import HTML
 from unidelta import paper, tasks
 from unidelta.projections import KINDS
 from unidelta.report.measures import CONTROLS, LABEL, PAIRS, best_control, by_seed, html, interval, number, over_seeds, relative, signed
+from unidelta.report.planes import Plane
 from unidelta.report.results import Results
-from unidelta.stages.landscapes import Plane
 
 RECOVERED = 80.0  # percent of E_ori that the paper calls recovered
 CLOSE = 5.0       # points within which two means count as the same; the paper does not say

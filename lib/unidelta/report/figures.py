@@ -16,9 +16,9 @@ from matplotlib.ticker import NullFormatter
 from unidelta import paper, tasks
 from unidelta.projections import KINDS
 from unidelta.report.measures import CONTROLS, LABEL, PAIRS, TRANSFER, over_seeds, relative, rows_of, weak
+from unidelta.report.planes import Plane
 from unidelta.report.results import Results
 from unidelta.stages import approximate, optimize, original
-from unidelta.stages.landscapes import Plane
 from unidelta.stages.workbench import Run
 from unidelta.store import Artifact
 

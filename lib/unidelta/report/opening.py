@@ -23,11 +23,12 @@ def positive_whole(value) -> bool:
     return isinstance(value, int) and value > 0
 
 
-def check(namespace: dict, live: Collection[str] | None = (), **allowed) -> SimpleNamespace:
+def check(namespace: dict, live: Collection[str] | None = (), many: bool = False, **allowed) -> SimpleNamespace:
     """`params.check` with the rules that all notebooks share; of names, lists are made: `seeds`, `deltas`, `train` (training tasks), `unseen` (tasks).
 
     `unseen` is the parameter `task`, or else the tasks that the training tasks serve, of which a parameter `tasks` may choose. Where there is a
-    `setting`, training tasks may be left open (`train` is empty then), for `open_served` to fill in.
+    `setting`, training tasks may be left open (`train` is empty then), for `open_served` to fill in. many: the page is of the multi-task setting, and
+    `train` and `tasks` choose among its tasks.
     live: the parameters that count although what is archived is shown; None: all. `source` left open becomes the profile's.
     Raises ParameterError, one line, for anything that is unknown, mistyped or not allowed, before anything is computed.
     """
@@ -51,6 +52,8 @@ def check(namespace: dict, live: Collection[str] | None = (), **allowed) -> Simp
                 p.train = params.names(given, tasks.names(), "train")
             else:
                 p.train = [] if hasattr(p, "setting") else [suite.train_for(p.task)]
+        elif many:
+            p.train, p.unseen = (params.names(*of) for of in zip((p.train, p.tasks), suite.multi(p.source), ("train", "tasks"), strict=True))
         elif hasattr(p, "train"):
             served = suite.single(p.source)
             p.train = params.names(p.train, list(served), "train")
@@ -129,10 +132,10 @@ def _value(text: str) -> int | float | str:
 def compare(p: SimpleNamespace, text: str, unseen: Sequence[str], train: Sequence[str] | None = None) -> dict[str, Results]:
     """`collect` for the parameters as they are and every variant in `text`, in the subspace of `train` or of each category's training task;
     "train=a+b" is a subspace of several training tasks."""
-    found = {}
-    for name, settings in [("as it is", {}), *variants(text)]:
+    asked = {}
+    for name, settings in [("as it is", {}), *variants(text)]:  # all are opened before any is computed
         several = settings.pop("train", None)
         with one_line():
             chosen = params.names(several.split("+"), tasks.names(), "train") if several else train
-        found[name] = collect(open_run(p, **settings), unseen, p.seeds, chosen)
-    return found
+        asked[name] = open_run(p, **settings), chosen
+    return {name: collect(run, unseen, p.seeds, chosen) for name, (run, chosen) in asked.items()}

@@ -92,13 +92,16 @@ def provenances(*found: Mapping[str, Results]) -> HTML:
 
 
 def setting(run: Run, seeds: Sequence[int]) -> str:
-    """Profile, backbone, data and seeds, and what differs from the profile, in a line."""
-    p, own = run.profile, profiles.get(run.profile.name, setting=run.profile.setting)
-    changed = [f"{f.name}={getattr(p, f.name)}" for f in fields(p) if f.name not in ("mirror", "device") and getattr(p, f.name) != getattr(own, f.name)]
+    """Profile, backbone, data and seeds, what differs from the profile, and numbers of parameters that do not agree, in a line."""
+    p, own = run.profile, profiles.get(run.profile.name, run.profile.cap, setting=run.profile.setting)
+    changed = [f"steps={p.cap}"] * (p.cap is not None)
+    changed += [f"{f.name}={getattr(p, f.name)}" for f in fields(p) if f.name not in ("mirror", "device", "cap") and getattr(p, f.name) != getattr(own, f.name)]
+    sizes = {kind: run.delta(kind).numel for kind in KINDS}
+    unequal = f"; **unequal** N: {', '.join(f'{k} {n:,}' for k, n in sizes.items())}" if len(set(sizes.values())) > 1 else ""
     data = "stand-in data" if p.source == "embedded" else f"real rows ({p.source})"
     kind = "; multi-task setting" if p.setting == "multi" else ""
     return (f"Profile `{p.name}`{kind}; backbone `{run.backbone.fingerprint}`; {data}; y = {p.y}; seeds {', '.join(map(str, seeds))}"
-            + (f"; changed from the profile: `{', '.join(changed)}`" if changed else ""))
+            + (f"; changed from the profile: `{', '.join(changed)}`" if changed else "") + unequal)
 
 
 def serving(unseen: Sequence[str], train: Sequence[str] | None) -> dict[tuple, list[str]]:

@@ -10,9 +10,9 @@ from unidelta import paper
 from unidelta.finetune import METHODS
 from unidelta.projections import KINDS
 from unidelta.report.measures import APART, CONTROLS, FLAG, LABEL, PAIRS, TRANSFER, html, interval, number, over_seeds, recovered, relative, rows_of, weak
+from unidelta.report.planes import Plane
 from unidelta.report.results import Results
 from unidelta.stages import approximate, original
-from unidelta.stages.landscapes import Plane
 from unidelta.stages.workbench import Run
 
 

@@ -63,6 +63,8 @@ def read_all(files: str) -> None:
     for file in filter(None, files.split(os.pathsep)):
         try:
             for row in registry.table(Path(file)):
+                if None in row:
+                    raise ValueError(f"task {row.get('name')!r} has more cells than the first line has columns")
                 add({c: cell or "" for c, cell in row.items()})
         except (OSError, ValueError) as error:
             raise ParameterError(f"tasks of one's own, {file}: {error}") from None

@@ -103,8 +103,8 @@ def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> 
     The log's `parts` have each delta's task loss and weighted reconstruction, in ten means between two validations.
     Raises ValueError for no training task.
     """
-    if not train:
-        raise ValueError("a subspace needs a training task at least")
+    if isinstance(train, str) or not train:
+        raise ValueError(f"train is {train!r}: a subspace needs a list of training tasks, one at least")
     solutions = original(run, train, seeds=seeds)
     p, ratio = run.profile, weight(run)
     wanted = {(seed,): (f"{'+'.join(train)[:60]}-y{p.y}-s{seed}",
