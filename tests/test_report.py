@@ -11,7 +11,7 @@ from unidelta import paper, report, stages, suite
 from unidelta.params import ParameterError
 from unidelta.profiles import PROFILES
 from unidelta.projections import KINDS
-from unidelta.report import Results, archive, figures, planes, prose, rescaling, tables
+from unidelta.report import Results, archive, figures, outcome, planes, prose, rescaling, tables
 from unidelta.stages.controls import FACTORS
 
 FREE = {"random": 10.0, "train_solution": 60.0, "own_vector": 50.0, "mean_vector": 40.0, "shared_vector": 35.0, "untuned": 0.0, "majority": 30.0,
@@ -257,6 +257,32 @@ def test_a_page_of_many_tasks_chooses_among_its_own():
     assert (p.train, p.unseen) == ([train[1], train[0]], ["qasc"])
     with pytest.raises(ParameterError, match="tasks 'scitail' is unknown"):
         report.check(space | {"tasks": "scitail"}, many=True)
+
+
+def test_the_results_on_one_page(two):
+    """Aims are met by the whole interval, in the mean, or not; what holds an average back is named, lowest first."""
+    many = results({"qasc": (100.0, [85.0, 87.0, 89.0]), "ai2_arc": (100.0, [85.0, 87.0, 89.0])})
+    lower, higher = (results({"qasc": (100.0, 3 * [v]), "ai2_arc": (100.0, 3 * [v])}) for v in (80.0, 100.0))
+    for r in (many, lower, higher):
+        r.frame["train"] = "dream"
+    found = outcome.headlines(two, {"as it is": two, "backbone=comparing": lower, "many tasks": many, "many tasks, backbone=rebuilt": lower,
+                                    "many tasks, backbone=shorter": higher})
+    assert [(h.n, h.met) for h in found] == [(1, "yes"), (2, "yes"), (1, "–"), (2, "–"), (3, "no"), (4, "in the mean")], "aims of 85, 83, none, 89, 85"
+    rows = grid(outcome.table(found, None))
+    assert rows[1][:4] == ["One training task, in the subspace (label words shared), 1 tasks", "100.4", "90.0 ± 2.8", "–"], "comparing knows fewer wordings"
+    assert rows[5][3] == "89.0 ± 25.2 (3)" and rows[5][4] == "training solution as it is 60.0" and rows[5][5] == "10.0"
+    assert outcome.missing([found[2]]).data == "Every aim is cleared by the whole interval.", "there was none"
+    low = outcome.headlines(results({"rotten_tomatoes": (90.0, 3 * [45.0]), "amazon_polarity": (90.0, 3 * [81.0])}), {})
+    assert outcome.missing(low[:1]).data == ("- One training task, in the subspace (label words shared): `rotten_tomatoes` 50.0 (66.7); "
+                                             "the other 1 average 90.0.")
+    assert len(low) == 2, "one setting, one group"
+
+
+def test_table_five_is_held_to_its_aim_cell_by_cell(two):
+    fine = results({"rotten_tomatoes": (100.0, 3 * [96.0])}, kinds=("adapter", "lora", "prefix", "finetune"))
+    fine.frame.loc[fine.frame.target == "finetune", "sub"] = 90.0
+    last = grid(outcome.table(outcome.headlines(two, {}), fine))[-1]
+    assert last[0] == "Fine-tuning among the methods, each of 16 directions" and last[1:3] == ["95.0 to 101.2", "90.0 to 96.0"] and last[-1] == "12 of 16"
 
 
 def test_what_a_subspace_holds_of_its_training_tasks():

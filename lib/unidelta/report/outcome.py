@@ -1,0 +1,96 @@
+"""The results on one page: every headline beside the paper's figure on the same rows, what no tuning explains of it, other draws of the backbone, and the
+aim that was set for this project before it was written; and the tasks that hold it back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from IPython.display import HTML, Markdown
+
+from unidelta import paper
+from unidelta.report import archive
+from unidelta.report.measures import CONTROLS, STILL, TRANSFER, best_control, html, interval, number, over_seeds, relative, rows_of
+from unidelta.report.results import Results
+
+AIMS = {1: 85.0, 2: 83.0, 3: 89.0, 4: 85.0, 5: 95.0}  # percent of E_ori, by the paper's table; of Table 5 for every cell
+SHARED, APART = "label words shared", "label words not shared"
+
+
+@dataclass(frozen=True)
+class Headline:
+    """An average: what it is of, the paper's Table `n` that has it, the rows behind it (as in `Results.frame`), the same rows of other draws of the
+    backbone, and whether there was an aim for it."""
+
+    text: str
+    n: int
+    frame: pd.DataFrame
+    draws: Sequence[pd.DataFrame] = ()
+    aimed: bool = True
+
+    @property
+    def value(self) -> tuple[float, float]:
+        """Mean and half interval over seeds, in percent of E_ori."""
+        return over_seeds(self.frame, relative(self.frame))
+
+    @property
+    def met(self) -> str:
+        """Whether the aim was met: with the whole interval, in the mean alone, or not."""
+        (mean, half), aim = self.value, AIMS[self.n]
+        return "–" if not self.aimed else "yes" if mean - half >= aim else "in the mean" if mean >= aim else "no"
+
+    def control(self) -> str:
+        """The best of the controls that tune nothing."""
+        best, _ = best_control(self.frame, [c for c in STILL if c in self.frame and (c != "own_vector" or self.n not in TRANSFER)])
+        return f"{CONTROLS[best]} {number(relative(self.frame, best).mean())}"
+
+
+def draws(results: Results) -> dict[str, Results]:
+    """The archived study of backbones, if its default is the backbone of `results`, or nothing."""
+    found = archive.load("backbones") if "backbones" in archive.names() else {}
+    return found if found and results.run.backbone.fingerprint in found["as it is"].line else {}
+
+
+def headlines(single: Results, backbones: dict[str, Results]) -> list[Headline]:
+    """Those of both settings. backbones: the archived study, with the draws in both settings; without it there is one setting and one draw."""
+    def of(results, n, group):
+        return rows_of(results.shown(n), clear=False).get(group)
+
+    few, many = ([r for name, r in backbones.items() if name.startswith("many tasks") == several and "comparing" not in name] for several in (False, True))
+    found = [(f"One training task, {what} ({SHARED})", n, single, few[1:], SHARED, True) for n, what in ((1, "in the subspace"), (2, "transferred"))]
+    found += [(f"One training task, {what} ({APART})", n, single, few[1:], APART, False) for n, what in ((1, "in the subspace"), (2, "transferred"))]
+    found += [(f"Many training tasks, {what}", n, many[0], many[1:], SHARED, True) for n, what in ((3, "in the subspace"), (4, "transferred")) if many]
+    lines = [Headline(text, n, of(results, n, group), [f for r in draws if (f := of(r, n, group)) is not None], aimed)
+             for text, n, results, draws, group, aimed in found if of(results, n, group) is not None]
+    return lines
+
+
+def table(found: Sequence[Headline], fine: Results | None) -> HTML:
+    """The headlines, one line each, in percent of E_ori; last the cells of Table 5. fine: the archived run with fine-tuning among the methods."""
+    lines = []
+    for h in found:
+        theirs, every = paper.rows(h.n, set(h.frame.task))[paper.AVERAGE].mean(), [over_seeds(f, relative(f))[0] for f in (h.frame, *h.draws)]
+        lines.append({"": f"{h.text}, {h.frame.task.nunique()} tasks", "paper, same rows": number(theirs), "ours": f"<b>{number(*h.value)}</b>",
+                      "over draws of the backbone": f"{number(*interval(every))} ({len(every)})" if h.draws else "–",
+                      "best without tuning": h.control(), "tuned in a random subspace": number(relative(h.frame, "random").mean()),
+                      "aim": number(AIMS[h.n]) if h.aimed else "–", "met": h.met})
+    if fine is not None:
+        cells = relative(fine.frame).groupby([fine.frame.source, fine.frame.target]).mean()
+        theirs = paper.table(5).drop(columns="source").to_numpy()
+        lines.append({"": f"Fine-tuning among the methods, each of {len(cells)} directions", "paper, same rows": f"{theirs.min():.1f} to {theirs.max():.1f}",
+                      "ours": f"<b>{cells.min():.1f} to {cells.max():.1f}</b>", "over draws of the backbone": "–",
+                      "best without tuning": f"{CONTROLS['shared_vector']} {number(relative(fine.own, 'shared_vector').mean())}",
+                      "tuned in a random subspace": number(relative(fine.own, "random").mean()), "aim": number(AIMS[5]),
+                      "met": f"{(cells >= AIMS[5]).sum()} of {len(cells)}"})
+    return html(lines)
+
+
+def missing(found: Sequence[Headline]) -> Markdown:
+    """Of every headline that does not clear its aim: the tasks below it, lowest first, with what the training task's solution reaches there as it is."""
+    lines = []
+    for h in (h for h in found if h.met in ("no", "in the mean")):
+        each = pd.DataFrame({c: relative(h.frame, c).groupby(h.frame.task).mean() for c in ("sub", "train_solution")}).sort_values("sub")
+        low = each[each["sub"] < AIMS[h.n]]
+        named = ", ".join(f"`{task}` {row['sub']:.1f} ({row['train_solution']:.1f})" for task, row in low.iterrows())
+        rest = each.drop(low.index)["sub"].mean()
+        lines.append(f"- {h.text}: {named}; the other {len(each) - len(low)} average {number(rest)}.")
+    return Markdown("\n".join(lines) or "Every aim is cleared by the whole interval.")
