@@ -5,6 +5,7 @@ import torch
 from bs4 import BeautifulSoup
 from test_report import FREE, results
 
+from unidelta import paper
 from unidelta.report import archive, claims, claims_archived, figures, tables
 from unidelta.report.archive import Archived
 from unidelta.report.planes import Plane, from_frame, to_frame
@@ -78,6 +79,21 @@ def test_which_delta_is_ahead_and_which_is_a_poorer_source():
     assert published["What the adapter finds"].startswith("2.5 points less"), "(85.0 + 81.0 + 85.3 + 82.6) / 4 - (81.7 + 80.2) / 2 of the averages"
 
 
+def test_sources_are_alike_if_all_differences_are_small():
+    even = results(GOOD)
+    assert said(claims.alike_as_sources, even) == claims.HOLDS and claims.alike_as_sources(even)[0].startswith("Adapter minus LoRA +0.0 ± 0.0; ")
+    even.frame.loc[(even.frame.source == "prefix") & (even.frame.seed == 0), "sub"] -= 60
+    assert said(claims.alike_as_sources, even) == claims.OPEN
+    even.frame.loc[(even.frame.source == "prefix") & (even.frame.seed != 0), "sub"] -= 60
+    assert said(claims.alike_as_sources, even) == claims.FAILS
+    assert claims.by_source(paper.table(2)[paper.table(2)["test"] == paper.AVERAGE]) == "Adapter 81.0, LoRA 83.0, Prefix 83.9"
+
+
+def test_no_ratio_no_share_of_tasks():
+    nothing = results({"rotten_tomatoes": (0.0, [0.0, 0.0, 0.0]), "glue-mrpc": (90.0, [80.0, 81.0, 82.0])})
+    assert said(claims.widely(80.0, 60.0), nothing) == claims.OPEN
+
+
 def test_transfer_on_sentiment_is_judged_task_by_task():
     scores = {"rotten_tomatoes": (90.0, [88.0, 88.5, 89.0]), "amazon_polarity": (90.0, [60.0, 61.0, 62.0])}
     judge = claims.as_good_as_its_own(list(scores))
@@ -91,6 +107,10 @@ def test_where_the_solutions_lie_and_which_region_is_wider():
     assert claims.near({"a": good}).verdict == claims.HOLDS and claims.near({"a": good}).ours == "a: 3 of 3"
     good.relative[:, 2, 2], good.points[1] = 10.0, torch.tensor([2.2, 1.9])
     assert claims.near({"a": good}).verdict == claims.FAILS and claims.near({"a": good}).ours == "a: 2 of 3", "the second lies next to a point that is low"
+    far = plane(25, 25, 25)
+    far.points[2] = torch.tensor([1.0, 9.0])
+    assert claims.near({"a": far}).ours == "a: 2 of 3", "the third lies outside the grid"
+    assert {claim({}).verdict for claim in (claims.near, claims.wider, claims.overlap)} == {claims.NOT_RUN}
     assert claims.wider({"a": plane(5, 5, 5)}).verdict == claims.NOT_RUN, "with one setting alone there is nothing to compare"
     assert claims.wider({"a": plane(5, 5, 5), "b": plane(20, 20, 20, train="20 tasks")}).verdict == claims.HOLDS
     assert claims.wider({"a": plane(20, 20, 20), "b": plane(5, 5, 5, train="20 tasks")}).verdict == claims.FAILS
@@ -127,7 +147,7 @@ def test_the_table_has_every_claim_and_says_what_was_not_run():
     base, drawn = results(GOOD), {"rotten_tomatoes": plane(5, 10, 20)}
     found = [*claims.every(base, drawn), *claims_archived.every(base, {})]
     rows = BeautifulSoup(claims.table(found).data, "html.parser").find_all("tr")
-    assert len(rows) == len(found) + 1 == 39
+    assert len(rows) == len(found) + 1 == 40
     assert [c.verdict for c in found].count(claims.NOT_RUN) == 1 + 26 and all(c.rule and c.published and c.text for c in found)
     assert len({c.text for c in found}) == len(found), "no claim stands there twice"
 

@@ -19,6 +19,11 @@ def test_losses_are_compared_at_a_level_that_all_come_from_above_and_reach():
     assert when["adapter"] == when["lora"] == [25] and when["prefix"] == [50]
 
 
+def test_of_two_values_nothing_is_said():
+    when = convergence.arrivals({"adapter": [FAST[:2]], "lora": [FAST], "prefix": [FAST]}, 1)
+    assert when["adapter"] != when["adapter"] and when["lora"] == [25]
+
+
 def test_the_lag_is_taken_seed_by_seed():
     found = {convergence.TASK: {"adapter": [FAST, SLOW], "lora": [FAST, FAST], "prefix": [SLOW, SLOW]}}
     mean, half = convergence.lag(found, 2)

@@ -26,6 +26,12 @@ def test_the_paper_profile_is_the_papers():
     assert {profiles.get(name).prefix["reading"] for name in profiles.PROFILES} == {p.prefix["reading"]}, "no profile has a prefix of another kind"
 
 
+def test_what_the_multi_task_setting_changes_goes_by_its_own_names():
+    with pytest.raises(ValueError, match="unknown setting 'multi'; allowed: "):
+        profiles.get("embedded", setting="multi", multi={"y": 50})
+    assert profiles.get("embedded", setting="multi", y=50).approximate_lr == profiles.get("embedded", setting="multi").approximate_lr
+
+
 def test_the_paper_profile_has_the_appendixs_multi_task_numbers():
     p, base = profiles.get("paper", setting="multi"), profiles.get("paper")
     assert (p.y, p.approximate_lr, p.approximate_batch * p.approximate_draws, p.approximate_every, p.ratio) == (100, 1e-4, 4, 1000, 10.0)
@@ -69,7 +75,7 @@ def test_the_embedded_backbones_deltas_have_equal_budgets(name):
 @pytest.mark.parametrize("name", profiles.PROFILES)
 def test_every_profile_passes_its_own_checks(name):
     p = profiles.get(name)
-    given = {f: getattr(p, f) for f in p.__dataclass_fields__ if f != "name"}
+    given = {f: getattr(p, f) for f in p.__dataclass_fields__ if f not in ("name", "cap", "multi")}
     assert profiles.get(name, **given) == p == profiles.get(name, **dict.fromkeys(given))
 
 

@@ -14,6 +14,7 @@ import torch
 
 from unidelta import data, deltas, evaluation, memory, profiles, stages, tasks
 from unidelta.projections import KINDS, Projection, draw_ratios
+from unidelta.report import planes
 from unidelta.stages import Run, baselines, controls, decomposed, landscapes, maps, shared, workbench
 
 TRAIN, UNSEEN = ["glue-sst2"], ["rotten_tomatoes", "amazon_polarity"]
@@ -227,7 +228,7 @@ def test_chance_is_of_the_rows_that_are_reported_on(open_run):
 def test_a_line_has_no_plane(open_run):
     run = open_run(y=1)
     with pytest.raises(ValueError, match="y=1 is not allowed for a landscape"):
-        stages.landscape(run, TRAIN, UNSEEN[0])
+        planes.drawn(run, [(TRAIN, UNSEEN[0])], 0, 6)
     assert not list(run.store.base.glob("*/*")), "said before anything is computed"
 
 

@@ -153,6 +153,19 @@ def test_other_settings_are_asked_in_the_same_way(study, monkeypatch, name, othe
     assert all("report_on=spare" in r.line and ("multi-task setting" in r.line) == many for r in found.values())
 
 
+def test_what_every_draw_is_asked_is_all_opened_first(tmp_path):
+    opened = []
+
+    def open_run(**settings):
+        opened.append(settings)
+        return profiles.get("embedded", **settings | {"backbone": None})
+
+    for change, told in (({"yy": 3}, "unknown setting 'yy'"), ({"backbone": "stretches"}, "backbone is fixed here"), ({"train": "a+b"}, "train is fixed here")):
+        with pytest.raises(ValueError, match=told):
+            studies.on_every_draw(open_run, {"as it is": {}, "other": change}, ["qasc"], [0])
+    assert len(opened) == len(studies.DRAWS) + 1, "and nothing is collected"
+
+
 def test_spare_rows_are_of_unseen_tasks_alone(tmp_path):
     """A training task is the same, and so its solutions are, whatever rows the unseen tasks are reported on."""
     prints = {(setting, on, task): stages.Run.open("embedded", str(tmp_path), setting=setting, report_on=on).data(task, 0).fingerprint

@@ -165,7 +165,7 @@ class Prefix(Delta):
         init_std: float = 0.02,
     ) -> Prefix:
         """An embedding (m, d) and two linear layers, (hidden, d) and (2 L inner, hidden), for the encoder's and for the decoder's self-attention; init_std:
-        of their normal initialisation."""
+        of the embedding's normal initialisation."""
         shapes = []
         for stack, layers in (("encoder", geometry.encoder), ("decoder", geometry.decoder)):
             shapes += [

@@ -33,7 +33,8 @@ def check(namespace: dict, allowed: dict[str, Collection | Callable | type] | No
     allowed = allowed or {}
     defaults, injected = _declared(namespace)
     wrong = [f"unknown parameter {name!r}{_instead(name, defaults)}" for name in injected if name not in defaults]
-    wrong += [f"unknown parameter {name!r}{_instead(name, known)}" for name in defaults if known is not None and name not in known]
+    wrong += [f"unknown parameter {name!r}: allowed are {_listed(known)}, and what the check is given a rule for, such as {name}=float"
+              for name in defaults if known is not None and name not in known]
     wrong += [f"the parameters cell has no {name!r}" for name in allowed if name not in defaults]
     for name, default in defaults.items():
         value, rule = namespace.get(name, default), allowed.get(name)

@@ -126,15 +126,15 @@ PROFILES = {
 
 
 def get(name: str = "embedded", steps: int | None = None, **overrides) -> Profile:
-    """The profile of that name, with any of its fields replaced; a value of None leaves the profile's own, or, with
-    setting="multi", the multi-task setting's.
+    """The profile of that name, with any of its fields replaced (what `multi` holds by its own names); a value of None leaves the profile's
+    own, or, with setting="multi", the multi-task setting's.
 
     steps: at most so many training steps in every stage, and few rows to score, for a first look (its results are no one's results).
     Raises ValueError for an unknown profile or field, or a value of another type than the profile's own.
     """
     if name not in PROFILES:
         raise ValueError(f"unknown profile {name!r}; allowed: {', '.join(PROFILES)}")
-    profile, known = PROFILES[name], {f.name for f in fields(Profile)} - {"name", "cap"}
+    profile, known = PROFILES[name], {f.name for f in fields(Profile)} - {"name", "cap", "multi"}
     given = {k: v for k, v in overrides.items() if v is not None}
     for key, value in given.items():
         if key not in known:

@@ -162,9 +162,13 @@ def many_settings(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> 
 
 def on_every_draw(open_run: Open, changes: dict[str, dict], tasks: Sequence[str], seeds: Sequence[int],
                   train: Sequence[str] | None = None) -> dict[str, Results]:
-    """Some settings on every draw that knows the wordings, on spare development rows."""
-    return {f"{name}, backbone={draw}": collect(open_run(backbone=draw, report_on="spare", **change), tasks, seeds, train, tuned=False)
-            for name, change in changes.items() for draw in DRAWS}
+    """Some settings on every draw that knows the wordings, on spare development rows. All are opened before any is computed. Raises ParameterError for
+    a change of what is fixed here."""
+    fixed = {"backbone", "report_on", "train"}
+    if wrong := [(name, key) for name, change in changes.items() for key in change if key in fixed]:
+        raise ParameterError(f"{wrong[0][0]!r}: {wrong[0][1]} is fixed here, and may not be changed; nor may {', '.join(sorted(fixed - {wrong[0][1]}))}")
+    runs = {f"{name}, backbone={draw}": open_run(backbone=draw, report_on="spare", **change) for name, change in changes.items() for draw in DRAWS}
+    return {name: collect(run, tasks, seeds, train, tuned=False) for name, run in runs.items()}
 
 
 def long_answers(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:

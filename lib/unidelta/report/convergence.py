@@ -55,7 +55,8 @@ def arrivals(each: dict[str, list[list[float]]], seeds: int) -> dict[str, np.nda
     each: by delta, curves of the same runs, in which the seed changes fastest."""
     runs = list(zip(*each.values(), strict=True))
     at = [level(three) for three in runs]
-    return {k: np.array([reached(c, a) for c, a in zip(each[k], at, strict=True)]).reshape(-1, seeds).mean(0) for k in each}
+    when = {k: [reached(c, a) if len(c) > 2 else float("nan") for c, a in zip(each[k], at, strict=True)] for k in each}  # of two values nothing can be said
+    return {k: np.array(values).reshape(-1, seeds).mean(0) for k, values in when.items()}
 
 
 def table(found: Curves, seeds: int) -> HTML:

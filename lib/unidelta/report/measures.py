@@ -53,7 +53,9 @@ def best_control(frame: pd.DataFrame, among: Sequence[str]) -> tuple[str, tuple[
 
 
 def signed(mean: float, half: float = float("nan")) -> str:
-    """A difference with its sign, and its half interval where there is one."""
+    """A difference with its sign, and its half interval where there is one, and a dash for what is undefined."""
+    if pd.isna(mean):
+        return "–"
     return f"{mean:+.1f}" + ("" if pd.isna(half) else f" ± {half:.1f}")
 
 

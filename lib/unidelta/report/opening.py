@@ -34,7 +34,7 @@ def check(namespace: dict, live: Collection[str] | None = (), many: bool = False
     """
     shared = {"profile": list(PROFILES), "backbone": str, "source": tasks.SOURCES, "mirror": str, "steps": positive_whole, "y": positive_whole,
               "variant": VARIANTS, "task": tasks.names(), "setting": CHOICES["setting"]}
-    p = params.check(namespace, {k: v for k, v in shared.items() if k in namespace} | allowed, [*shared, *allowed, *NAMES])
+    p = params.check(namespace, {k: v for k, v in shared.items() if k in namespace} | allowed, dict.fromkeys([*shared, *allowed, *NAMES]))
     if hasattr(p, "profile") and hasattr(p, "source"):
         p.source = p.source or PROFILES[p.profile].source
     if live is not None and getattr(p, "archive", "none") != "none":
@@ -137,5 +137,7 @@ def compare(p: SimpleNamespace, text: str, unseen: Sequence[str], train: Sequenc
         several = settings.pop("train", None)
         with one_line():
             chosen = params.names(several.split("+"), tasks.names(), "train") if several else train
-        asked[name] = open_run(p, **settings), chosen
+            asked[name] = open_run(p, **settings), chosen
+            for task in chosen or []:
+                asked[name][0].data(task, p.seeds[0])
     return {name: collect(run, unseen, p.seeds, chosen) for name, (run, chosen) in asked.items()}

@@ -34,7 +34,9 @@ class Plane:
 
 
 def drawn(run: Run, served: Sequence[tuple[Sequence[str], str]], seed: int, rows: int) -> dict[str, Plane]:
-    """Task -> its plane, in the subspace of its training tasks. served: (training tasks, unseen task). Raises ValueError where E_ori is zero."""
+    """Task -> its plane, in the subspace of its training tasks. served: (training tasks, unseen task). Raises ValueError where y is 1 or E_ori zero."""
+    if run.profile.y < 2:
+        raise ValueError(f"y={run.profile.y} is not allowed for a landscape: a plane needs a subspace of two dimensions at least")
     out = {}
     for train, task in served:
         own = original(run, [task], seeds=[seed])

@@ -30,10 +30,8 @@ def landscape(run: Run, train: Sequence[str], task: str, seeds: Sequence[int] = 
     """Scores of the three deltas over I_A + alpha u + beta v, alpha and beta from -extent to extent: seed -> artifact.
 
     Tensors: `scores` (3, A, B) in the order adapter, lora, prefix, on the first `rows` test rows; `axis` (A,); `points` (3, 2), where the
-    three solutions lie. A killed run goes on at the first row of the grid that is missing. Raises ValueError where y is 1.
+    three solutions lie. A killed run goes on at the first row of the grid that is missing.
     """
-    if run.profile.y < 2:
-        raise ValueError("y=1 is not allowed for a landscape: a plane needs a subspace of two dimensions at least")
     vectors, subspaces = optimize(run, train, [task], seeds=seeds), approximate(run, train, seeds)
     axis = torch.arange(-round(extent / step), round(extent / step) + 1) * step
     wanted = {(seed,): (f"{task}-s{seed}", run.config("landscape", task=task, seed=seed, extent=extent, step=step, rows=rows,
