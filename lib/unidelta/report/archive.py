@@ -16,6 +16,7 @@ import pandas as pd
 from IPython.display import HTML, Markdown
 
 from unidelta import ROOT
+from unidelta.report.measures import markdown
 from unidelta.report.results import Results, setting
 
 FOLDER = ROOT / "data" / "results"
@@ -37,7 +38,7 @@ class Archived(Results):
         return [[json.loads(line) for line in text.splitlines()] for text in texts]
 
     def caption(self, text: str) -> Markdown:
-        return Markdown(f"*{text} {self.line}; {len(self.ids)} artifacts, archived.*")
+        return markdown(f"*{text} {self.line}; {len(self.ids)} artifacts, archived.*")
 
     def provenance(self) -> HTML:
         listing = "\n".join(self.ids)
@@ -84,7 +85,7 @@ def load(name: str) -> dict[str, Archived]:
         frame = pd.read_csv(file.parent / "frame.csv")
         run = SimpleNamespace(profile=SimpleNamespace(y=about["y"]))  # all that tables ask of it
         found.append((about["variant"], Archived(run, about["seeds"], frame, about["ids"], about["line"], f"{name}/{file.parent.name}")))
-    return dict(sorted(found, key=lambda item: (item[0] != "as it is", item[0])))
+    return dict(sorted(found, key=lambda item: (item[0] != "as it is", [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", item[0])])))
 
 
 def beside(results: Results, name: str) -> Archived | None:

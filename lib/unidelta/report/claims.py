@@ -4,11 +4,12 @@ A claim about a threshold holds if the whole interval over seeds lies on its sid
 other, and is open otherwise; with one seed there is no interval and no verdict. What a claim needs and was not run is said to be so.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
-from IPython.display import HTML
+from IPython.display import HTML, Markdown
 
 from unidelta import paper, tasks
 from unidelta.projections import KINDS
@@ -216,20 +217,30 @@ def every(results: Results, planes: dict[str, Plane]) -> list[Claim]:
             claim("Which delta a solution was found with makes no significant difference to its transfer (section 5.2.1).",
                   published(2, results, by_source), results, alike_as_sources),
             claim("What the adapter finds is transferred slightly less well (section 5.2.1).", published(2, results, behind_as_source), results, poorer_source),
-            claim("(Not in the paper.) Tuning in the subspace adds to what the training task's solutions give as they are.", "no such control", results,
+            claim("Tuning in the subspace adds to what the training task's solutions give as they are (not in the paper).", "no such control", results,
                   surplus("own", LEFT)),
-            claim("(Not in the paper.) What is recovered is more than a guess.", "chance is not reported", results, surplus("own", ("chance", "majority"))),
+            claim("What is recovered is more than a guess (not in the paper).", "chance is not reported", results, surplus("own", ("chance", "majority"))),
             *transfers(results), overlap(planes), near(planes), wider(planes)]
 
 
 def transfers(results: Results | None, where: str = "") -> list[Claim]:
     """Two questions that the paper does not ask of transfer: whether the other delta needs the vector that was found for it. where: begins them."""
     a = f"{where} a" if where else "A"
-    return [claim(f"(Not in the paper.) {a} transferred vector adds to what the other delta has from training tasks untuned.", "no such control", results,
+    return [claim(f"{a} transferred vector adds to what the other delta has from training tasks untuned (not in the paper).", "no such control", results,
                   surplus("moved", [c for c in LEFT if c != "own_vector"])),
-            claim(f"(Not in the paper.) {a} transferred vector does more than the other delta, tuned itself in a random subspace of as many dimensions.",
+            claim(f"{a} transferred vector does more than the other delta, tuned itself in a random subspace of as many dimensions (not in the paper).",
                   "no such control", results, surplus("moved", ["random"]))]
 
 
 def table(claims: list[Claim]) -> HTML:
-    return html([{"claim": c.text, "the paper's evidence": c.published, "ours": c.ours, "holds if": c.rule, "verdict": f"<b>{c.verdict}</b>"} for c in claims])
+    return html([{"verdict": f"<b>{c.verdict}</b>", "claim": c.text, "ours": c.ours, "the paper's evidence": c.published, "holds if": c.rule} for c in claims])
+
+
+
+def tally(claims: list[Claim]) -> Markdown:
+    """How many of the paper's claims, and of the questions that it does not ask, have which verdict."""
+    def counted(some):
+        return ", ".join(f"{n} {verdict}" for verdict, n in Counter(c.verdict for c in some).most_common())
+    asked = [c for c in claims if c.text.endswith("(not in the paper).")]
+    return Markdown(f"Of {len(claims) - len(asked)} claims: {counted([c for c in claims if c not in asked])}. Of {len(asked)} questions that the paper "
+                    f"does not ask: {counted(asked)}.")

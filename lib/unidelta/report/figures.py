@@ -23,6 +23,7 @@ from unidelta.stages.workbench import Run
 from unidelta.store import Artifact
 
 COLOUR = {"adapter": "#0072B2", "prefix": "#009E73", "lora": "#D55E00"}
+OF = r"% of $E_\mathrm{ori}$"
 STYLE = {"figure.dpi": 150, "figure.constrained_layout.use": True, "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
          "axes.grid": True, "grid.alpha": 0.25, "axes.axisbelow": True, "legend.frameon": False, "axes.titlesize": 9, "lines.linewidth": 1.4}
 
@@ -134,10 +135,11 @@ def dots(results: Results, n: int) -> Figure:
     axis.set_yticks(range(len(rows)), [r["test"] for r in rows])
     axis.invert_yaxis()
     axis.axvline(100, color="black", linewidth=0.8)
-    axis.set(xlabel="relative performance, % of E_ori")
+    axis.set(xlabel=f"relative performance, {OF}")
     for kind in results.kinds:
         axis.plot([], [], "o", color=COLOUR[kind], label=LABEL[kind] if n not in TRANSFER else f"to {LABEL[kind]}")
-    axis.plot([], [], "x", color="black", label="ours, E_ori weak")
+    if frame.weak.groupby([frame.task, frame.target]).all().any():
+        axis.plot([], [], "x", color="black", label=r"ours, $E_\mathrm{ori}$ weak")
     axis.plot([], [], "D", markerfacecolor="white", markeredgecolor="black", label="the paper")
     figure.legend(*axis.get_legend_handles_labels(), fontsize=7, ncols=5, loc="outside upper center")
     return figure
@@ -154,7 +156,7 @@ def square(results: Results) -> Figure:
             left.text(j, i, "–" if value != value else f"{value:.0f}", ha="center", va="center", color="white" if not value > 60 else "black")
     left.set_xticks(range(len(kinds)), [LABEL[k] for k in kinds])
     left.set_yticks(range(len(kinds)), [LABEL[k] for k in kinds])
-    left.set(xlabel="used for", ylabel="found with", title="% of E_ori")
+    left.set(xlabel="used for", ylabel="found with", title=OF)
     left.grid(False)
     bars = {"own": results.own, "transferred": results.moved} | {c: results.own for c in ("train_solution", "mean_vector", "random", "chance", "untuned")}
     for i, (name, rows) in enumerate(bars.items()):
@@ -165,7 +167,7 @@ def square(results: Results) -> Figure:
     right.set_yticks(range(len(bars)), [CONTROLS.get(b, b) for b in bars])
     right.invert_yaxis()
     right.axvline(100, color="black", linewidth=0.8)
-    right.set(xlabel="% of E_ori", xlim=(0, None))
+    right.set(xlabel=OF, xlim=(0, None))
     figure.legend(*right.get_legend_handles_labels(), fontsize=7, ncols=len(kinds), loc="outside upper right")
     return figure
 
@@ -181,7 +183,7 @@ def controls(results: Results, n: int = 1) -> Figure:
             colour = {"sub": "black", "random": "#CC79A7"}.get(c, "#999999")
             axis.barh(i, mean, 0.7, color=colour, xerr=half, error_kw={"linewidth": 0.8, "ecolor": "#444444"})
         axis.axvline(100, color="black", linewidth=0.8)
-        axis.set(title=f"{name} ({mine.task.nunique()})", xlabel="% of E_ori", xlim=(0, 119))
+        axis.set(title=f"{name} ({mine.task.nunique()})", xlabel=OF, xlim=(0, 119))
     axes[0].set_yticks(range(len(names)), list(names.values()))
     axes[0].invert_yaxis()
     return figure
@@ -200,22 +202,42 @@ def landscape(planes: dict[str, Plane]) -> Figure:
         axis.set(title=f"{task} (from {plane.train})", xlabel="α", aspect="equal")
         axis.grid(False)
     axes[0].set(ylabel="β")
-    figure.colorbar(image, ax=axes, label="% of E_ori", shrink=0.8, extend="max")
+    figure.colorbar(image, ax=axes, label=OF, shrink=0.8, extend="max")
     figure.legend(*axes[0].get_legend_handles_labels(), fontsize=7, ncols=3, loc="outside lower center")
     return figure
 
 
 def landscape_to_touch(plane: Plane, cell: int = 16) -> HTML:
-    """One plane as a map without scripts, to be read with the pointer: every cell tells its place and the three deltas' relative performance."""
-    n, mean, colours = len(plane.axis), plane.relative.mean(0), plt.get_cmap("cividis")
-    boxes = []
-    for i, x in enumerate(plane.axis.tolist()):
-        for j, y in enumerate(plane.axis.tolist()):
+    """One plane as a map without scripts, to be read with the mouse: every cell tells its place and the three deltas' relative performance; the dots are
+    the solutions of the three."""
+    axis, mean, colours = plane.axis.tolist(), plane.relative.mean(0), plt.get_cmap("cividis")
+    left, size, step = 34, len(axis) * cell, axis[1] - axis[0]
+
+    def at(x: float) -> float:  # from the left, or from below
+        return ((x - axis[0]) / step + 0.5) * cell
+
+    parts = []
+    for i, x in enumerate(axis):
+        for j, y in enumerate(axis):
             each = ", ".join(f"{LABEL[k]} {plane.relative[m, i, j]:.0f} %" for m, k in enumerate(KINDS))
             colour = to_hex(colours(min(float(mean[i, j]) / 100, 1.0)))
-            boxes.append(f'<rect x="{i * cell}" y="{(n - 1 - j) * cell}" width="{cell}" height="{cell}" fill="{colour}">'
+            parts.append(f'<rect x="{left + i * cell}" y="{size - (j + 1) * cell}" width="{cell}" height="{cell}" fill="{colour}">'
                          f"<title>α = {x:.1f}, β = {y:.1f}: mean {mean[i, j]:.0f} % of E_ori ({each})</title></rect>")
-    return HTML(f'<svg width="{n * cell}" height="{n * cell}" role="img" aria-label="performance landscape">{"".join(boxes)}</svg>')
+    for kind, (x, y) in zip(KINDS, plane.points.tolist(), strict=True):
+        if max(abs(x), abs(y)) <= abs(axis[0]):
+            parts.append(f'<circle cx="{left + at(x):.1f}" cy="{size - at(y):.1f}" r="5" fill="{COLOUR[kind]}" stroke="white">'
+                         f"<title>{LABEL[kind]}</title></circle>")
+    text = 'font-size="11" fill="currentColor"'
+    for tick in axis[::max(len(axis) // 4, 1)]:
+        parts.append(f'<text x="{left + at(tick):.1f}" y="{size + 14}" text-anchor="middle" {text}>{tick:g}</text>'
+                     f'<text x="{left - 6}" y="{size - at(tick) + 4:.1f}" text-anchor="end" {text}>{tick:g}</text>')
+    parts.append(f'<text x="{left + size / 2}" y="{size + 28}" text-anchor="middle" {text}>α</text><text x="4" y="{size / 2}" {text}>β</text>')
+    for i in range(5):
+        parts.append(f'<path d="M{left + size + 12} {size - (i + 1) * size / 5}h14v{size / 5}h-14z" fill="{to_hex(colours(i / 4))}"/>'
+                     f'<text x="{left + size + 31}" y="{size - (i + 0.5) * size / 5 + 4}" {text}>{25 * i} %</text>')
+    width, height = left + size + 70, size + 34
+    return HTML(f'<svg viewBox="0 0 {width} {height}" width="{width}" style="max-width: 100%" role="img" '
+                f'aria-label="relative performance over the plane; the table above says how much of it is high">{"".join(parts)}</svg>')
 
 
 def lengths(frame: pd.DataFrame) -> Figure:

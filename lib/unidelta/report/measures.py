@@ -1,9 +1,10 @@
 """What the book measures: relative performance, recovered share, intervals over seeds, flags; and how a number and a table are written."""
 
+import re
 from collections.abc import Sequence
 
 import pandas as pd
-from IPython.display import HTML
+from IPython.display import HTML, Markdown
 from scipy.special import stdtrit
 
 from unidelta import suite
@@ -98,6 +99,17 @@ def rows_of(frame: pd.DataFrame, clear: bool = True) -> dict[str, pd.DataFrame]:
     return {name: rows for name, rows in found.items() if name != "all" or len(groups["all"]) not in map(len, list(groups.values())[:-1])}
 
 
+def typeset(text: str) -> str:
+    """E_ori and E_sub as the book writes them."""
+    return re.sub(r"(?<![\w`])E_(ori|sub)\b", r"<i>E</i><sub>\1</sub>", text)
+
+
+def markdown(text: str) -> Markdown:
+    """A sentence or a caption, typeset."""
+    return Markdown(typeset(text))
+
+
 def html(lines: Sequence[dict]) -> HTML:
-    """Rows of ready text as a table; a number and its half interval stay in one line."""
-    return HTML(pd.DataFrame(lines).to_html(index=False, escape=False, border=0, na_rep="–", justify="left").replace(" ± ", "&nbsp;±&nbsp;"))
+    """Rows of ready text as a table, typeset; a number and its half interval stay in one line, and so do the numbers of a list."""
+    table = pd.DataFrame(lines).to_html(index=False, escape=False, border=0, na_rep="–", justify="left")
+    return HTML(typeset(table.replace(" ± ", "&nbsp;±&nbsp;").replace(" / ", "&nbsp;/&nbsp;")))

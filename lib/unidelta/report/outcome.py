@@ -9,7 +9,7 @@ from IPython.display import HTML, Markdown
 
 from unidelta import paper
 from unidelta.report import archive
-from unidelta.report.measures import CONTROLS, STILL, TRANSFER, best_control, html, interval, number, over_seeds, relative, rows_of
+from unidelta.report.measures import CONTROLS, STILL, TRANSFER, best_control, html, interval, markdown, number, over_seeds, relative, rows_of
 from unidelta.report.results import Results
 
 AIMS = {1: 85.0, 2: 83.0, 3: 89.0, 4: 85.0, 5: 95.0}  # percent of E_ori, by the paper's table; of Table 5 for every cell
@@ -93,4 +93,4 @@ def missing(found: Sequence[Headline]) -> Markdown:
         named = ", ".join(f"`{task}` {row['sub']:.1f} ({row['train_solution']:.1f})" for task, row in low.iterrows())
         rest = each.drop(low.index)["sub"].mean()
         lines.append(f"- {h.text}: {named}; the other {len(each) - len(low)} average {number(rest)}.")
-    return Markdown("\n".join(lines) or "Every aim is cleared by the whole interval.")
+    return markdown("\n".join(lines) or "Every aim is cleared by the whole interval.")

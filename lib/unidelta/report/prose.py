@@ -10,7 +10,7 @@ from IPython.display import Markdown
 from unidelta import paper, suite, tasks
 from unidelta.projections import KINDS
 from unidelta.report import measures, tables
-from unidelta.report.measures import APART, CONTROLS, FLAG, LABEL, MARGIN, TRANSFER, by_seed, interval, number, over_seeds, relative, rows_of, weak
+from unidelta.report.measures import APART, CONTROLS, FLAG, LABEL, MARGIN, TRANSFER, by_seed, interval, markdown, number, over_seeds, relative, rows_of, weak
 from unidelta.report.results import Results
 from unidelta.stages import approximate, original
 from unidelta.stages.workbench import Run
@@ -22,26 +22,27 @@ def note(results: Results) -> str:
     flagged, undefined = weak(frame).groupby([frame.task, frame.target]).all().sum(), int((results.frame.ori == 0).sum())
     return (f"Mean over seeds ± half the 95 % t-interval over seeds. {FLAG}: E_ori less than {MARGIN:.0f} points above chance or above the untuned "
             f"backbone ({flagged} of {frame.groupby(['task', 'target']).ngroups} pairs of task and delta). Recovered: "
-            "100 (E_sub − chance) / (E_ori − chance) of the averages, flagged where one of these E_ori is."
+            "100 (E_sub − chance) / (E_ori − chance) of the averages, flagged where one of these E_ori is; negative below chance. Untuned: 0 where the "
+            "backbone says none of the label words. Majority lies below chance where the metric is macro-F1."
             + (f" {undefined} cells whose E_ori is zero are left out of the ratios." if undefined else ""))
 
 
 def long_answers(results: Results, long: Results | None, n: int = 1) -> Markdown:
     """What the rows with long answers, which stand apart, would do to the average of one of the paper's tables."""
     if long is None:
-        return Markdown("Rows whose answers are sentences (chapter *Long answers*) were not run with these settings.")
+        return markdown("Rows whose answers are sentences (chapter *Long answers*) were not run with these settings.")
     rows, more = results.shown(n), long.shown(n)
     every = pd.concat([rows, more])
     told = "; ".join(f"`{task}` {number(*over_seeds(f, relative(f)))} (majority answer {number(relative(f, 'majority').mean())})"
                      for task, f in more.groupby("task", sort=False))
-    return Markdown(f"{APART}: answers of a sentence, archived and not in the average (chapter *Long answers*). In percent of E_ori: {told}. "
+    return markdown(f"{APART}: answers of a sentence, archived and not in the average (chapter *Long answers*). In percent of E_ori: {told}. "
                     f"With them the average over all {every.task.nunique()} rows is {number(*over_seeds(every, relative(every)))}.")
 
 
 def published_originals(names: Sequence[str]) -> Markdown:
     """Between what the deltas' own scores lie in the paper's Table 10 on some unseen tasks."""
     theirs = paper.rows(10, names)[[LABEL[k] for k in KINDS]]
-    return Markdown(f"In the paper the deltas reach {theirs.min().min():.1f} to {theirs.max().max():.1f} on these rows (Table 10): that is what its "
+    return markdown(f"In the paper the deltas reach {theirs.min().min():.1f} to {theirs.max().max():.1f} on these rows (Table 10): that is what its "
                     "ratios are ratios of, and no constant answer stands beside it.")
 
 
@@ -52,7 +53,7 @@ def trained_on(results: Results) -> Markdown:
     for name in names:
         groups.setdefault(tasks.category(name), []).append(f"`{name}`")
     told = "; ".join(f"{category}: {', '.join(mine)}" for category, mine in groups.items())
-    return Markdown(f"Training tasks: {len(names)} of the paper's {len(tasks.names('multi', 'train'))}. {told}.")
+    return markdown(f"Training tasks: {len(names)} of the paper's {len(tasks.names('multi', 'train'))}. {told}.")
 
 
 def held(results: Results) -> Markdown:
@@ -62,7 +63,7 @@ def held(results: Results) -> Markdown:
     little: dict[str, list[str]] = {}
     for (task, kind), row in mean[mean["sub"] - mean["chance"] < MARGIN].iterrows():
         little.setdefault(f"`{task}` (chance {row['chance']:.0f})", []).append(f"{LABEL[kind]} {row['sub']:.0f}")
-    return Markdown(f"At the centroids the deltas reach {number(*over_seeds(frame, relative(frame)))} % of E_ori in the mean. Less than {MARGIN:.0f} points "
+    return markdown(f"At the centroids the deltas reach {number(*over_seeds(frame, relative(frame)))} % of E_ori in the mean. Less than {MARGIN:.0f} points "
                     f"above chance, in the mean over seeds, are {sum(map(len, little.values()))} of {len(mean)} pairs of training task and delta"
                     + (": " + "; ".join(f"{task} {', '.join(kinds)}" for task, kinds in little.items()) if little else "") + ".")
 
@@ -85,7 +86,7 @@ def explained(results: Results, n: int = 1) -> Markdown:
         lines.append(f"{group}. {what} reaches {number(mean, half)} % of E_ori. There without it: {'; '.join(parts)}. "
                      f"Over the best control that tunes nothing ({CONTROLS[best]}) it adds {measures.points(*added)}; over a random subspace "
                      f"of the same scale, {measures.points(*measures.best_control(mine, ['random'])[1])}.")
-    return Markdown("\n".join(lines))
+    return markdown("\n".join(lines))
 
 
 def approximation(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Markdown:
@@ -94,7 +95,7 @@ def approximation(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Markd
     n = len(seeds)
     own = ", ".join(f"{LABEL[k]} {100 * sum(done[t, k, s].metrics['dev'] for t in train for s in seeds) / (n * len(train)):.1f}" for k in KINDS)
     dev, step = (sum(a.metrics[m] for a in spaces.values()) / n for m in ("dev", "best_step"))
-    return Markdown(f"At the centroid of its three vectors, the training task's dev score is {100 * dev:.1f} % in the mean over deltas and seeds, "
+    return markdown(f"At the centroid of its three vectors, the training task's dev score is {100 * dev:.1f} % in the mean over deltas and seeds, "
                     f"reached after {step:.0f} steps. In their own space the deltas reach, on the same rows: {own}.")
 
 
@@ -105,7 +106,7 @@ def anatomy(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Markdown:
     steep = (f"the largest singular value of Proj_up is {min(ratio):.1f} to {max(ratio):.1f} times the second, and " if ratio else
              "Proj_up has one direction (y is 1), and ")
     cosine, before, after = ([one[name] for one in parts] for name in ("cosine", "before", "after"))
-    return Markdown(f"Over deltas and seeds, {steep}the cosine of its leading direction with the training solution is {min(cosine):.2f} to {max(cosine):.2f}. "
+    return markdown(f"Over deltas and seeds, {steep}the cosine of its leading direction with the training solution is {min(cosine):.2f} to {max(cosine):.2f}. "
                     f"What enters the tanh is {min(before):.2f} to {max(before):.2f} in mean size with an untrained projection, and {min(after):.1f} to "
                     f"{max(after):.1f} after training; tanh of the smallest of these is {math.tanh(min(after)):.2f}.")
 
@@ -124,7 +125,7 @@ def subspace(p: SimpleNamespace, run: Run) -> Markdown:
     if p.task not in train and train == [suite.BORROWED.get(p.task, suite.trainers().get(task.category))]:
         shared = "not " * (not suite.shares_labels(p.task))
         told += " It has no label words." if suite.is_text(p.task) else f" Its label words are {shared}shared with the training task."
-    return Markdown(told)
+    return markdown(told)
 
 
 def moved(found: dict[str, Results], random: bool = False) -> Markdown:
@@ -136,7 +137,7 @@ def moved(found: dict[str, Results], random: bool = False) -> Markdown:
         changes = {what: interval(by_seed(getattr(results, frame), c) - by_seed(getattr(base, frame), c)) for what, frame, c in asked}
         parts = [f"{what} " + (measures.points(*change) if change[0] == change[0] else "without a ratio (E_ori is zero)") for what, change in changes.items()]
         lines.append(f"- `{name}`: {'; '.join(parts)}.")
-    return Markdown("Against the first line, paired by seed, over all tasks shown:\n\n" + "\n".join(lines) if lines else "No variant was named.")
+    return markdown("Against the first line, paired by seed, over all tasks shown:\n\n" + "\n".join(lines) if lines else "No variant was named.")
 
 
 def draws(found: dict[str, Results]) -> Markdown:
@@ -148,7 +149,7 @@ def draws(found: dict[str, Results]) -> Markdown:
         if means:
             lines.append(f"{'in the subspace' if what == 'own' else 'transferred'} {number(*interval(means))} % ({min(means):.1f} to {max(means):.1f})")
     names = ", ".join(f"`{name}`" for name in found)
-    return Markdown(f"Where label words are shared, over {len(found)} of these backbones ({names}; mean ± half the 95 % t-interval over backbones, and the "
+    return markdown(f"Where label words are shared, over {len(found)} of these backbones ({names}; mean ± half the 95 % t-interval over backbones, and the "
                     f"range): {'; '.join(lines)}." if lines else "No task here shares label words with its training task.")
 
 
@@ -156,7 +157,7 @@ def levels(low: dict[str, float]) -> Markdown:
     """The untuned backbone's scores in a sentence; low: task -> score in percent."""
     above = [f"`{t}` {v:.0f}" for t, v in low.items() if v >= 5]
     told = f"The untuned backbone scores below 5 % on {len(low) - len(above)} of {len(low)} tasks"
-    return Markdown(told + (f"; on the others: {', '.join(above)}." if above else "."))
+    return markdown(told + (f"; on the others: {', '.join(above)}." if above else "."))
 
 
 def pretraining(record: dict) -> Markdown:
@@ -164,7 +165,7 @@ def pretraining(record: dict) -> Markdown:
     recipe, last = record["recipe"], record["curve"][-1]
     probes = {k: v for k, v in last.items() if k not in ("step", "loss", "seconds")}
     low = min(probes, key=probes.get)
-    return Markdown(f"Pre-trained for {last['step']:,} of {recipe['steps']:,} steps of {recipe['batch']} items in {last['seconds'] / 60:.0f} minutes with "
+    return markdown(f"Pre-trained for {last['step']:,} of {recipe['steps']:,} steps of {recipe['batch']} items in {last['seconds'] / 60:.0f} minutes with "
                     f"{record['threads']} thread{'s' * (record['threads'] > 1)}; the training loss ended at {last['loss']:.3f} "
                     "nats per token. Of items held out, it answers "
                     f"{100 * sum(probes.values()) / len(probes):.0f} % exactly in the mean over the skills; the weakest is `{low}` with "

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from unidelta.projections import KINDS
 from unidelta.report.figures import COLOUR, canvas
-from unidelta.report.measures import CONTROLS, FREE, LABEL, PAIRS, by_seed, html, interval, number, over_seeds, points, relative, rows_of
+from unidelta.report.measures import CONTROLS, FREE, LABEL, PAIRS, by_seed, html, interval, markdown, number, over_seeds, points, relative, rows_of
 from unidelta.report.results import Results, framed, serving
 from unidelta.stages import original, transfer
 from unidelta.stages.controls import FACTORS, controls, rescaled
@@ -88,4 +88,4 @@ def told(results: Results, beside: Results) -> Markdown:
     low, high = min(each, key=each.get), max(each, key=each.get)
     lines.append(f"- The factors, in the geometric mean, go from {each[low]:.2f} ({LABEL[low[0]]} → {LABEL[low[1]]}) to {each[high]:.2f} "
                  f"({LABEL[high[0]]} → {LABEL[high[1]]}).")
-    return Markdown("\n".join(lines))
+    return markdown("\n".join(lines))

@@ -15,7 +15,7 @@ from unidelta import provenance as machine
 from unidelta.evaluation import scores
 from unidelta.finetune import METHODS
 from unidelta.projections import KINDS
-from unidelta.report.measures import CONTROLS, FREE, TRANSFER
+from unidelta.report.measures import CONTROLS, FREE, TRANSFER, markdown
 from unidelta.stages import approximate, optimize, original, shared, transfer
 from unidelta.stages.baselines import chance, majority
 from unidelta.stages.controls import centroid, controls
@@ -69,7 +69,7 @@ class Results:
 
 def caption(run: Run, seeds: Sequence[int], text: str, ids: Sequence[str]) -> Markdown:
     """See `Results.caption`."""
-    return Markdown(f"*{text} {setting(run, seeds)}; {len(ids)} artifacts.*")
+    return markdown(f"*{text} {setting(run, seeds)}; {len(ids)} artifacts.*")
 
 
 def listing(run: Run, ids: Sequence[str]) -> str:

@@ -16,12 +16,14 @@ from unidelta.stages import approximate, original
 from unidelta.stages.workbench import Run
 
 
-def _both(ours: str, published: float | None, again: float | None = None, which: str = "these rows") -> str:
-    """Our figure above, the paper's below it in grey, and below that, where it is another, what the paper's own rows give (`again`), which those are."""
-    below = [] if published is None else [f"{published:.1f}"]
-    if again is not None and abs(again - published) > 2 * paper.ROUNDING:
-        below.append(f"{which}: {again:.1f}")
-    return ours + "".join(f'<br><span style="color:#767676"><i>{text}</i></span>' for text in below)
+def _grey(value: float) -> str:
+    """A figure of the paper's."""
+    return f'<span style="color:#767676"><i>{value:.1f}</i></span>'
+
+
+def _both(ours: str, published: float | None) -> str:
+    """Our figure above, the paper's below it in grey."""
+    return ours if published is None else f"{ours}<br>{_grey(published)}"
 
 
 def columns(transfer: bool) -> dict[str, tuple[str, str]]:
@@ -32,12 +34,12 @@ def columns(transfer: bool) -> dict[str, tuple[str, str]]:
 def published(results: Results, n: int, whole: bool = True, long: Results | None = None) -> HTML:
     """One of the paper's Tables 1 to 4 and 6 to 9 row by row, ours above its own; rows that were not run say so, or, if not `whole`, are left out.
 
-    The last row is the mean over the rows that were run; of the paper's, as printed, and over these rows. long: the rows with long answers (chapter 26),
-    marked and not in the average."""
+    The last rows are the mean over the rows that were run beside the paper's as printed, and the paper's over these rows. long: the rows with long
+    answers, marked and not in the average."""
     frame, apart = results.frame, () if long is None else set(long.frame.task) - set(results.frame.task)
     frame = frame if long is None else pd.concat([frame, long.frame[long.frame.task.isin(apart)]])
     frame = frame.assign(rel=relative(frame), weak=weak(frame))
-    across, lines, again = columns(n in TRANSFER), [], paper.rows(n, set(results.frame.task)).mean(numeric_only=True)
+    across, lines = columns(n in TRANSFER), []
     for row in paper.table(n).to_dict("records"):
         everything = row["test"] == paper.AVERAGE
         mine = frame[~frame.task.isin(apart)] if everything else frame[frame.task == paper.task_name(row["test"])]
@@ -48,11 +50,15 @@ def published(results: Results, n: int, whole: bool = True, long: Results | None
         for name, (s, t) in across.items():
             cell = mine[(mine.source == s) & (mine.target == t)]
             flag = FLAG if len(cell) and not everything and cell.weak.all() else ""
-            line[name.replace("->", " → ")] = _both(number(cell.rel.mean()) + flag if len(cell) else "not run", row[name], again[name] if everything else None)
+            line[name.replace("->", " → ")] = _both(number(cell.rel.mean()) + flag if len(cell) else "not run", row[name])
         mine = mine[mine.source != mine.target] if n in TRANSFER else mine[mine.source == mine.target]
-        line[paper.AVERAGE] = _both(number(*over_seeds(mine, mine.rel)) if len(mine) else "not run", row[paper.AVERAGE],
-                                    again[paper.AVERAGE] if everything else None)
+        line[paper.AVERAGE] = _both(number(*over_seeds(mine, mine.rel)) if len(mine) else "not run", row[paper.AVERAGE])
         lines.append(line)
+    here = paper.rows(n, set(results.frame.task))
+    if whole and 0 < len(here) < len(paper.table(n)) - 1:
+        means = here.mean(numeric_only=True)
+        means = {name.replace("->", " → "): _grey(means[name]) for name in (*across, paper.AVERAGE)}
+        lines.append(dict.fromkeys(lines[-1], "") | {"unseen task": "<i>the paper, these rows</i>"} | means)
     return html(lines)
 
 
@@ -84,7 +90,7 @@ def absolute(results: Results) -> HTML:
 def published_absolute(results: Results, n: int) -> HTML:
     """The paper's Table 10 or 11 (appendix A.6) row by row, ours above its own, chance and the untuned backbone first; rows that were not run say so.
 
-    The last row is the mean over the rows above it; of the paper's, as printed, and, where it differs, as its own rows give it."""
+    The last rows are the mean over the rows above them beside the paper's as printed, and what its own rows give."""
     frame, theirs, lines = results.frame.assign(weak=weak(results.frame)), paper.table(n), []
     again = theirs[theirs["test"] != paper.AVERAGE].select_dtypes("number").mean()
     rows = [None if t == paper.AVERAGE else paper.task_name(t) for t in theirs["test"]]
@@ -95,9 +101,10 @@ def published_absolute(results: Results, n: int) -> HTML:
         for kind in METHODS:
             cell = mine[mine.target == kind]
             flag = FLAG if len(cell) and task and cell.weak.all() else ""
-            line[LABEL[kind]] = _both(number(*over_seeds(cell, cell.ori)) + flag if len(cell) else "not run", row[LABEL[kind]],
-                                      again[LABEL[kind]] if task is None else None, "its rows")
+            line[LABEL[kind]] = _both(number(*over_seeds(cell, cell.ori)) + flag if len(cell) else "not run", row[LABEL[kind]])
         lines.append(line)
+    means = {LABEL[k]: _grey(again[LABEL[k]]) for k in METHODS}
+    lines.append(dict.fromkeys(lines[-1], "") | {"unseen task": "<i>the paper's own rows give</i>"} | means)
     return html(lines)
 
 
@@ -171,9 +178,9 @@ def dissected(run: Run, train: Sequence[str], seed: int) -> dict[str, dict]:
 def anatomy(run: Run, train: Sequence[str], seed: int) -> HTML:
     """`dissected` as a table."""
     return html([{"delta": LABEL[kind], "N": f"{one['N']:,}", "singular values of Proj_up": ", ".join(f"{v:.1f}" for v in one["values"][:6]),
-                  "untrained": f"{0.02 * one['N'] ** 0.5:.1f} each", "|cos| with θ_train": f"{one['cosine']:.3f}",
-                  "‖θ_train − θ_init‖": f"{one['length']:.1f}", "mean |W₁(θ_train − θ_init)| untrained": f"{one['before']:.2f}",
-                  "trained": f"{one['after']:.2f}", "mean |tanh|": f"{one['tanh']:.3f}"} for kind, one in dissected(run, train, seed).items()])
+                  "of an untrained one": f"{0.02 * one['N'] ** 0.5:.1f} each", "|cos| with θ_train": f"{one['cosine']:.3f}",
+                  "‖θ_train − θ_init‖": f"{one['length']:.1f}", "mean |W₁(θ_train − θ_init)|, untrained W₁": f"{one['before']:.2f}",
+                  "trained W₁": f"{one['after']:.2f}", "mean |tanh|": f"{one['tanh']:.3f}"} for kind, one in dissected(run, train, seed).items()])
 
 
 def distances(run: Run, train: list[str], seed: int) -> HTML:
