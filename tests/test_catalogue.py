@@ -139,4 +139,7 @@ def test_a_file_of_tasks_is_named_by_the_environment(tmp_path):
     said = run[1].stderr.strip().splitlines()[-1]
     assert said == f"unidelta.params.ParameterError: tasks of one's own, {bad}: task 'x' needs 'metric'; needed are " \
         + ", ".join(own.NEEDED)
+    command = subprocess.run([sys.executable, "-m", "unidelta.run", "--train", "glue-sst2"], env=os.environ | {"UNIDELTA_TASKS": str(bad)},
+                             capture_output=True, text=True)
+    assert command.returncode and command.stderr.strip().splitlines() == [f"unidelta.run: {said.split(': ', 1)[1]}"], "one line"
     assert run[2].stderr.strip().splitlines()[-1].endswith("task 'own-task' has more cells than the first line has columns")

@@ -4,15 +4,16 @@
 """
 import os
 from collections.abc import Sequence
+from functools import cache
 
 import datasets
 import numpy as np
 
-from unidelta.sources import formats, metrics, own
+from unidelta.sources import formats, metrics, own, registry
 from unidelta.sources import mirror as _mirror
 from unidelta.sources.formats import Row
 from unidelta.sources.own import add
-from unidelta.sources.registry import TASKS, Task, get, names
+from unidelta.sources.registry import TASKS, Task
 
 __all__ = ["SOURCES", "TASKS", "Task", "add", "category", "crossfit_cut", "get", "load", "names", "rows", "score"]
 SOURCES = ("hub", "mirror", "embedded")
@@ -20,7 +21,23 @@ PARTS = ("train", "dev", "test")
 REPORT_ON = ("test", "spare")
 Folder = str | os.PathLike | None
 
-own.read_all(os.environ.get("UNIDELTA_TASKS", ""))
+
+@cache
+def _own() -> None:
+    """Adds the tasks that the environment names: when one is first asked for, where what is wrong can be told in one line."""
+    own.read_all(os.environ.get("UNIDELTA_TASKS", ""))
+
+
+def get(name: str) -> Task:
+    """`registry.get`, tasks of one's own included; raises ValueError for an unknown name and for a faulty file of tasks."""
+    _own()
+    return registry.get(name)
+
+
+def names(setting: str | None = None, role: str | None = None) -> list[str]:
+    """`registry.names`, tasks of one's own included; raises ValueError for an unknown setting or role and for a faulty file of tasks."""
+    _own()
+    return registry.names(setting, role)
 
 
 def category(name: str) -> str:
