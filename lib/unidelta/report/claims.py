@@ -5,7 +5,7 @@ other, and is open otherwise; with one seed there is no interval and no verdict.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -50,6 +50,13 @@ def verdict(values: Sequence[tuple[float, float]], threshold: float) -> str:
     if all(mean - half > threshold for mean, half in values):
         return HOLDS
     return FAILS if any(mean + half < threshold for mean, half in values) else OPEN
+
+
+def differ(differences: Collection[tuple[float, float]]) -> bool | None:
+    """Whether one of several (mean, half interval) excludes zero; not if all lie within CLOSE; or None, where neither can be told."""
+    if any(abs(mean) > half for mean, half in differences):
+        return True
+    return False if all(abs(mean) + half <= CLOSE for mean, half in differences) else None
 
 
 def listed(values: dict[str, tuple]) -> str:
@@ -110,11 +117,7 @@ def alike_as_sources(results: Results) -> tuple[str, str, str]:
     means = {k: by_seed(results.moved[results.moved.source == k]) for k in KINDS}
     pairs = [(a, b) for i, a in enumerate(KINDS) for b in KINDS[i + 1:]]
     found = {(a, b): interval(means[a] - means[b], len(pairs)) for a, b in pairs}
-    if any(half != half for _, half in found.values()):
-        known = OPEN
-    else:
-        known = FAILS if any(abs(mean) > half for mean, half in found.values()) else \
-            HOLDS if all(abs(mean) + half <= CLOSE for mean, half in found.values()) else OPEN
+    known = {True: FAILS, False: HOLDS, None: OPEN}[differ(found.values())]
     return ("; ".join(f"{LABEL[a]} minus {LABEL[b]} {signed(*value)}" for (a, b), value in found.items()) + " points",
             f"all {len(pairs)} differences lie within {CLOSE:.0f} points; not if one excludes zero, its interval widened for there being {len(pairs)}", known)
 
@@ -157,11 +160,7 @@ def asymmetric(results: Results) -> tuple[str, str, str]:
         if (t, s) not in found:
             there, back = (by_seed(results.moved[(results.moved.source == a) & (results.moved.target == b)]) for a, b in ((s, t), (t, s)))
             found[s, t] = interval(there - back, pairs)
-    if any(half != half for _, half in found.values()):
-        known = OPEN
-    else:
-        known = HOLDS if any(abs(mean) > half for mean, half in found.values()) else \
-            FAILS if all(abs(mean) + half <= CLOSE for mean, half in found.values()) else OPEN
+    known = {True: HOLDS, False: FAILS, None: OPEN}[differ(found.values())]
     ours = "; ".join(f"{LABEL[s]} to {LABEL[t]} minus the way back {number(*value)}" for (s, t), value in found.items())
     return (f"{ours} points",
             f"one of the {pairs} differences excludes zero, its interval widened for there being {pairs}; not if all lie within {CLOSE:.0f} points", known)
