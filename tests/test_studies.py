@@ -84,7 +84,7 @@ def test_simplified_and_dimension_share_what_they_have_in_common(study, tmp_path
     assert set(simple) == {"single", "multi"} and [len(r.frame) for r in simple.values()] == [9, 9] and simple["multi"].run.profile.y == 100
     found = study("dimension")
     assert list(found) == ["as it is", "many tasks, y=20", "many tasks, y=100", "y=8", "y=16"], "in the order of the numbers"
-    assert [r.run.profile.y for r in found.values()] == [4, 100, 20, 16, 8]
+    assert [r.run.profile.y for r in found.values()] == [4, 20, 100, 8, 16]
     assert all("random" in r.frame for r in (simple | found).values()) and all("mean_vector" in r.frame for r in found.values()), "controls beside all"
     originals = {name: frozenset(i for i in r.ids if i.startswith("original/rotten")) for name, r in (simple | found).items()}
     many = {name for name in originals if "many" in name or name == "multi"}
