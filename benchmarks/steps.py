@@ -117,7 +117,7 @@ def approximation(backbone, made: dict, datas: Sequence[TaskData], y: int, ratio
             with deltas.applied(backbone.model, several):
                 whole = {n: t.repeat(len(several), 1) for n, t in batch.items()}
                 total = total + losses(backbone, whole, len(several) * len(rows[some])).sum()
-        dist = sum(reconstruction("released", maps[k].to_delta(mixed), maps[k].to_delta(own[k]), offset[k][:, some]) for k in made)
+        dist = sum(reconstruction("released", maps[k].to_delta(own[k]), offset[k][:, some]) for k in made)
         return (total + ratio * dist.sum()) / len(rows)
 
     def mixed_pass(batch):

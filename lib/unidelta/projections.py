@@ -67,16 +67,16 @@ def interpolate(intrinsic: dict[str, Tensor], ratios: Tensor) -> Tensor:
     return (ratios.unsqueeze(-2) @ own).squeeze(-2)
 
 
-def reconstruction(variant: str, mixed: Tensor, own: Tensor, offset: Tensor) -> Tensor:
+def reconstruction(variant: str, rebuilt: Tensor, offset: Tensor) -> Tensor:
     """L_dist of each run, summed over the T training tasks (or draws of them), (S,).
 
-    `paper`: squared distance of the offset reconstructed from the *interpolated* vector. `released`: plain L2 distance of the one
-    reconstructed from the delta's *own* vector. All arguments (S, T, N). Raises ValueError for another variant.
+    `paper`: squared distance, `rebuilt` from the *interpolated* vector. `released`: plain L2 distance, `rebuilt` from the delta's *own*
+    vector. Both arguments (S, T, N). Raises ValueError for another variant.
     """
     if variant == "paper":
-        return (mixed - offset).square().sum(-1).sum(-1)
+        return (rebuilt - offset).square().sum(-1).sum(-1)
     if variant == "released":
-        return torch.linalg.vector_norm(own - offset, dim=-1).sum(-1)
+        return torch.linalg.vector_norm(rebuilt - offset, dim=-1).sum(-1)
     raise ValueError(f"unknown variant {variant!r}; allowed: {', '.join(VARIANTS)}")
 
 

@@ -118,9 +118,6 @@ def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> 
         maps = {k: Projection(*(t.to(start[k]).requires_grad_() for t in Projection.start(delta[k].numel, p.y, mine, k).tensors())) for k in KINDS}
         draws, parts = p.approximate_draws, Parts(p.approximate_every)
 
-        def thetas(intrinsic):  # (S, G, y) -> entries of S * G groups per delta
-            return [(delta[k], (start[k] + maps[k].to_delta(intrinsic[k])).flatten(0, 1)) for k in KINDS]
-
         def loss(step):
             # the rows of a draw are the same for the three deltas
             turn, rows = dealt(run, datas, mine, step, draws, p.approximate_batch)
@@ -128,10 +125,12 @@ def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> 
             own = {k: maps[k].to_subspace(here[k]) for k in KINDS}
             ratios = torch.stack([draw_ratios(seed, step, draws) for seed in mine]).to(start["lora"])
             mixed = interpolate(own, ratios)
+            moved = {k: maps[k].to_delta(mixed) for k in KINDS}  # (S, draws, N): as many groups of rows for each delta
             batch = {n: t.repeat(len(KINDS), 1) for n, t in collate(rows, run.backbone.device).items()}
-            with deltas.applied(run.backbone.model, thetas({k: mixed for k in KINDS})):
+            with deltas.applied(run.backbone.model, [(delta[k], (start[k] + moved[k]).flatten(0, 1)) for k in KINDS]):
                 task = losses(run.backbone, batch, len(KINDS) * len(rows)).view(len(KINDS), len(mine), draws).mean(2)
-            dist = [reconstruction(p.variant, maps[k].to_delta(mixed), maps[k].to_delta(own[k]), here[k]) for k in KINDS]
+            rebuilt = moved if p.variant == "paper" else {k: maps[k].to_delta(own[k]) for k in KINDS}
+            dist = [reconstruction(p.variant, rebuilt[k], here[k]) for k in KINDS]
             parts.add(step, {f"{name}.{k}": v for name, each in (("task", task), ("dist", [ratio * d / draws for d in dist]))
                              for k, v in zip(KINDS, each, strict=True)})
             return task.sum(0) + ratio * sum(dist) / draws
