@@ -89,6 +89,15 @@ def test_sources_are_alike_if_all_differences_are_small():
     assert claims.by_source(paper.table(2)[paper.table(2)["test"] == paper.AVERAGE]) == "Adapter 81.0, LoRA 83.0, Prefix 83.9"
 
 
+def test_verdicts_that_change_with_more_evidence_are_named():
+    few, many = results(GOOD), results(POOR)
+    before, after = claims.every(few, {"a": plane(5, 10, 20)}), claims.every(many, {"a": plane(5, 10, 20)})
+    said = claims.changes(before, after).data
+    first = "- Every delta recovers more than 80 % on average in the subspace of one training task (section 5.2.1): holds → **does not hold** (Adapter 56.7"
+    assert said.startswith(first)
+    assert claims.changes(before, before).data == "No verdict is another."
+
+
 def test_no_ratio_no_share_of_tasks():
     nothing = results({"rotten_tomatoes": (0.0, [0.0, 0.0, 0.0]), "glue-mrpc": (90.0, [80.0, 81.0, 82.0])})
     assert said(claims.widely(80.0, 60.0), nothing) == claims.OPEN

@@ -271,6 +271,8 @@ def test_the_results_on_one_page(two):
     rows = grid(outcome.table(found, None))
     assert rows[1][:4] == ["One training task, in the subspace (label words shared), 1 tasks", "90.0 ± 2.8", "100.4", "–"], "comparing knows fewer wordings"
     assert rows[5][3] == "89.0 ± 25.2 (3)" and rows[5][4] == "training solution as it is 60.0" and rows[5][5] == "10.0"
+    head, first, *rest = grid(outcome.table(found, None, two))
+    assert head[2] == "3 seeds" and first[1:3] == ["90.0 ± 2.8", "90.0 ± 2.8"] and rest[-1][2] == "–", "of one training task alone"
     assert outcome.missing([found[2]]).data == "Every aim is cleared by the whole interval.", "there was none"
     low = outcome.headlines(results({"rotten_tomatoes": (90.0, 3 * [45.0]), "amazon_polarity": (90.0, 3 * [81.0])}), {})
     assert outcome.missing(low[:1]).data == ("- One training task, in the subspace (label words shared): `rotten_tomatoes` 50.0 (66.7); "

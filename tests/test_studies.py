@@ -130,6 +130,11 @@ def test_backbones_are_all_that_are_shipped(study):
     assert [len(r.frame) for r in found.values()] == 9 * [9] and ["multi-task setting" in r.line for r in found.values()] == 5 * [False] + 4 * [True]
 
 
+def test_twice_the_seeds(study):
+    found = study("more_seeds", "rotten_tomatoes")["as it is"]
+    assert found.seeds == [0, 1] and set(found.frame.seed) == {0, 1} and len(found.frame) == 2 * 9
+
+
 def test_settings_are_told_by_spare_rows_of_every_draw(study, monkeypatch):
     assert studies.DRAWS == ("embedded", "rebuilt", "shorter", "stretches")
     names, draws = ("former settings", "wider grid, fewer steps", "prefix=released", "both"), ("embedded", "shorter")

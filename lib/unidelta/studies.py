@@ -132,6 +132,12 @@ def backbones(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
     return found | {name: collect(run, mine, seeds, train) for name, run in many.items() if (mine := [t for t in unseen if t in wanted])}
 
 
+def more_seeds(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
+    """the single-task setting with twice the seeds: those given, and as many that follow them"""
+    run, after = open_run(), max(seeds) + 1
+    return {AS_IT_IS: collect(run, chosen(single_unseen(run), only), [*seeds, *range(after, after + len(seeds))])}
+
+
 def settings(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """the settings of the single-task setting over every draw that knows the wordings, on spare development rows (first two seeds)"""
     natural, released = ({"prefix": open_run().profile.prefix | {"reading": reading}} for reading in ("natural", "released"))
@@ -184,8 +190,8 @@ def real_rows(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
     return {task: collect(open_run(), [task], seeds) for task in chosen(["rotten_tomatoes", "qasc"], only)}
 
 
-STUDIES = {f.__name__: f for f in (multi_task, reconstruction, planes, dimension, simplified, finetune, absolute, second_group, fidelity, backbones, settings,
-                                     many_settings, stage1_settings, stage1_again, long_answers, real_rows)}
+STUDIES = {f.__name__: f for f in (multi_task, reconstruction, planes, dimension, simplified, finetune, absolute, second_group, fidelity, backbones,
+                                     more_seeds, settings, many_settings, stage1_settings, stage1_again, long_answers, real_rows)}
 
 
 def main(argv: list[str] | None = None) -> None:

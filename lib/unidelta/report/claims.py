@@ -236,6 +236,14 @@ def table(claims: list[Claim]) -> HTML:
 
 
 
+def changes(before: Sequence[Claim], after: Sequence[Claim]) -> Markdown:
+    """The claims whose verdict is another with other evidence, and that evidence."""
+    now = {c.text: c for c in after}
+    lines = [f"- {c.text.removesuffix('.')}: {c.verdict} → **{now[c.text].verdict}** ({now[c.text].ours.removesuffix(' (archived)')})."
+             for c in before if c.text in now and now[c.text].verdict != c.verdict]
+    return Markdown("\n".join(lines) or "No verdict is another.")
+
+
 def tally(claims: list[Claim]) -> Markdown:
     """How many of the paper's claims, and of the questions that it does not ask, have which verdict."""
     def counted(some):

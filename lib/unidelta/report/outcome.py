@@ -64,12 +64,20 @@ def headlines(single: Results, backbones: dict[str, Results]) -> list[Headline]:
     return lines
 
 
-def table(found: Sequence[Headline], fine: Results | None) -> HTML:
-    """The headlines, one line each, in percent of E_ori; last the cells of Table 5. fine: the archived run with fine-tuning among the methods."""
+def table(found: Sequence[Headline], fine: Results | None, more: Results | None = None) -> HTML:
+    """The headlines, one line each, in percent of E_ori; last the cells of Table 5. fine: the archived run with fine-tuning among the methods; more: one
+    training task with more seeds, archived."""
     lines = []
+
+    def again(h: Headline) -> dict:
+        if more is None:
+            return {}
+        frame = more.shown(h.n)
+        mine = frame[frame.task.isin(h.frame.task)] if h.n in (1, 2) else frame[:0]
+        return {f"{len(more.seeds)} seeds": number(*over_seeds(mine, relative(mine))) if len(mine) else "–"}
     for h in found:
         theirs, every = paper.rows(h.n, set(h.frame.task))[paper.AVERAGE].mean(), [over_seeds(f, relative(f))[0] for f in (h.frame, *h.draws)]
-        lines.append({"": f"{h.text}, {h.frame.task.nunique()} tasks", "ours": f"<b>{number(*h.value)}</b>", "paper, same rows": number(theirs),
+        lines.append({"": f"{h.text}, {h.frame.task.nunique()} tasks", "ours": f"<b>{number(*h.value)}</b>", **again(h), "paper, same rows": number(theirs),
                       "over draws of the backbone": f"{number(*interval(every))} ({len(every)})" if h.draws else "–",
                       "best without tuning": h.control(), "tuned in a random subspace": number(relative(h.frame, "random").mean()),
                       "aim": number(AIMS[h.n]) if h.aimed else "–", "met": h.met})
