@@ -6,6 +6,7 @@ its training tasks, `train`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -225,15 +226,13 @@ def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequen
                                                               sources=[vectors[task, k, seed].id for k in kinds])) for task in tasks for seed in seeds}
 
     def work(keys):
-        maps, held = {}, None
+        held = lru_cache(maxsize=1)(lambda seed: {kind: up_map(run, subspaces[seed], kind, "trained") for kind in kinds})  # at full size gigabytes
         for task, seed in sorted(keys, key=lambda key: key[1]):
-            if seed != held:  # the maps of one seed at a time: at full size they are gigabytes
-                maps, held = {kind: up_map(run, subspaces[seed], kind, "trained") for kind in kinds}, seed
             mine, own = run.data(task, seed), {k: vectors[task, k, seed] for k in kinds}
             candidates = {k: own[k].tensors()["kept"].to(run.backbone.device).flatten(0, 1) for k in kinds}  # (C * L, y)
             metrics = {name: {k: {} for k in kinds} for name in ("test", "dev", "chosen")}
             for target in kinds:
-                delta, start, to_offset = run.delta(target), run.start(target), maps[target]
+                delta, start, to_offset = run.delta(target), run.start(target), held(seed)[target]
 
                 def score(some, split, delta=delta, start=start, to_offset=to_offset, mine=mine):  # whole backbones are made one at a time
                     parts = some.split(1 if delta.kind == "finetune" else len(some))
