@@ -11,8 +11,8 @@ from pathlib import Path
 from papermill.cli import papermill
 from papermill.exceptions import PapermillExecutionError
 
-# papermill reads no default that has an equals sign in it, and warns of what it then takes for unknown; notebooks check their parameters themselves
-UNREAD = ("Passed unknown parameter", "Unable to parse line")
+# papermill reads no default that has an equals sign in it, such as that of `variants`, and warns of what it then takes for unknown
+UNREAD = ("Passed unknown parameter: variants", "Unable to parse line")
 
 
 def main() -> None:
