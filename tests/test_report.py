@@ -287,6 +287,17 @@ def test_table_five_is_held_to_its_aim_cell_by_cell(two):
     assert last[0] == "Fine-tuning among the methods, each of 16 directions" and last[1:3] == ["90.0 to 96.0", "95.0 to 101.2"] and last[-1] == "12 of 16"
 
 
+def test_the_first_page_says_what_the_archives_say():
+    """Its section *What was found* is told by hand, in words."""
+    found = archive.load("backbones")
+    single, many = found["as it is"], found["many tasks"]
+    groups = {what: {name: report.relative(f).mean() for name, f in report.rows_of(getattr(single, what)).items()} for what in ("own", "moved")}
+    assert all(means["label words shared"] > 70 and means["label words not shared"] < 35 for means in groups.values()), "much; little is left"
+    shared = report.rows_of(single.own)["label words shared"]
+    assert report.relative(shared, "train_solution").mean() > 0.5 * report.relative(shared).mean(), "a good part without any tuning"
+    assert abs(report.relative(many.own).mean() - report.relative(many.own, "random").mean()) < 5, "a random subspace does nearly as well"
+
+
 def test_what_a_subspace_holds_of_its_training_tasks():
     held = results({"glue-sst2": (90.0, [80.0, 81.0, 82.0])})
     assert grid(tables.absolute(held))[0][0] == "training task" and grid(tables.absolute(results({"rotten_tomatoes": (90.0, [80.0])})))[0][0] == "unseen task"
