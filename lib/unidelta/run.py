@@ -18,7 +18,7 @@ OWN = ("backbone", "source", "mirror", "device", "dtype")
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """What every command that fills the store takes: the profile, what is other than its own, seeds."""
+    """What every command that fills the store takes, the profile, what is other than its own, seeds; and its progress goes to stderr."""
     parser.add_argument("--profile", default="embedded", help="embedded, mini or paper")
     parser.add_argument("--seeds", default="0,1,2", help="comma separated")
     for name in OWN:
