@@ -131,8 +131,17 @@ def test_backbones_are_all_that_are_shipped(study):
 
 
 def test_twice_the_seeds(study):
-    found = study("more_seeds", "rotten_tomatoes")["as it is"]
-    assert found.seeds == [0, 1] and set(found.frame.seed) == {0, 1} and len(found.frame) == 2 * 9
+    found = study("more_seeds", "rotten_tomatoes")
+    assert set(found) == {"as it is", "multi_task: as it is", "finetune: as it is", "simplified: single", "simplified: multi", "dimension: y=8",
+                          "dimension: y=16"}
+    assert all(r.seeds == [0, 1] and set(r.frame.seed) == {0, 1} and len(r.frame) == 2 * (16 if name.startswith("finetune") else 9)
+               for name, r in found.items())
+    assert ["multi-task setting" in found[name].line for name in ("as it is", "multi_task: as it is", "simplified: multi")] == [False, True, True]
+    assert [found[f"dimension: y={y}"].run.profile.y for y in (8, 16)] == [8, 16]
+
+
+def test_a_task_of_one_part_alone_is_asked_of_that_part(study):
+    assert set(study("more_seeds", "superglue-rte")) == {"as it is", "simplified: single", "dimension: y=8", "dimension: y=16"}
 
 
 def test_settings_are_told_by_spare_rows_of_every_draw(study, monkeypatch):

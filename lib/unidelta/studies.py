@@ -133,9 +133,18 @@ def backbones(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
 
 
 def more_seeds(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
-    """the single-task setting with twice the seeds: those given, and as many that follow them"""
-    run, after = open_run(), max(seeds) + 1
-    return {AS_IT_IS: collect(run, chosen(single_unseen(run), only), [*seeds, *range(after, after + len(seeds))])}
+    """twice the seeds, those given and as many that follow them, with one training task and in other studies whose claims are open"""
+    few, many, after = open_run(), open_run(setting="multi"), max(seeds) + 1
+    twice, singles, (train, unseen) = [*seeds, *range(after, after + len(seeds))], single_unseen(few), suite.multi(few.profile.source)
+    parts = {AS_IT_IS: (singles, lambda tasks: collect(few, tasks, twice)),
+             f"multi_task: {AS_IT_IS}": (unseen, lambda tasks: collect(many, tasks, twice, train)),
+             f"finetune: {AS_IT_IS}": (["rotten_tomatoes"], lambda tasks: collect_shared(few, tasks, twice, ["glue-sst2"], METHODS)),
+             "simplified: single": (singles, lambda tasks: collect_shared(few, tasks, twice, None, KINDS)),
+             "simplified: multi": (unseen, lambda tasks: collect_shared(many, tasks, twice, train, KINDS)),
+             "dimension: y=8": (singles, lambda tasks: collect(open_run(y=8), tasks, twice)),
+             "dimension: y=16": (singles, lambda tasks: collect(open_run(y=16), tasks, twice))}
+    wanted = chosen(list(dict.fromkeys(t for tasks, _ in parts.values() for t in tasks)), only)
+    return {name: of(mine) for name, (tasks, of) in parts.items() if (mine := [t for t in tasks if t in wanted])}
 
 
 def settings(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
