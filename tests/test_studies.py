@@ -157,8 +157,8 @@ def test_settings_are_told_by_spare_rows_of_every_draw(study, monkeypatch):
     assert set(settings.changes(found, "former settings")) == set(names[1:]) and "the draws do not tell" in settings.verdicts(found, "former settings").data
 
 
-@pytest.mark.parametrize("name, others, many", [("many_settings", ["more of both stages"], True), ("stage1_settings", ["more of stage 1"], False),
-                                                ("stage1_again", ["one look", "more of stage 1"], False)])
+@pytest.mark.parametrize("name, others, many", [("many_settings", ["more of both stages"], True), ("many_weight", ["more reconstruction"], True),
+                                                ("stage1_settings", ["more of stage 1"], False), ("stage1_again", ["one look", "more of stage 1"], False)])
 def test_other_settings_are_asked_in_the_same_way(study, monkeypatch, name, others, many):
     monkeypatch.setattr(studies, "DRAWS", ("embedded",))
     found = study(name)

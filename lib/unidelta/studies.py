@@ -175,6 +175,13 @@ def many_settings(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> 
     return on_every_draw(open_run, {name: {"setting": "multi"} | GIVEN_UP | change for name, change in changes.items()}, chosen(unseen, only), seeds[:2], train)
 
 
+def many_weight(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
+    """the same of the multi-task setting: five times the weight on the reconstruction, or not"""
+    train, unseen = suite.multi(open_run().profile.source)
+    changes = {FORMER: {"setting": "multi", "ratio": 0.02}, "more reconstruction": {"setting": "multi", "ratio": 0.1}}
+    return on_every_draw(open_run, changes, chosen(unseen, only), seeds[:2], train)
+
+
 def on_every_draw(open_run: Open, changes: dict[str, dict], tasks: Sequence[str], seeds: Sequence[int],
                   train: Sequence[str] | None = None) -> dict[str, Results]:
     """Some settings on every draw that knows the wordings, on spare development rows. All are opened before any is computed. Raises ParameterError for
@@ -200,7 +207,7 @@ def real_rows(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
 
 
 STUDIES = {f.__name__: f for f in (multi_task, reconstruction, planes, dimension, simplified, finetune, absolute, second_group, fidelity, backbones,
-                                     more_seeds, settings, many_settings, stage1_settings, stage1_again, long_answers, real_rows)}
+                                     more_seeds, settings, many_settings, many_weight, stage1_settings, stage1_again, long_answers, real_rows)}
 
 
 def main(argv: list[str] | None = None) -> None:
