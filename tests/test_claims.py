@@ -180,6 +180,15 @@ def test_studies_of_another_backbone_are_not_judged_by(monkeypatch, tmp_path):
     assert claims_archived.judged_by(base) == {}
 
 
+def test_more_seeds_stand_in_for_the_same_variants_of_other_studies():
+    few, many, six, wide = (archived(GOOD, folder=name) for name in ("few", "many", "six", "wide"))
+    found = {"multi_task": {"as it is": few, "length fitted": few}, "dimension": {"as it is": few, "y=8": few, "y=16": few},
+             "more_seeds": {"as it is": six, "multi_task: as it is": many, "dimension: y=8": wide}}
+    now = claims_archived.with_more_seeds(found)
+    assert now == {"multi_task": {"as it is": many, "length fitted": few}, "dimension": {"as it is": six, "y=8": wide, "y=16": few}}
+    assert found["multi_task"]["as it is"] is few, "what was given stays"
+
+
 def test_many_training_tasks_against_one(monkeypatch):
     monkeypatch.setattr(Archived, "logs", lambda self, stage: [log(False)] * 3)
     good, poor = (judged(results(base), multi_task={"as it is": archived(many)}) for base, many in ((POOR, GOOD), (GOOD, POOR)))

@@ -268,11 +268,13 @@ def test_the_results_on_one_page(two):
     found = outcome.headlines(two, {"as it is": two, "backbone=comparing": lower, "many tasks": many, "many tasks, backbone=rebuilt": lower,
                                     "many tasks, backbone=shorter": higher})
     assert [(h.n, h.met) for h in found] == [(1, "yes"), (2, "yes"), (1, "–"), (2, "–"), (3, "no"), (4, "in the mean")], "aims of 85, 83, none, 89, 85"
-    rows = grid(outcome.table(found, None))
+    rows = grid(outcome.table(found, None, {}))
     assert rows[1][:4] == ["One training task, in the subspace (label words shared), 1 tasks", "90.0 ± 2.8", "100.4", "–"], "comparing knows fewer wordings"
     assert rows[5][3] == "89.0 ± 25.2 (3)" and rows[5][4] == "training solution as it is 60.0" and rows[5][5] == "10.0"
-    head, first, *rest = grid(outcome.table(found, None, two))
-    assert head[2] == "3 seeds" and first[1:3] == ["90.0 ± 2.8", "90.0 ± 2.8"] and rest[-1][2] == "–", "of one training task alone"
+    head, first, *_, own, moved = grid(outcome.table(found, None, {"as it is": two}))
+    assert head[2] == "3 seeds" and first[1:3] == ["90.0 ± 2.8", "90.0 ± 2.8"] and own[2] == moved[2] == "–", "of one training task alone"
+    *_, own, moved = grid(outcome.table(found, None, {"as it is": two, "multi_task: as it is": many}))
+    assert own[1:3] == ["87.0 ± 5.0", "87.0 ± 5.0"] and own[2] == moved[2]
     assert outcome.missing([found[2]]).data == "Every aim is cleared by the whole interval.", "there was none"
     low = outcome.headlines(results({"rotten_tomatoes": (90.0, 3 * [45.0]), "amazon_polarity": (90.0, 3 * [81.0])}), {})
     assert outcome.missing(low[:1]).data == ("- One training task, in the subspace (label words shared): `rotten_tomatoes` 50.0 (66.7); "
@@ -283,8 +285,10 @@ def test_the_results_on_one_page(two):
 def test_table_five_is_held_to_its_aim_cell_by_cell(two):
     fine = results({"rotten_tomatoes": (100.0, 3 * [96.0])}, kinds=("adapter", "lora", "prefix", "finetune"))
     fine.frame.loc[fine.frame.target == "finetune", "sub"] = 90.0
-    last = grid(outcome.table(outcome.headlines(two, {}), fine))[-1]
+    last = grid(outcome.table(outcome.headlines(two, {}), fine, {}))[-1]
     assert last[0] == "Fine-tuning among the methods, each of 16 directions" and last[1:3] == ["90.0 to 96.0", "95.0 to 101.2"] and last[-1] == "12 of 16"
+    last = grid(outcome.table(outcome.headlines(two, {}), fine, {"as it is": two, "finetune: as it is": fine}))[-1]
+    assert last[1:4] == ["90.0 to 96.0", "90.0 to 96.0", "95.0 to 101.2"]
 
 
 def test_the_first_page_says_what_the_archives_say():

@@ -83,8 +83,8 @@ def test_simplified_and_dimension_share_what_they_have_in_common(study, tmp_path
     simple = study("simplified")
     assert set(simple) == {"single", "multi"} and [len(r.frame) for r in simple.values()] == [9, 9] and simple["multi"].run.profile.y == 100
     found = study("dimension")
-    assert list(found) == ["as it is", "many tasks, y=20", "many tasks, y=100", "y=8", "y=16"], "in the order of the numbers"
-    assert [r.run.profile.y for r in found.values()] == [4, 20, 100, 8, 16]
+    assert list(found) == ["as it is", "many tasks, y=20", "many tasks, y=50", "many tasks, y=100", "y=8", "y=16"], "in the order of the numbers"
+    assert [r.run.profile.y for r in found.values()] == [4, 20, 50, 100, 8, 16]
     assert all("random" in r.frame for r in (simple | found).values()) and all("mean_vector" in r.frame for r in found.values()), "controls beside all"
     originals = {name: frozenset(i for i in r.ids if i.startswith("original/rotten")) for name, r in (simple | found).items()}
     many = {name for name in originals if "many" in name or name == "multi"}
@@ -198,11 +198,13 @@ def test_a_setting_is_judged_by_the_rule(own, moved, verdict):
 
 def test_fidelity_changes_one_thing_at_a_time(study):
     found = study("fidelity")
-    assert set(found) == {"as it is", "variant=paper", "variant=released, ratio=10", "prefix=natural", "fastfood=exact", "fastfood=released"}
+    assert set(found) == {"as it is", "variant=paper", "variant=released, ratio=10", "prefix=natural", "prefix bias=zero", "fastfood=exact",
+                          "fastfood=released"}
     configs = {name: {i for i in r.ids} for name, r in found.items()}
     assert all(len(configs[name] & configs["as it is"]) >= 6 for name in ("variant=paper", "variant=released, ratio=10")), "the originals are the same"
     assert len(found["fastfood=exact"].frame) == 16 and {*found["fastfood=released"].frame.target} == {"adapter", "lora", "prefix", "finetune"}
     assert "prefix=natural" in tables.comparison(found).data
+    assert "'bias': 'zero'" in found["prefix bias=zero"].line and not set(found["prefix bias=zero"].ids) & {i for i in found["as it is"].ids if "prefix" in i}
 
 
 @pytest.mark.parametrize("name", archive.names())

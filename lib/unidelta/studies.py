@@ -72,7 +72,7 @@ def planes(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[st
 def dimension(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """other y in both settings"""
     train, unseen = suite.multi(open_run().profile.source)
-    settings = {AS_IT_IS: {}, "y=8": {"y": 8}, "y=16": {"y": 16}} | {f"{MANY}, y={y}": {"setting": "multi", "y": y} for y in (100, 20)}
+    settings = {AS_IT_IS: {}, "y=8": {"y": 8}, "y=16": {"y": 16}} | {f"{MANY}, y={y}": {"setting": "multi", "y": y} for y in (100, 50, 20)}
     runs = {name: open_run(**changes) for name, changes in settings.items()}
     singles = single_unseen(runs[AS_IT_IS])
     wanted = chosen(list(dict.fromkeys([*singles, *unseen])), only)
@@ -117,7 +117,7 @@ def fidelity(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[
     """the paper's and the released code's variants where they differ: reconstruction, prefix, Fastfood"""
     tasks, base = chosen(["rotten_tomatoes"], only), open_run().profile
     settings = {AS_IT_IS: {}, "variant=paper": {"variant": "paper"}, "variant=released, ratio=10": {"variant": "released", "ratio": 10.0},
-                "prefix=natural": {"prefix": base.prefix | {"reading": "natural"}}}
+                "prefix=natural": {"prefix": base.prefix | {"reading": "natural"}}, "prefix bias=zero": {"prefix": base.prefix | {"bias": "zero"}}}
     found = {name: collect(open_run(**changes), tasks, seeds) for name, changes in settings.items()}
     return found | {f"fastfood={how}": collect_shared(open_run(fastfood=how), tasks, seeds, None, METHODS) for how in ("exact", "released")}
 
@@ -133,12 +133,14 @@ def backbones(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
 
 
 def more_seeds(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
-    """twice the seeds, those given and as many that follow them, with one training task and in other studies whose claims are open"""
+    """twice the seeds, those given and as many that follow them, with one training task and in other studies that claims rest on"""
     few, many, after = open_run(), open_run(setting="multi"), max(seeds) + 1
     twice, singles, (train, unseen) = [*seeds, *range(after, after + len(seeds))], single_unseen(few), suite.multi(few.profile.source)
     parts = {AS_IT_IS: (singles, lambda tasks: collect(few, tasks, twice)),
              f"multi_task: {AS_IT_IS}": (unseen, lambda tasks: collect(many, tasks, twice, train)),
              f"finetune: {AS_IT_IS}": (["rotten_tomatoes"], lambda tasks: collect_shared(few, tasks, twice, ["glue-sst2"], METHODS)),
+             f"long_answers: {AS_IT_IS}": (suite.LONG_UNSEEN, lambda tasks: collect(few, tasks, twice)),
+             f"long_answers: {MANY}": ([t for t in suite.LONG_UNSEEN if registry.get(t).multi == "unseen"], lambda tasks: collect(many, tasks, twice, train)),
              "simplified: single": (singles, lambda tasks: collect_shared(few, tasks, twice, None, KINDS)),
              "simplified: multi": (unseen, lambda tasks: collect_shared(many, tasks, twice, train, KINDS)),
              "dimension: y=8": (singles, lambda tasks: collect(open_run(y=8), tasks, twice)),

@@ -24,6 +24,16 @@ def judged_by(results: Results) -> dict[str, Study]:
     return {name: study for name, study in found.items() if all(results.run.backbone.fingerprint in r.line for r in study.values())}
 
 
+def with_more_seeds(found: dict[str, Study]) -> dict[str, Study]:
+    """The studies `found` with the variants that the study `more_seeds` has of them, "study: variant", in place of theirs."""
+    more, others = found["more_seeds"], {name: dict(study) for name, study in found.items() if name != "more_seeds"}
+    for study, name in ((key.split(": ", 1), key) for key in more if ": " in key):
+        others.setdefault(study[0], {})[study[1]] = more[name]
+    if "dimension" in others:  # what its other y are compared with
+        others["dimension"]["as it is"] = more["as it is"]
+    return others
+
+
 def gain(one: pd.DataFrame, other: pd.DataFrame, column: str = "sub") -> tuple[float, float]:
     """Relative performance of `other` minus that of `one`, over the tasks both have, paired by seed: mean and half interval, in points."""
     tasks = set(one.task) & set(other.task)

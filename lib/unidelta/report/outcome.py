@@ -1,7 +1,7 @@
 """The results on one page: every headline beside the paper's figure on the same rows, what no tuning explains of it, other draws of the backbone, and the
 aim that was set for this project before it was written; and the tasks that hold it back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -13,6 +13,7 @@ from unidelta.report.measures import CONTROLS, STILL, TRANSFER, best_control, ht
 from unidelta.report.results import Results
 
 AIMS = {1: 85.0, 2: 83.0, 3: 89.0, 4: 85.0, 5: 95.0}  # percent of E_ori, by the paper's table; of Table 5 for every cell
+FURTHER = {1: "as it is", 2: "as it is", 3: "multi_task: as it is", 4: "multi_task: as it is", 5: "finetune: as it is"}  # what `more_seeds` has, likewise
 SHARED, APART = "label words shared", "label words not shared"
 
 
@@ -37,6 +38,12 @@ class Headline:
         """Whether the aim was met: with the whole interval, in the mean alone, or not."""
         (mean, half), aim = self.value, AIMS[self.n]
         return "–" if not self.aimed else "yes" if mean - half >= aim else "in the mean" if mean >= aim else "no"
+
+    def by(self, results: Results) -> str:
+        """The same average by other results, with its interval."""
+        rows = results.shown(self.n)
+        rows = rows[rows.task.isin(self.frame.task)]
+        return number(*over_seeds(rows, relative(rows))) if len(rows) else "–"
 
     def control(self) -> str:
         """The best of the controls that tune nothing."""
@@ -64,31 +71,36 @@ def headlines(single: Results, backbones: dict[str, Results]) -> list[Headline]:
     return lines
 
 
-def table(found: Sequence[Headline], fine: Results | None, more: Results | None = None) -> HTML:
-    """The headlines, one line each, in percent of E_ori; last the cells of Table 5. fine: the archived run with fine-tuning among the methods; more: one
-    training task with more seeds, archived."""
-    lines = []
+def cells(fine: Results) -> pd.Series:
+    """Those of Table 5, in percent of E_ori."""
+    return relative(fine.frame).groupby([fine.frame.source, fine.frame.target]).mean()
 
-    def again(h: Headline) -> dict:
-        if more is None:
-            return {}
-        frame = more.shown(h.n)
-        mine = frame[frame.task.isin(h.frame.task)] if h.n in (1, 2) else frame[:0]
-        return {f"{len(more.seeds)} seeds": number(*over_seeds(mine, relative(mine))) if len(mine) else "–"}
+
+def further(more: dict[str, Results], n: int, say: Callable[[Results], str]) -> dict[str, str]:
+    """The column with more seeds: what `say` makes of the results behind the paper's Table n."""
+    return {f"{len(more['as it is'].seeds)} seeds": say(more[FURTHER[n]]) if FURTHER[n] in more else "–"} if more else {}
+
+
+def table(found: Sequence[Headline], fine: Results | None, more: dict[str, Results]) -> HTML:
+    """The headlines, one line each, in percent of E_ori; last the cells of Table 5. fine: the archived run with fine-tuning among the methods; more: the
+    archived study `more_seeds`, or nothing."""
+    lines = []
     for h in found:
         theirs, every = paper.rows(h.n, set(h.frame.task))[paper.AVERAGE].mean(), [over_seeds(f, relative(f))[0] for f in (h.frame, *h.draws)]
-        lines.append({"": f"{h.text}, {h.frame.task.nunique()} tasks", "ours": f"<b>{number(*h.value)}</b>", **again(h), "paper, same rows": number(theirs),
+        lines.append({"": f"{h.text}, {h.frame.task.nunique()} tasks", "ours": f"<b>{number(*h.value)}</b>", **further(more, h.n, h.by),
+                      "paper, same rows": number(theirs),
                       "over draws of the backbone": f"{number(*interval(every))} ({len(every)})" if h.draws else "–",
                       "best without tuning": h.control(), "tuned in a random subspace": number(relative(h.frame, "random").mean()),
                       "aim": number(AIMS[h.n]) if h.aimed else "–", "met": h.met})
     if fine is not None:
-        cells = relative(fine.frame).groupby([fine.frame.source, fine.frame.target]).mean()
-        theirs = paper.table(5).drop(columns="source").to_numpy()
-        lines.append({"": f"Fine-tuning among the methods, each of {len(cells)} directions", "ours": f"<b>{cells.min():.1f} to {cells.max():.1f}</b>",
-                      "paper, same rows": f"{theirs.min():.1f} to {theirs.max():.1f}", "over draws of the backbone": "–",
+        def ends(values):
+            return f"{values.min():.1f} to {values.max():.1f}"
+        ours, theirs = cells(fine), paper.table(5).drop(columns="source").to_numpy()
+        lines.append({"": f"Fine-tuning among the methods, each of {len(ours)} directions", "ours": f"<b>{ends(ours)}</b>",
+                      **further(more, 5, lambda results: ends(cells(results))), "paper, same rows": ends(theirs), "over draws of the backbone": "–",
                       "best without tuning": f"{CONTROLS['shared_vector']} {number(relative(fine.own, 'shared_vector').mean())}",
                       "tuned in a random subspace": number(relative(fine.own, "random").mean()), "aim": number(AIMS[5]),
-                      "met": f"{(cells >= AIMS[5]).sum()} of {len(cells)}"})
+                      "met": f"{(ours >= AIMS[5]).sum()} of {len(ours)}"})
     return html(lines)
 
 
