@@ -119,7 +119,7 @@ def test_every_task_and_variant_has_its_line(two):
 def test_variants_are_compared_by_seed(two):
     better = results({"rotten_tomatoes": (90.0, [85.5, 86.5, 87.5]), "glue-mrpc": (60.0, [36.0, 36.0, 36.0])})
     said = prose.moved({"as it is": two, "y=16": better}).data
-    assert "`y=16`: own +8.1 ± 0.0 points (a change)" in said
+    assert "- `y=16`:\n  - label words shared (1): own +6.1 ± 0.0 points (a change)" in said and "  - all (2): own +8.1 ± 0.0 points (a change)" in said
     assert report.variants("ratio=0.1, y=3") == [("ratio=0.1, y=3", {"ratio": 0.1, "y": 3})]
     assert report.variants("y=16; y=16, optimize_init=train") == [("y=16", {"y": 16}), ("y=16, optimize_init=train", {"y": 16, "optimize_init": "train"})]
     zero = results({"rotten_tomatoes": (0.0, [10.0, 10.0, 10.0])})
@@ -265,18 +265,25 @@ def test_the_results_on_one_page(two):
     lower, higher = (results({"qasc": (100.0, 3 * [v]), "ai2_arc": (100.0, 3 * [v])}) for v in (80.0, 100.0))
     for r in (many, lower, higher):
         r.frame["train"] = "dream"
+    long = results({"eli5-asks": (20.0, 3 * [10.0])})
     found = outcome.headlines(two, {"as it is": two, "backbone=comparing": lower, "many tasks": many, "many tasks, backbone=rebuilt": lower,
-                                    "many tasks, backbone=shorter": higher})
-    assert [(h.n, h.met) for h in found] == [(1, "yes"), (2, "yes"), (1, "–"), (2, "–"), (3, "no"), (4, "in the mean")], "aims of 85, 83, none, 89, 85"
+                                    "many tasks, backbone=shorter": higher}, {"as it is": long, "many tasks": long})
+    assert [(h.n, h.met) for h in found] == [(1, "yes"), (2, "yes"), (1, "–"), (2, "–"), (1, "no"), (2, "no"), (3, "no"), (4, "in the mean"),
+                                             (3, "no"), (4, "no")], "aims of 85, 83, none, 85, 83, 89, 85"
+    assert found[4].value == pytest.approx((190 / 3, 1.0), abs=1) and found[-2].value[0] == pytest.approx((87 + 87 + 50) / 3)
     rows = grid(outcome.table(found, None, {}))
     assert rows[1][:4] == ["One training task, in the subspace (label words shared), 1 tasks", "90.0 ± 2.8", "100.4", "–"], "comparing knows fewer wordings"
-    assert rows[5][3] == "89.0 ± 25.2 (3)" and rows[5][4] == "training solution as it is 60.0" and rows[5][5] == "10.0"
-    head, first, *_, own, moved = grid(outcome.table(found, None, {"as it is": two}))
+    assert rows[7][3] == "89.0 ± 25.2 (3)" and rows[7][4] == "training solution as it is 60.0" and rows[7][5] == "10.0"
+    head, first, *_, own, moved, _, _ = grid(outcome.table(found, None, {"as it is": two}))
     assert head[2] == "3 seeds" and first[1:3] == ["90.0 ± 2.8", "90.0 ± 2.8"] and own[2] == moved[2] == "–", "of one training task alone"
-    *_, own, moved = grid(outcome.table(found, None, {"as it is": two, "multi_task: as it is": many}))
-    assert own[1:3] == ["87.0 ± 5.0", "87.0 ± 5.0"] and own[2] == moved[2]
+    *_, own, moved, every, _ = grid(outcome.table(found, None, {"as it is": two, "multi_task: as it is": many}))
+    assert own[1:3] == ["87.0 ± 5.0", "87.0 ± 5.0"] and own[2] == moved[2] and every[2] == "–", "the long answers were not run with as many"
+    assert outcome.missing(found).data.startswith("- One training task, in the subspace (all rows): `eli5-asks` 50.0"), "over all rows alone"
+    assert outcome.other_dimensions({"as it is": two, "y=16": two, "many tasks, y=50": many}).data == (
+        "One training task, label words shared, other dimensions: `y=16`: in the subspace 90.0 ± 2.8 % (aim 85), transferred 90.0 ± 2.8 % (aim 83).")
+    assert "not run" in outcome.other_dimensions({}).data
     assert outcome.missing([found[2]]).data == "Every aim is cleared by the whole interval.", "there was none"
-    low = outcome.headlines(results({"rotten_tomatoes": (90.0, 3 * [45.0]), "amazon_polarity": (90.0, 3 * [81.0])}), {})
+    low = outcome.headlines(results({"rotten_tomatoes": (90.0, 3 * [45.0]), "amazon_polarity": (90.0, 3 * [81.0])}), {}, {})
     assert outcome.missing(low[:1]).data == ("- One training task, in the subspace (label words shared): `rotten_tomatoes` 50.0 (66.7); "
                                              "the other 1 average 90.0.")
     assert len(low) == 2, "one setting, one group"
@@ -285,9 +292,9 @@ def test_the_results_on_one_page(two):
 def test_table_five_is_held_to_its_aim_cell_by_cell(two):
     fine = results({"rotten_tomatoes": (100.0, 3 * [96.0])}, kinds=("adapter", "lora", "prefix", "finetune"))
     fine.frame.loc[fine.frame.target == "finetune", "sub"] = 90.0
-    last = grid(outcome.table(outcome.headlines(two, {}), fine, {}))[-1]
+    last = grid(outcome.table(outcome.headlines(two, {}, {}), fine, {}))[-1]
     assert last[0] == "Fine-tuning among the methods, each of 16 directions" and last[1:3] == ["90.0 to 96.0", "95.0 to 101.2"] and last[-1] == "12 of 16"
-    last = grid(outcome.table(outcome.headlines(two, {}), fine, {"as it is": two, "finetune: as it is": fine}))[-1]
+    last = grid(outcome.table(outcome.headlines(two, {}, {}), fine, {"as it is": two, "finetune: as it is": fine}))[-1]
     assert last[1:4] == ["90.0 to 96.0", "90.0 to 96.0", "95.0 to 101.2"]
 
 

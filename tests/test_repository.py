@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -22,10 +23,9 @@ SKIP = {".git", ".venv", "_build", "runs", ".snakemake", "__pycache__", ".pytest
 
 def tracked() -> list[Path]:
     """Files of the project: what git tracks or would add, or, outside a clone, everything that is not built."""
-    found = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True
-    )
-    if found.returncode == 0 and found.stdout:
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True) if shutil.which("git") else None
+    if found and found.returncode == 0 and found.stdout:
         files = [ROOT / name for name in found.stdout.split("\0") if name]
     else:
         files = [p for p in ROOT.rglob("*") if not SKIP & set(p.relative_to(ROOT).parts)]

@@ -105,7 +105,7 @@ def batches(tokenizer, recipe: dict, start: int):
 
 @torch.inference_mode()
 def probe(model, tokenizer, seed: int = 1, rows: int = 100) -> dict[str, float]:
-    """Share of held-out skill items answered exactly (greedy), per skill."""
+    """Share of newly drawn skill items answered exactly (greedy), per skill."""
     model.eval()
     result = {}
     for name in skills.SKILLS:
@@ -229,7 +229,7 @@ Trained from nothing on text that the project generates (`unidelta.world.corpus`
 any task): {recipe["text_share"]:.0%} paragraphs with masked spans, the rest skills cast as text to text,
 {told}{last["seconds"] / 60:.0f} minutes with {state["threads"]} thread{"s" * (state["threads"] > 1)}. Loss at the end: {last["loss"]:.3f}.
 {"".join(f"{chr(10)}{remark}{chr(10)}" for remark in state.get("remarks", []))}
-Share of held-out skill items answered exactly (greedy decoding, 100 items each; some questions have more than one fair answer form):
+Share of newly drawn skill items answered exactly (greedy decoding, 100 items each; some questions have more than one fair answer form):
 
 | skill | exact |
 |---|---|

@@ -30,10 +30,15 @@ def relative(frame: pd.DataFrame, column: str = "sub") -> pd.Series:
 
 def interval(values: Sequence[float], among: int = 1) -> tuple[float, float]:
     """Mean and half the width of its 95 % t-interval, which is wide enough for `among` of them at once (Bonferroni); the half is undefined
-    for a single value."""
-    values = pd.Series(values, dtype=float)
+    for a single value. What is not a number is left out, of the count, too."""
+    values = pd.Series(values, dtype=float).dropna()
     n = len(values)
     return values.mean(), (stdtrit(n - 1, 1 - 0.025 / among) * values.std(ddof=1) / n ** 0.5 if n > 1 else float("nan"))
+
+
+def widened(n: int, among: int) -> float:
+    """By what the half interval of n values is multiplied to be wide enough for `among` of them at once; undefined for a single value."""
+    return float(stdtrit(n - 1, 1 - 0.025 / among) / stdtrit(n - 1, 0.975)) if n > 1 else float("nan")
 
 
 def over_seeds(frame: pd.DataFrame, values: pd.Series) -> tuple[float, float]:
@@ -44,6 +49,13 @@ def over_seeds(frame: pd.DataFrame, values: pd.Series) -> tuple[float, float]:
 def by_seed(frame: pd.DataFrame, column: str = "sub") -> pd.Series:
     """Mean relative performance within each seed."""
     return relative(frame, column).groupby(frame["seed"]).mean()
+
+
+def gain(one: pd.DataFrame, other: pd.DataFrame, column: str = "sub") -> tuple[float, float]:
+    """Relative performance of `other` minus that of `one`, over the tasks both have, paired by seed: mean and half interval, in points."""
+    tasks = set(one.task) & set(other.task)
+    first, second = (by_seed(f[f.task.isin(tasks)], column) for f in (one, other))
+    return interval((second - first).dropna())
 
 
 def best_control(frame: pd.DataFrame, among: Sequence[str]) -> tuple[str, tuple[float, float]]:

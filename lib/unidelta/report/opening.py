@@ -37,6 +37,8 @@ def check(namespace: dict, live: Collection[str] | None = (), many: bool = False
     p = params.check(namespace, {k: v for k, v in shared.items() if k in namespace} | allowed, dict.fromkeys([*shared, *allowed, *NAMES]))
     if hasattr(p, "profile") and hasattr(p, "source"):
         p.source = p.source or PROFILES[p.profile].source
+    if getattr(p, "source", None) == "embedded" and getattr(p, "mirror", None):
+        raise ParameterError("mirror changes nothing where the source is embedded: add `-p source mirror`, or another profile")
     if live is not None and getattr(p, "archive", "none") != "none":
         idle = [name for name in params.given(namespace) if name not in ("archive", *live)]
         if idle:

@@ -9,8 +9,8 @@ from IPython.display import HTML, Markdown
 
 from unidelta import paper
 from unidelta.report import archive
-from unidelta.report.measures import CONTROLS, STILL, TRANSFER, best_control, html, interval, markdown, number, over_seeds, relative, rows_of
-from unidelta.report.results import Results
+from unidelta.report.measures import CONTROLS, FLAG, STILL, TRANSFER, best_control, html, interval, markdown, number, over_seeds, relative, rows_of, weak
+from unidelta.report.results import Results, joined
 
 AIMS = {1: 85.0, 2: 83.0, 3: 89.0, 4: 85.0, 5: 95.0}  # percent of E_ori, by the paper's table; of Table 5 for every cell
 FURTHER = {1: "as it is", 2: "as it is", 3: "multi_task: as it is", 4: "multi_task: as it is", 5: "finetune: as it is"}  # what `more_seeds` has, likewise
@@ -40,10 +40,10 @@ class Headline:
         return "–" if not self.aimed else "yes" if mean - half >= aim else "in the mean" if mean >= aim else "no"
 
     def by(self, results: Results) -> str:
-        """The same average by other results, with its interval."""
+        """The same average by other results, with its interval; a dash where they lack some of its tasks."""
         rows = results.shown(self.n)
         rows = rows[rows.task.isin(self.frame.task)]
-        return number(*over_seeds(rows, relative(rows))) if len(rows) else "–"
+        return number(*over_seeds(rows, relative(rows))) if set(rows.task) == set(self.frame.task) else "–"
 
     def control(self) -> str:
         """The best of the controls that tune nothing."""
@@ -57,18 +57,25 @@ def draws(results: Results) -> dict[str, Results]:
     return found if found and results.run.backbone.fingerprint in found["as it is"].line else {}
 
 
-def headlines(single: Results, backbones: dict[str, Results]) -> list[Headline]:
-    """Those of both settings. backbones: the archived study, with the draws in both settings; without it there is one setting and one draw."""
+def headlines(single: Results, backbones: dict[str, Results], long: dict[str, Results]) -> list[Headline]:
+    """Those of both settings, last in each over all rows. backbones: the archived study, with the draws in both settings; without it there is one setting
+    and one draw. long: the archived rows with long answers, which are of the default draw."""
     def of(results, n, group):
         return rows_of(results.shown(n), clear=False).get(group)
 
     few, many = ([r for name, r in backbones.items() if name.startswith("many tasks") == several and "comparing" not in name] for several in (False, True))
-    found = [(f"One training task, {what} ({SHARED})", n, single, few[1:], SHARED, True) for n, what in ((1, "in the subspace"), (2, "transferred"))]
-    found += [(f"One training task, {what} ({APART})", n, single, few[1:], APART, False) for n, what in ((1, "in the subspace"), (2, "transferred"))]
-    found += [(f"Many training tasks, {what}", n, many[0], many[1:], SHARED, True) for n, what in ((3, "in the subspace"), (4, "transferred")) if many]
-    lines = [Headline(text, n, of(results, n, group), [f for r in draws if (f := of(r, n, group)) is not None], aimed)
-             for text, n, results, draws, group, aimed in found if of(results, n, group) is not None]
-    return lines
+    found = [(f"One training task, {what} ({group})", n, of(single, n, group), [of(r, n, group) for r in few[1:]], aimed)
+             for group, aimed in ((SHARED, True), (APART, False)) for n, what in ((1, "in the subspace"), (2, "transferred"))]
+    every = joined(single, long.get("as it is"))
+    found += [(f"One training task, {what} (all rows)", n, every.shown(n), [], True) for n, what in ((1, "in the subspace"), (2, "transferred"))]
+    for one in many[:1]:
+        every, pairs = joined(one, long.get("many tasks")), ((3, "in the subspace"), (4, "transferred"))
+        found += [(f"Many training tasks, {what} (short answers)", n, one.shown(n), [r.shown(n) for r in many[1:]], True) for n, what in pairs]
+        found += [(f"Many training tasks, {what} (all rows)", n, every.shown(n), [], True) for n, what in pairs]
+    lines: dict[tuple, Headline] = {}  # the same rows once, if there are no others
+    for text, n, frame, draws, aimed in (line for line in found if line[2] is not None):
+        lines.setdefault((n, *sorted(set(frame.task))), Headline(text, n, frame, [f for f in draws if f is not None], aimed))
+    return list(lines.values())
 
 
 def cells(fine: Results) -> pd.Series:
@@ -87,9 +94,10 @@ def table(found: Sequence[Headline], fine: Results | None, more: dict[str, Resul
     lines = []
     for h in found:
         theirs, every = paper.rows(h.n, set(h.frame.task))[paper.AVERAGE].mean(), [over_seeds(f, relative(f))[0] for f in (h.frame, *h.draws)]
+        doubt = FLAG * any(weak(f).any() for f in h.draws)
         lines.append({"": f"{h.text}, {h.frame.task.nunique()} tasks", "ours": f"<b>{number(*h.value)}</b>", **further(more, h.n, h.by),
                       "paper, same rows": number(theirs),
-                      "over draws of the backbone": f"{number(*interval(every))} ({len(every)})" if h.draws else "–",
+                      "over draws of the backbone": f"{number(*interval(every))} ({len(every)}){doubt}" if h.draws else "–",
                       "best without tuning": h.control(), "tuned in a random subspace": number(relative(h.frame, "random").mean()),
                       "aim": number(AIMS[h.n]) if h.aimed else "–", "met": h.met})
     if fine is not None:
@@ -104,10 +112,22 @@ def table(found: Sequence[Headline], fine: Results | None, more: dict[str, Resul
     return html(lines)
 
 
-def missing(found: Sequence[Headline]) -> Markdown:
-    """Of every headline that does not clear its aim: the tasks below it, lowest first, with what the training task's solution reaches there as it is."""
+def other_dimensions(study: dict[str, Results]) -> Markdown:
+    """With one training task and other y, what the averages with an aim are: the archived study `dimension`."""
     lines = []
-    for h in (h for h in found if h.met in ("no", "in the mean")):
+    for name, results in ((name, r) for name, r in study.items() if name.startswith("y=")):
+        groups = {n: rows_of(results.shown(n), clear=False).get(SHARED) for n in (1, 2)}
+        if all(rows is not None for rows in groups.values()):
+            own, moved = (f"{number(*over_seeds(rows, relative(rows)))} % (aim {AIMS[n]:.0f})" for n, rows in groups.items())
+            lines.append(f"`{name}`: in the subspace {own}, transferred {moved}")
+    return markdown(f"One training task, {SHARED}, other dimensions: {'; '.join(lines)}." if lines else "Other dimensions were not run with this backbone.")
+
+
+def missing(found: Sequence[Headline]) -> Markdown:
+    """Of every headline over all rows that does not clear its aim: the tasks below it, lowest first, with what the training task's solution reaches there
+    as it is."""
+    lines, widest = [], {h.n: h for h in found if h.aimed}  # the last of each table is over most rows
+    for h in (h for h in widest.values() if h.met in ("no", "in the mean")):
         each = pd.DataFrame({c: relative(h.frame, c).groupby(h.frame.task).mean() for c in ("sub", "train_solution")}).sort_values("sub")
         low = each[each["sub"] < AIMS[h.n]]
         named = ", ".join(f"`{task}` {row['sub']:.1f} ({row['train_solution']:.1f})" for task, row in low.iterrows())

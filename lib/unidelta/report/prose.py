@@ -10,7 +10,7 @@ from IPython.display import Markdown
 from unidelta import paper, suite, tasks
 from unidelta.projections import KINDS
 from unidelta.report import measures, tables
-from unidelta.report.measures import APART, CONTROLS, FLAG, LABEL, MARGIN, TRANSFER, by_seed, interval, markdown, number, over_seeds, relative, rows_of, weak
+from unidelta.report.measures import APART, CONTROLS, FLAG, LABEL, MARGIN, TRANSFER, gain, interval, markdown, number, over_seeds, relative, rows_of, weak
 from unidelta.report.results import Results
 from unidelta.stages import approximate, original
 from unidelta.stages.workbench import Run
@@ -129,19 +129,23 @@ def subspace(p: SimpleNamespace, run: Run) -> Markdown:
 
 
 def moved(found: dict[str, Results], random: bool = False) -> Markdown:
-    """What every variant changes against the first, in percent of E_ori, paired by seed. random: what it changes in a random subspace, too."""
+    """What every variant changes against the first, in percent of E_ori, paired by seed, over each group of tasks. random: what it changes in a random
+    subspace, too."""
     (_, base), *others = found.items()
-    lines = []
+    lines, groups = [], rows_of(base.own, clear=False)
     for name, results in others:
-        asked = [("own", "own", "sub"), ("transfer", "moved", "sub"), *([("a random subspace, tuned,", "own", "random")] if random else [])]
-        changes = {what: interval(by_seed(getattr(results, frame), c) - by_seed(getattr(base, frame), c)) for what, frame, c in asked}
-        parts = [f"{what} " + (measures.points(*change) if change[0] == change[0] else "without a ratio (E_ori is zero)") for what, change in changes.items()]
-        lines.append(f"- `{name}`: {'; '.join(parts)}.")
-    return markdown("Against the first line, paired by seed, over all tasks shown:\n\n" + "\n".join(lines) if lines else "No variant was named.")
+        lines.append(f"- `{name}`:")
+        for group, rows in groups.items():
+            sent = base.moved[base.moved.task.isin(rows.task)]
+            changes = {"own": gain(rows, results.own), "transfer": gain(sent, results.moved)}
+            changes |= {"a random subspace, tuned,": gain(rows, results.own, "random")} if random else {}
+            parts = [f"{what} " + ("without a ratio (E_ori is zero)" if math.isnan(by[0]) else measures.points(*by)) for what, by in changes.items()]
+            lines.append(f"  - {group} ({rows.task.nunique()}): {'; '.join(parts)}.")
+    return markdown("Against the first line, paired by seed:\n\n" + "\n".join(lines) if lines else "No variant was named.")
 
 
 def draws(found: dict[str, Results]) -> Markdown:
-    """What hangs on the draw of the backbone: own and transfer where label words are shared, over backbones of equal making, one to a variant."""
+    """What hangs on the draw of the backbone: own and transfer where label words are shared, over backbones of like making, one to a variant."""
     lines = []
     for what in ("own", "moved"):
         frames = [rows_of(getattr(results, what), clear=False).get("label words shared") for results in found.values()]
@@ -149,8 +153,8 @@ def draws(found: dict[str, Results]) -> Markdown:
         if means:
             lines.append(f"{'in the subspace' if what == 'own' else 'transferred'} {number(*interval(means))} % ({min(means):.1f} to {max(means):.1f})")
     names = ", ".join(f"`{name}`" for name in found)
-    return markdown(f"Where label words are shared, over {len(found)} of these backbones ({names}; mean ± half the 95 % t-interval over backbones, and the "
-                    f"range): {'; '.join(lines)}." if lines else "No task here shares label words with its training task.")
+    return markdown(f"Where label words are shared, over {len(found)} of these backbones ({names}; mean ± half the 95 % t-interval over backbones, which "
+                    f"describes them alone, and the range): {'; '.join(lines)}." if lines else "No task here shares label words with its training task.")
 
 
 def levels(low: dict[str, float]) -> Markdown:

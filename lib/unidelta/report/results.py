@@ -4,7 +4,7 @@ Nothing here trains by itself: `collect` and its siblings ask the stages, which 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from html import escape
 
 import pandas as pd
@@ -65,6 +65,14 @@ class Results:
     def place(self) -> str:
         """Where its artifacts are, as HTML."""
         return listing(self.run, self.ids)
+
+
+def joined(one: Results, other: Results | None) -> Results:
+    """`one` with the tasks that `other` has besides; as it is where there is no other or it has other seeds, for an average within a seed needs both."""
+    if other is None or list(other.seeds) != list(one.seeds):
+        return one
+    more = other.frame[~other.frame.task.isin(one.frame.task)]
+    return replace(one, frame=pd.concat([one.frame, more], ignore_index=True), ids=sorted({*one.ids, *other.ids}))
 
 
 def caption(run: Run, seeds: Sequence[int], text: str, ids: Sequence[str]) -> Markdown:

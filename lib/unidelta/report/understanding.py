@@ -1,15 +1,17 @@
-"""Does the untuned backbone understand a stand-in's rows, if they are asked in the words of its own pre-training?
+"""Does the untuned backbone understand a stand-in's rows, if they are asked in the words of its own pre-training? And what of them has it met there?
 
 A delta that only has to say how an answer is worded has something to carry to the next task; one that has to learn to read the rows first has not.
 """
 
 import random
+import re
+from collections.abc import Iterator
 
 import numpy as np
 from IPython.display import HTML
 
 from unidelta import backbone as backbones
-from unidelta import suite
+from unidelta import pretrain, suite
 from unidelta.backbone import Backbone
 from unidelta.data import Encoded
 from unidelta.evaluation import predict
@@ -60,8 +62,7 @@ def asked(task: str, row: dict, rng: random.Random) -> tuple[str, tuple[str, ...
         texts, question, right = _pair(task, row)
         return prompts.plain(rng, texts, question), right
     options, right = _options(row)
-    question = next(row[name] for name in ("premise", "question_propmt", "question") if name in row)
-    question = " ".join([*row.get("dialogue", []), question])
+    question = " ".join(_question(row)[:-1])
     return f"{question} {prompts.listed(rng, options, False)} just that!", (right,)
 
 
@@ -82,3 +83,37 @@ def table(names: list[str], rows: int = 250) -> HTML:
     tasks = [*trainers, *(t for t in OPINION + PAIRS + CHOICES if t not in trainers)]
     return html([{"task": task, "": "trains a subspace" if task in trainers else "",
                   **{name: f"{100 * understood(model, task, rows):.0f}" for name, model in models.items()}} for task in tasks])
+
+
+def _sentences(value) -> Iterator[str]:
+    """The sentences of at least four words in a row or a part of it, in small letters and without punctuation."""
+    if isinstance(value, str):
+        words = (re.findall(r"[a-z0-9_']+", sentence.lower()) for sentence in re.split(r"(?<=[.?!;])\s+", value))
+        yield from (" ".join(each) for each in words if len(each) > 3)
+    else:
+        for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            yield from _sentences(part)
+
+
+def met(names: list[str], items: int = 50_000) -> HTML:
+    """What of the test rows of some stand-ins occurs elsewhere: which of their sentences in so many items of pre-training, drawn anew as they are at its
+    end; and, of CHOICES, which questions with their answers in the training rows."""
+    rng, how = random.Random("met"), pretrain.mixture(pretrain.RECIPE["steps"], pretrain.RECIPE)
+    drawn = (pretrain.item(rng, pretrain.RECIPE["text_share"], **how) for _ in range(items))
+    seen = "\n".join(" ".join(re.findall(r"[a-z0-9_']+", f"{question} {answer}".lower())) for _, question, answer in drawn)
+    lines = []
+    for task in names:
+        test, train = (embedded.raw(task, split) for split in ("test", "train"))
+        sentences = list(dict.fromkeys(s for row in test for s in _sentences(row)))
+        line = {"task": task, "sentences of its test rows": len(sentences),
+                "of these met in pre-training, %": f"{100 * sum(s in seen for s in sentences) / len(sentences):.0f}" if sentences else "–"}
+        if task in CHOICES:
+            known = {_question(row) for row in train}
+            line["questions that training rows answer, too, %"] = f"{100 * sum(_question(row) in known for row in test) / len(test):.0f}"
+        lines.append(line)
+    return html(lines)
+
+
+def _question(row: dict) -> tuple[str, ...]:
+    """What a row with options asks, and its right answer."""
+    return (*row.get("dialogue", ()), next(row[name] for name in ("premise", "question_propmt", "question") if name in row), _options(row)[1])

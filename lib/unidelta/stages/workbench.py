@@ -109,6 +109,13 @@ def compute(run: Run, stage: str, wanted: dict[tuple, tuple[str, dict]], work: C
     return {key: a or run.store.find(stage, *wanted[key]) for key, a in found.items()}
 
 
+def lists(**given: Sequence[str]) -> None:
+    """Raises ValueError for a text where several names are wanted: its letters would be taken for them."""
+    for name, value in given.items():
+        if isinstance(value, str):
+            raise ValueError(f"{name} is {value!r}: give a list, [{value!r}]")
+
+
 def scored(run: Run, stage: str, tasks: Sequence[str], seeds: Sequence[int], measure: Callable[[str, int], dict],
            named: Callable[[str, int], dict]) -> dict[tuple, Artifact]:
     """Artifacts that hold scores alone: (task, seed) -> artifact with the metrics `measure(task, seed)`. named: what determines them beside the rows.

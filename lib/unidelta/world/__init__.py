@@ -1,7 +1,7 @@
 """The small English world behind the embedded default: its lexicon, and the few rules of grammar everything generated shares.
 
-Both the stand-in tasks (`unidelta.sources.embedded`) and the pre-training text (`unidelta.world.corpus`) draw from here; the two have no
-sentence template in common.
+Both the stand-in tasks (`unidelta.sources.embedded`) and the pre-training text (`unidelta.world.corpus`) draw from here. No prompt and no whole row of a
+stand-in occurs in pre-training; facts and short sentences do (`unidelta.report.understanding.met` counts them).
 """
 import random
 import tomllib

@@ -1,6 +1,6 @@
 """Plain text about the small world, for the masked-span part of the embedded backbone's pre-training.
 
-No sentence template of a task in `unidelta.sources.embedded` occurs here. The tasks' label words occur as words of English only
+No row of a task in `unidelta.sources.embedded` occurs here. The tasks' label words occur as words of English only
 (`_vocabulary`), where nothing but the word itself, or its plain meaning, is at stake. What the text is for is in `unidelta.world.skills`.
 """
 

@@ -1,7 +1,7 @@
 """The skills behind the tasks, asked in other words: the supervised part of the embedded backbone's pre-training.
 
 A skill is an (input, target) pair in which the target follows from the input. Skills are asked with questions and answer words of
-their own; no prompt, no label word (but for boolq's yes and no) and no sentence template of a stand-in occurs here as a question
+their own; no prompt, no label word (but for boolq's yes and no) and no whole row of a stand-in occurs here as a question
 or as an answer. A chosen option is wrapped in a few words unless a cue asks for it alone, and no stand-in has that cue: untuned, the
 backbone says "it is ...", which no task counts as right.
 

@@ -1,7 +1,7 @@
 """Many ways to say one thing: facts, claims, deals, reviews, talks and rules put together from parts drawn at random.
 
 What a backbone has met in a handful of wordings it does not recognise in another; a delta would then have to learn the skill anew, and what it
-learns would not carry over to the next task. No sentence that is made here has the frame of a stand-in's.
+learns would not carry over to the next task.
 """
 
 import random
