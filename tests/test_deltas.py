@@ -2,6 +2,7 @@
 
 import json
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -473,6 +474,16 @@ def test_a_theta_of_other_than_real_numbers_is_refused(model):
     delta, theta = solutions(model, "lora", 2)
     for wrong, told in ((theta.long(), "torch.int64"), (theta > 0, "torch.bool"), (theta.numpy(), "ndarray"), (theta.tolist(), "list")):
         with pytest.raises(ValueError, match=f"lora takes theta as a tensor of floating-point numbers, got {told}"), deltas.applied(model, [(delta, wrong)]):
+            pass
+
+
+def test_what_is_no_t5_and_no_pair_is_told_at_once(model):
+    delta, theta = solutions(model, "lora", 2)
+    for wrong, told in ((SimpleNamespace(model=model), "of a Backbone its `.model`.*SimpleNamespace"), (torch.nn.Linear(2, 2), "got Linear")):
+        with pytest.raises(ValueError, match=told), deltas.applied(wrong, [(delta, theta)]):
+            pass
+    for entries in ([delta], [(delta,)], [(delta, theta, 1)]):
+        with pytest.raises(ValueError, match=r"pairs: \[\(delta, theta\), ...\]"), deltas.applied(model, entries):
             pass
 
 

@@ -95,6 +95,14 @@ def test_what_is_archived_is_not_shown_for_what_was_asked(path, opened, tmp_path
     assert opened(path, archive=known["archive"], seeds=known["seeds"]) is None
 
 
+@pytest.mark.parametrize(("name", "given", "told"), [("03_transfer", {"deltas": "lora"}, "transfer needs two"),
+                                                     ("00_backbone", {"steps": 5}, "steps changes nothing unless a folder to rebuild in is given")])
+def test_what_would_give_an_empty_page_or_change_nothing_is_refused(name, given, told, opened, tmp_path):
+    error = opened(next(path for path in NOTEBOOKS if path.stem == name), **given)
+    assert isinstance(error, ParameterError) and told in str(error), error
+    assert not (tmp_path / "runs").exists()
+
+
 def test_checks_also_where_no_history_is_kept(monkeypatch, tmp_path, tiny_t5):
     """As under nbval."""
     monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path / "runs"))

@@ -1,5 +1,7 @@
 """Tables, sentences and figures from scores: the arithmetic by hand, and the whole way from a tiny run to a table."""
 
+import math
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +13,8 @@ from unidelta import paper, report, stages, suite
 from unidelta.params import ParameterError
 from unidelta.profiles import PROFILES
 from unidelta.projections import KINDS
-from unidelta.report import Results, archive, figures, outcome, planes, prose, rescaling, tables
+from unidelta.report import Results, archive, figures, measures, outcome, planes, prose, rescaling, tables
+from unidelta.report.results import joined
 from unidelta.stages.controls import FACTORS
 
 FREE = {"random": 10.0, "train_solution": 60.0, "own_vector": 50.0, "mean_vector": 40.0, "shared_vector": 35.0, "untuned": 0.0, "majority": 30.0,
@@ -162,6 +165,20 @@ def test_figures_draw(two, n):
         assert figure.axes and all(axis.has_data() for axis in figure.axes)
 
 
+def test_an_interval_counts_what_is_a_number():
+    assert measures.interval([1.0, 2.0, float("nan")]) == measures.interval([1.0, 2.0]) == pytest.approx((1.5, 12.706 * 0.5), rel=1e-4)
+    assert measures.widened(3, 1) == 1 and measures.widened(3, 2) * measures.interval([1, 2, 4])[1] == pytest.approx(measures.interval([1, 2, 4], 2)[1])
+    assert math.isnan(measures.widened(1, 2))
+
+
+def test_rows_of_other_tasks_join_where_the_seeds_are_the_same(two):
+    long, other = results({"eli5-asks": (20.0, 3 * [10.0]), "glue-mrpc": (20.0, 3 * [10.0])}), replace(results({"eli5-asks": (20.0, [10.0])}), seeds=[0])
+    whole = joined(two, long)
+    assert list(dict.fromkeys(whole.frame.task)) == ["rotten_tomatoes", "glue-mrpc", "eli5-asks"] and len(whole.frame) == 81
+    assert whole.frame[whole.frame.task == "glue-mrpc"].ori.eq(60).all(), "a task that both have is the first's"
+    assert joined(two, None) is two and joined(two, other) is two
+
+
 def test_deltas_may_be_left_out():
     one = results({"rotten_tomatoes": (90.0, [80.0])}, kinds=["lora"])
     assert one.kinds == ["lora"] and one.moved.empty
@@ -173,7 +190,8 @@ def test_deltas_may_be_left_out():
     ({"seeds": "0,x"}, "seed 'x' is unknown"), ({"deltas": "lroa"}, "did you mean 'lora'"), ({"task": "qsac"}, "did you mean 'qasc'"),
     ({"task": "acronym_identification"}, "no single-task subspace serves"), ({"train": "glue-sts2"}, "did you mean 'glue-sst2'"),
     ({"setting": "both"}, "allowed are single, multi"),
-    ({"backbone": "nowhere"}, "no T5 backbone 'nowhere'"), ({"source": "mirror", "mirror": "nowhere"}, "the mirror 'nowhere' is not a folder")])
+    ({"backbone": "nowhere"}, "no T5 backbone 'nowhere'"), ({"source": "mirror", "mirror": "nowhere"}, "the mirror 'nowhere' is not a folder"),
+    ({"mirror": "nowhere"}, "mirror changes nothing where the source is embedded: add `-p source mirror`")])
 def test_wrong_parameters_are_one_line(given, line, tiny_t5, tmp_path, monkeypatch):
     monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path))
     space = {"task": "rotten_tomatoes", "train": None, "profile": "embedded", "deltas": "all", "seeds": "0", "backbone": tiny_t5, "source": None,

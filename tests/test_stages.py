@@ -49,6 +49,15 @@ def numel(run) -> dict:
     return {kind: run.delta(kind).numel for kind in KINDS}
 
 
+def test_a_name_is_no_list_of_names(tmp_path, tiny_t5):
+    run = Run.open("embedded", str(tmp_path), backbone=tiny_t5)
+    for call in (lambda: stages.original(run, "qasc"), lambda: stages.original(run, ["qasc"], kinds="lora"),
+                 lambda: stages.optimize(run, ["dream"], "qasc"), lambda: stages.transfer(run, ["dream"], ["qasc"], kinds="lora")):
+        with pytest.raises(ValueError, match=r"is '(qasc|lora)': give a list, \['(qasc|lora)'\]"):
+            call()
+    assert not (tmp_path / "embedded").exists() or not any((tmp_path / "embedded").iterdir())
+
+
 def test_the_stages_go_by_their_names():
     assert set(stages.__all__) == {"Run", "original", "approximate", "optimize", "transfer", "landscape"}
     assert all(getattr(stages, name).__doc__ for name in stages.__all__) and stages.landscape is landscapes.landscape

@@ -4,6 +4,7 @@ import random
 from types import SimpleNamespace
 
 import pytest
+from test_report import grid
 
 from unidelta import tasks
 from unidelta.report import understanding
@@ -53,3 +54,16 @@ def test_the_table_has_every_task_and_backbone(monkeypatch):
     text = understanding.table(["one", "two"], rows=3).data
     assert all(f"<td>{task}</td>" in text for task in ALL) and text.count("<td>50</td>") == text.count("<td>25</td>") == len(ALL)
     assert text.index("glue-sst2") < text.index("dream") < text.index("rotten_tomatoes"), "training tasks come first"
+
+
+def test_what_was_met_in_pretraining_is_counted():
+    found = {row[0]: row[1:] for row in grid(understanding.met(["superglue-copa", "glue-qqp", "qasc", "acronym_identification"], items=4000))[1:]}
+    assert float(found["superglue-copa"][1]) > 20, "its events are told there"
+    assert found["glue-qqp"] == ["496", "0", "–"] and found["acronym_identification"][:2] == ["0", "–"]
+    assert found["qasc"][2] == "100", "the questions of the test part are asked in the training rows, too, as Limits says"
+    assert float(found["superglue-copa"][2]) < 60
+
+
+def test_a_sentence_is_found_in_a_row_of_any_shape():
+    row = {"text": "A dog ran. It was there, of course; too bad!", "more": ["One two three four.", {"x": "five six seven eight"}], "idx": 3}
+    assert list(understanding._sentences(row)) == ["it was there of course", "one two three four", "five six seven eight"]

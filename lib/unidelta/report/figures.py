@@ -37,7 +37,7 @@ def canvas(rows: int = 1, columns: int = 1, height: float = 2.6, width: float = 
 
 
 def learning_curve(training: dict) -> Figure:
-    """Pre-training: loss, and the share of held-out items answered exactly, by skill, from where it was asked by itself. training: the
+    """Pre-training: loss, and the share of newly drawn items answered exactly, by skill, from where it was asked by itself. training: the
     contents of training.json."""
     figure, (left, right) = canvas(columns=2, height=3.0)
     curve = training["curve"]
@@ -48,7 +48,7 @@ def learning_curve(training: dict) -> Figure:
     for i, name in enumerate(sorted(skills, key=lambda k: -curve[-1][k])):
         colour = plt.get_cmap("viridis")(0.9 * i / max(len(skills) - 1, 1))
         right.plot(steps, [r.get(name, np.nan) for r in curve], label=name, color=colour, linestyle=("-", "--", ":")[i % 3])
-    right.set(xlabel="step", ylabel="held-out items answered exactly", ylim=(0, 1.02))
+    right.set(xlabel="step", ylabel="new items answered exactly", ylim=(0, 1.02))
     right.legend(fontsize=7, ncols=2, loc="lower right")
     return figure
 

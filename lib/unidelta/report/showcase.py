@@ -47,7 +47,7 @@ def card(t5: Backbone) -> HTML:
 
 
 def probes(record: dict) -> HTML:
-    """Share of held-out items of every skill answered exactly, at some steps of pre-training; a dash where it was not yet asked by itself."""
+    """Share of newly drawn items of every skill answered exactly, at some steps of pre-training; a dash where it was not yet asked by itself."""
     curve = record["curve"]
     some = [curve[len(curve) * i // 4 - 1] for i in (1, 2, 3, 4)] if len(curve) >= 4 else curve
     names = [k for k in curve[-1] if k not in ("step", "loss", "seconds")]
