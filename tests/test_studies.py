@@ -261,3 +261,15 @@ def test_what_is_archived_was_obtained_with_todays_settings(name):
                 assert (c["lr"], c["steps"], c.get("original_learnt", 0.0)) == (*p.original(c["kind"]), p.original_learnt), c
             checked += 1
     assert checked or name == "planes"
+
+
+def test_a_random_subspace_of_twenty_dimensions_is_best_at_the_largest_rate():
+    """Chapter 18 says so by hand."""
+    found, largest = archive.load("dimension")["many tasks, y=20"], {"trained": [], "random": []}
+    with ZipFile(archive.FOLDER / found.folder / archive.PACKED) as packed:
+        for i in (i for i in found.ids if i.startswith("optimize/")):
+            config = json.loads(packed.read(f"{i}/config.json"))["config"]
+            devs = [json.loads(line)["dev"] for line in packed.read(f"{i}/log.jsonl").decode().splitlines()]
+            best = max(range(len(devs[0])), key=lambda j: max(d[j] for d in devs if d[j] is not None))
+            largest[config["up"]].append(config["optimize_lrs"][best] == max(config["optimize_lrs"]))
+    assert sum(largest["random"]) > len(largest["random"]) / 2 and sum(largest["trained"]) < len(largest["trained"]) / 3
