@@ -257,7 +257,7 @@ def answers(backbone, delta, data: TaskData, count: int, rows: int) -> dict:
 
     Every other right answer is made to be what the first solution says, if it comes to an end, so that some are right though nothing is trained here."""
     theta, some = stack(backbone, delta, count), data.head(rows)
-    answered, = predict(backbone, [(delta, theta[:1])], [some.test], some.longest_answer)
+    answered, = predict(backbone, [(delta, theta[:1])], [some.test], [some.longest_answer])
     cut = {text: np.array(backbone.tokenizer("<extra_id_0>" + text).input_ids) for text in {*answered, *(t[0] for t in some.test.targets)}}
     right = [[said] if r % 2 and len(cut[said]) <= some.longest_answer else own for r, (said, own) in enumerate(zip(answered, some.test.targets, strict=True))]
     labels = [cut[own[0]] for own in right]
@@ -266,7 +266,7 @@ def answers(backbone, delta, data: TaskData, count: int, rows: int) -> dict:
     batch["labels"] = torch.where(batch["labels"] == -100, 0, batch["labels"])
 
     def decoded():
-        said = predict(backbone, [(delta, theta)], [some.test] * count, some.longest_answer)
+        said = predict(backbone, [(delta, theta)], [some.test] * count, [some.longest_answer] * count)
         return (torch.tensor([sum(a in t for a, t in zip(mine, some.test.targets, strict=True)) for mine in said]),)
 
     @torch.inference_mode()

@@ -183,3 +183,11 @@ def test_g_is_larger_than_the_model():
     numels = [weight.numel() for weight in model.parameters()]
     assert sum(numels) == 247_577_856
     assert fastfood.trained(numels, 4) == fastfood.trained(numels, 100) == 369_163_264
+
+
+def test_a_vector_longer_than_a_short_integer_counts():
+    numel, y = 40_000, 2**15 + 1
+    made = double(y, numels=(numel,))
+    assert made.residue[2**16].dtype == torch.int32 and double().residue[16].dtype == torch.int16
+    out = made.to_delta(torch.nn.functional.one_hot(torch.tensor(y - 1), y).double()[None, None])
+    assert out.shape == (1, 1, numel) and torch.isfinite(out).all() and out.abs().max() > 0

@@ -8,6 +8,7 @@ from zipfile import ZipFile
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import T5ForConditionalGeneration
 
 from unidelta import backbone, pretrain, suite, tasks
 from unidelta.projections import KINDS
@@ -359,3 +360,12 @@ def test_cards_of_the_shipped_backbones_follow_from_their_records(name, tmp_path
     pretrain.write_card(tmp_path)
     assert (tmp_path / "README.md").read_text(encoding="utf-8") == before and record["curve"][-1]["step"] == record["recipe"]["steps"]
     assert (tmp_path / "model.safetensors").stat().st_size < 8 * 2**20
+
+
+def test_the_fused_activation_is_the_same_function(tiny_t5):
+    """A backbone is loaded with another name of its activation, for speed."""
+    fused, plain = backbone.load(tiny_t5).model, T5ForConditionalGeneration.from_pretrained(tiny_t5).eval()
+    assert (fused.config.dense_act_fn, plain.config.dense_act_fn) == ("gelu_pytorch_tanh", "gelu_new")
+    ids = torch.arange(5, 25).view(2, 10)
+    with torch.no_grad():
+        torch.testing.assert_close(fused(input_ids=ids, labels=ids).logits, plain(input_ids=ids, labels=ids).logits, rtol=1e-5, atol=1e-6)

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from zipfile import ZipFile
@@ -145,3 +146,9 @@ def test_the_planes_computed_beforehand_are_those_that_the_chapters_show():
     for name, which in (("15_landscape", "tasks"), ("16_claims", "planes")):
         first = next(c.source for c in nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", 4).cells if c.cell_type == "code")
         assert f'{which} = "{",".join(planes)}"' in first and re.search(rf"^rows = {rows} ", first, re.M), name
+
+
+def test_pages_of_archived_results_do_not_load_the_models():
+    """Half of what such a page takes to start."""
+    code = "import sys, unidelta.report, unidelta.studies; sys.exit('transformers.models.t5.modeling_t5' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT / "lib").returncode == 0

@@ -36,7 +36,7 @@ def shapes(artifact) -> dict:
 
 
 def answers(run) -> list[str]:
-    return evaluation.predict(run.backbone, [], [run.data(UNSEEN[0], 0).test], 6)[0]
+    return evaluation.predict(run.backbone, [], [run.data(UNSEEN[0], 0).test], [6])[0]
 
 
 def batch(run, rows=6):
@@ -59,7 +59,7 @@ def test_the_backbones_own_weights_change_nothing(open_run):
     delta = run.delta("finetune")
     tuned = delta.tuned(run.backbone, run.start("finetune"))
     torch.testing.assert_close(tuned.model(**batch(run)).logits, run.backbone.model(**batch(run)).logits)
-    assert evaluation.predict(tuned, [], [run.data(UNSEEN[0], 0).test], 6)[0] == answers(run)
+    assert evaluation.predict(tuned, [], [run.data(UNSEEN[0], 0).test], [6])[0] == answers(run)
     with pytest.raises(ValueError, match="finetune takes theta of shape"):
         delta.tuned(run.backbone, run.start("finetune")[None])
 
@@ -78,9 +78,9 @@ def test_other_weights_are_those_of_a_model_that_holds_them(open_run):
     torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-5)
     loss.backward(), expected.backward()
     torch.testing.assert_close(theta.grad, torch.cat([w.grad.flatten() for w in copy.parameters()]), rtol=1e-3, atol=1e-5)
-    said = evaluation.predict(tuned, [], [run.data(UNSEEN[0], 0).test], 6)[0]
+    said = evaluation.predict(tuned, [], [run.data(UNSEEN[0], 0).test], [6])[0]
     own = evaluation.predict(SimpleNamespace(model=copy, tokenizer=run.backbone.tokenizer, device=copy.device, config=copy.config), [],
-                             [run.data(UNSEEN[0], 0).test], 6)[0]
+                             [run.data(UNSEEN[0], 0).test], [6])[0]
     assert said == own != before and answers(run) == before
     assert not any(w.requires_grad or w.grad is not None for w in run.backbone.model.parameters())
 

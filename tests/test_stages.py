@@ -5,14 +5,16 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import tiny
 import torch
 
-from unidelta import data, deltas, evaluation, memory, profiles, stages, tasks
+from unidelta import data, deltas, evaluation, memory, profiles, stages, tasks, training
 from unidelta.projections import KINDS, Projection, draw_ratios
 from unidelta.report import planes
 from unidelta.stages import Run, baselines, controls, decomposed, landscapes, maps, shared, workbench
@@ -514,13 +516,30 @@ def test_answers_of_a_stack_are_those_of_its_members(done, monkeypatch):
     keys = [("rotten_tomatoes", "lora", 0), ("rotten_tomatoes", "lora", 1), ("amazon_polarity", "lora", 0)]
     theta, mine = torch.stack([found["original"][k].tensors()["theta"] for k in keys]), [run.data(t, s) for t, _, s in keys]
     theta += 0.3 * torch.randn(theta.shape, generator=torch.Generator().manual_seed(0))  # three that differ for certain
-    alone = [evaluation.predict(run.backbone, [(run.delta("lora"), theta[i])], [d.test], 8)[0] for i, d in enumerate(mine)]
+    alone = [evaluation.predict(run.backbone, [(run.delta("lora"), theta[i])], [d.test], [8])[0] for i, d in enumerate(mine)]
     assert len({tuple(a) for a in alone}) == 3 and len(set(sum(alone, []))) > 5
     for cells in (2**24, 32 * 40 * 3, 1):  # in one piece, in several, row by row
         monkeypatch.setattr(evaluation, "CELLS_AT_ONCE", cells)
-        assert evaluation.predict(run.backbone, [(run.delta("lora"), theta)], [d.test for d in mine], 8) == alone
+        assert evaluation.predict(run.backbone, [(run.delta("lora"), theta)], [d.test for d in mine], [8] * len(mine)) == alone
+    most = [8, 2, 3]
+    cut = [evaluation.predict(run.backbone, [(run.delta("lora"), theta[i])], [d.test], [n])[0] for i, (d, n) in enumerate(zip(mine, most, strict=True))]
+    assert evaluation.predict(run.backbone, [(run.delta("lora"), theta)], [d.test for d in mine], most) == cut != alone, "each ends where it would alone"
     with pytest.raises(ValueError, match="splits of equal length"):
-        evaluation.predict(run.backbone, [(run.delta("lora"), theta[:2])], [mine[0].test, mine[0].dev], 8)
+        evaluation.predict(run.backbone, [(run.delta("lora"), theta[:2])], [mine[0].test, mine[0].dev], [8, 8])
+
+
+def test_the_longest_answer_of_any_part_can_be_given(open_run):
+    mine = open_run().data("rotten_tomatoes", 0)
+    longer = replace(mine, dev=replace(mine.dev, labels=[*mine.dev.labels[:-1], np.arange(17)]))
+    assert longer.longest_answer == 17 > mine.longest_answer == max(len(row) for part in (mine.train, mine.dev, mine.test) for row in part.labels)
+
+
+def test_a_decoder_deeper_than_its_encoder_answers(tmp_path):
+    run = Run.open("embedded", str(tmp_path / "runs"), backbone=tiny.save(tmp_path, vocabulary=600, num_layers=2, num_decoder_layers=3), **SMALL)
+    theta = torch.stack([run.start("prefix")] * 2)
+    test = run.data("rotten_tomatoes", 0).test
+    said = evaluation.predict(run.backbone, [(run.delta("prefix"), theta)], [test, test], [4, 4])
+    assert said[0] == said[1] and len(said[0]) == len(test)
 
 
 def test_pieces_hold_no_more_than_they_may():
@@ -641,6 +660,42 @@ def test_the_checkpoint_of_another_stack_is_not_taken_for_ones_own(open_run, mon
         assert artifact.id == whole[key].id and artifact.metrics == pytest.approx(whole[key].metrics)
         for name, tensor in artifact.tensors().items():
             torch.testing.assert_close(tensor, whole[key].tensors()[name], rtol=0.05, atol=1e-3)
+
+
+@pytest.mark.parametrize("where", ["in the second stack", "between the saves of the first"])
+def test_a_stack_goes_on_as_it_was_cut(open_run, monkeypatch, where):
+    def call(run):
+        return stages.original(run, TRAIN + UNSEEN, ["adapter"], (0, 1))
+
+    stacks, fit = [], workbench.fit
+
+    def seen(optimizer, *args, folder, **options):
+        stacks.append((len(optimizer.tensors[0]), (folder / "checkpoint.safetensors").exists()))
+        return fit(optimizer, *args, folder=folder, **options)
+
+    def stop(count):  # what ends the process the n-th time it is called
+        calls = []
+
+        def wrapped(*args, **options):
+            calls.append(1)
+            if len(calls) == count:
+                raise KeyboardInterrupt
+            return kept(*args, **options)
+        return wrapped
+
+    whole = call(open_run("whole", stack=2))
+    run = open_run("killed", stack=2)
+    module, name, count = (training, "save_checkpoint", 4) if where.startswith("in") else (decomposed, "save", 2)
+    kept = getattr(module, name)
+    with monkeypatch.context() as patched:
+        patched.setattr(module, name, stop(count))
+        with pytest.raises(KeyboardInterrupt):
+            call(run)
+    assert len(run.store.all("original")) == (2 if where.startswith("in") else 1) and len(run.store.begun("original")) == 1
+    monkeypatch.setattr(workbench, "fit", seen)
+    same(call(run), whole)
+    assert stacks == ([(2, True), (2, False)] if where.startswith("in") else [(2, True), (2, False), (2, False)]), "the begun one first, as it was"
+    assert not run.store.begun("original") and not list((run.store.base / ".partial" / "original").rglob("*.safetensors"))
 
 
 KILLED = """

@@ -1,8 +1,10 @@
 """The frozen pre-trained T5, theta_0: the embedded default, a hub id, or a local folder; one loading path for all three.
 
-transformers is named in full here and in `unidelta.injection`: it loads its models when they are first named, which takes longer than all else a
-chapter of archived results imports.
+transformers is named in full here and in `unidelta.injection`, and annotations stay text: it loads its models when they are first named, which takes
+longer than all else a chapter of archived results imports.
 """
+
+from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass

@@ -52,8 +52,8 @@ class TaskData:
 
     @cached_property
     def longest_answer(self) -> int:
-        """Tokens of the longest training answer, its </s> included: how far evaluation needs to decode."""
-        return max(len(row) for row in self.train.labels)
+        """Tokens of the longest answer in any part, its </s> included: how far evaluation needs to decode, and how wide a batch's answers may get."""
+        return max(len(row) for part in (self.train, self.dev, self.test) for row in part.labels)
 
     @cached_property
     def longest_input(self) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from transformers import DynamicCache, EncoderDecoderCache
 
 from unidelta import tasks
 from unidelta.backbone import Backbone
@@ -36,11 +37,11 @@ def pieces(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
 
 
 @torch.inference_mode()
-def predict(backbone: Backbone, entries: Sequence[tuple], splits: Sequence[Encoded], longest: int) -> list[list[str]]:
+def predict(backbone: Backbone, entries: Sequence[tuple], splits: Sequence[Encoded], longest: Sequence[int]) -> list[list[str]]:
     """Greedy answers of every solution on its own split, stripped of the leading sentinel.
 
     entries: [(delta, theta (K, N)), ...] as for `applied` (an empty list is the untuned backbone, one split); splits: one per
-    solution in the same order, all of equal length; longest: tokens to decode at most.
+    solution in the same order, all of equal length; longest: tokens that each may answer with, whatever it is stacked with.
     """
     rows, groups = len(splits[0]), len(splits)
     if any(len(s) != rows for s in splits):
@@ -50,17 +51,17 @@ def predict(backbone: Backbone, entries: Sequence[tuple], splits: Sequence[Encod
     with applied(backbone.model, entries):
         for some in pieces(lengths, CELLS_AT_ONCE // (groups * backbone.config.d_model)):
             ids = pad([split.inputs[r] for split in splits for r in some], 0).to(backbone.device)
-            out = backbone.model.generate(input_ids=ids, attention_mask=(ids != 0).long(), max_new_tokens=longest, do_sample=False, num_beams=1)
-            texts = iter(backbone.tokenizer.batch_decode(out, skip_special_tokens=True))
-            for mine in answers:
-                for r in some:
-                    mine[r] = next(texts).strip()
+            out = backbone.model.generate(input_ids=ids, attention_mask=(ids != 0).long(), max_new_tokens=max(longest), do_sample=False, num_beams=1,
+                                          past_key_values=EncoderDecoderCache(DynamicCache(), DynamicCache()))  # its own has as many layers as the encoder
+            for mine, most, rows_of_one in zip(answers, longest, out.split(len(some)), strict=True):
+                texts = backbone.tokenizer.batch_decode(rows_of_one[:, :1 + most], skip_special_tokens=True)  # the first starts the answer
+                for r, text in zip(some, texts, strict=True):
+                    mine[r] = text.strip()
     return answers
 
 
 def scores(backbone: Backbone, entries: Sequence[tuple], data: Sequence[TaskData], split: str) -> list[float]:
     """The task's metric of every solution on `split` ("dev" or "test") of its own task, in [0, 1]."""
-    longest = max(d.longest_answer for d in data)
     parts = [getattr(d, split) for d in data]
-    said = predict(backbone, entries, parts, longest)
+    said = predict(backbone, entries, parts, [d.longest_answer for d in data])
     return [tasks.score(d.task, mine, part.targets) for d, mine, part in zip(data, said, parts, strict=True)]

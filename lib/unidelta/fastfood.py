@@ -103,7 +103,7 @@ class Fastfood:
     y: int
     variant: str
     G: Tensor
-    residue: dict[int, Tensor]  # P -> (S, n, P) int16
+    residue: dict[int, Tensor]  # P -> (S, n, P), int16, or int32 where y needs it
     sign: dict[int, Tensor]     # P -> (S, n, r)
     frozen: dict[int, Tensor]   # P -> (S, n, 1), sum of the squares of G as it started
 
@@ -127,7 +127,7 @@ class Fastfood:
 
         g = {p: gather(lambda d: d[0], which) for p, which in groups.items()}
         return cls(tuple(numels), y, variant, torch.cat([t.flatten(1) for t in g.values()], 1),
-                   {p: gather(lambda d: (d[1] % r).short(), which) for p, which in groups.items()},
+                   {p: gather(lambda d: (d[1] % r).to(torch.int16 if r <= 2**15 else torch.int32), which) for p, which in groups.items()},
                    {p: gather(lambda d: d[2], which) for p, which in groups.items()},
                    {p: t.square().sum(-1, keepdim=True) for p, t in g.items()})
 

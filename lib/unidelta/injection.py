@@ -33,7 +33,7 @@ def applied(model: nn.Module, entries: Sequence[tuple]) -> Iterator[None]:
     Raises ValueError for what is no T5, entries that are no pairs, a delta that there is no hook for, a theta of the wrong shape or of other than
     real numbers, a delta made for another T5, a batch whose rows G does not divide, and nested prefixes.
     """
-    if not all(hasattr(model, name) for name in ("config", *STACKS)):
+    if entries and not all(hasattr(model, name) for name in ("config", *STACKS)):
         raise ValueError(f"applied takes a transformers T5 as its model (of a Backbone its `.model`), got {type(model).__name__}")
     if not all(isinstance(entry, Sequence) and len(entry) == 2 for entry in entries):
         raise ValueError("applied takes entries as pairs: [(delta, theta), ...]")

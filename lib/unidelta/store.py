@@ -14,7 +14,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from . import ROOT, files, provenance
 from .files import UNSOUND, canonical, folder, key, plain
 
 logger = logging.getLogger(__name__)
-TENSORS = "tensors.safetensors"
+TENSORS, STACK = "tensors.safetensors", "stack.json"
 
 
 @dataclass(frozen=True)
@@ -154,6 +154,22 @@ class Store:
     def partial(self, stage: str, slug: str, config: dict) -> Path:
         """Folder for checkpoints of unfinished work on this artifact, created if absent; `save` removes it."""
         return folder(self.base / ".partial" / stage / self.path(stage, slug, config).name)
+
+    def of_stack(self, stage: str, stack: list[tuple[str, dict]]) -> Path:
+        """Folder for checkpoints of several artifacts that are made at once, each (slug, config). It lies in the partial folder of the last, which goes
+        when that is saved, under a name of the whole stack: another may end with the same artifact."""
+        names = [self.path(stage, *named).name for named in stack]
+        work = folder(self.partial(stage, *stack[-1]) / key({"stack": names}))
+        files.write(work / STACK, json.dumps(names))
+        return work
+
+    def begun(self, stage: str) -> list[list[str]]:
+        """The stacks of which unfinished work has left something: the names of their artifacts."""
+        found = []
+        for file in sorted((self.base / ".partial" / stage).glob(f"*/*/{STACK}")):
+            with suppress(*UNSOUND):  # killed while it was written: nothing was begun
+                found.append(json.loads(file.read_text(encoding="utf-8")))
+        return found
 
     def sweep(self, stage: str) -> None:
         """Delete what writers that live no longer left under temporary names."""

@@ -72,7 +72,7 @@ def understood(backbone: Backbone, task: str, rows: int = 250) -> float:
     rng = random.Random(f"understood/{task}")
     questions, right = zip(*(asked(task, row, rng) for row in embedded.raw(task, "validation")[:rows]), strict=True)
     inputs = [np.array(ids) for ids in backbone.tokenizer(list(questions))["input_ids"]]
-    said = predict(backbone, [], [Encoded(inputs, [], [])], longest=16)[0]
+    said = predict(backbone, [], [Encoded(inputs, [], [])], longest=[16])[0]
     return sum(mine in good for mine, good in zip(said, right, strict=True)) / len(right)
 
 

@@ -15,7 +15,6 @@ from unidelta import data, deltas, memory, profiles, tasks
 from unidelta.backbone import DTYPES, Backbone
 from unidelta.data import TaskData, collate, rows_of_step
 from unidelta.evaluation import losses, scores
-from unidelta.files import key as key_of
 from unidelta.finetune import Finetune
 from unidelta.optim import Adafactor
 from unidelta.profiles import Profile
@@ -87,24 +86,30 @@ class Run:
         return {"stage": stage, "backbone": self.backbone.fingerprint, "dtype": p.dtype, **{s: getattr(p, s) for s in settings}, **what}
 
     def fit(self, optimizer: Adafactor, loss, score, stage: str, stack: Sequence[tuple], *, steps: int | None = None, **options) -> Fit:
-        """`training.fit` with a stage's settings and `options`. stack: (slug, config) of its artifacts; checkpoints go to the partial folder of the
-        first, under a name of the whole stack, for another stack may begin with the same artifact."""
-        p, whole = self.profile, {"stack": [self.store.path(stage, *named).name for named in stack]}
+        """`training.fit` with a stage's settings and `options`. stack: (slug, config) of its artifacts, in the order in which they will be saved."""
+        p = self.profile
         return fit(optimizer, loss, score, steps=steps or getattr(p, f"{stage}_steps"), every=getattr(p, f"{stage}_every"),
-                   folder=self.store.partial(stage, *stack[0]) / key_of(whole), label=f"{stage} {stack[0][0]}", **options)
+                   folder=self.store.of_stack(stage, stack), label=f"{stage} {stack[0][0]}", **options)
 
 
 def compute(run: Run, stage: str, wanted: dict[tuple, tuple[str, dict]], work: Callable[[list[tuple]], None]) -> dict[tuple, Artifact]:
     """Compute-or-load: artifacts by key. wanted: key -> (slug, config); `work(keys)` must save the missing ones.
 
-    A lock per missing artifact keeps other processes from computing it too; they find it done when their turn comes.
+    A lock per missing artifact keeps other processes from computing it too; they find it done when their turn comes. Stacks that a killed run has
+    begun go on first, whole, those of their artifacts that are there already included: a checkpoint is of a whole stack.
     """
     found = {key: run.store.find(stage, *named) for key, named in wanted.items()}
     with ExitStack() as held:
         for name in sorted(run.store.path(stage, *wanted[key]).name for key, a in found.items() if a is None):  # one order: no deadlock
             held.enter_context(run.store.lock(stage, name))
         found = {key: a or run.store.find(stage, *wanted[key]) for key, a in found.items()}
-        if missing := [key for key, a in found.items() if a is None]:
+        missing = [key for key, a in found.items() if a is None]
+        names = {run.store.path(stage, *named).name: key for key, named in wanted.items()}
+        for stack in ([names[name] for name in begun] for begun in (run.store.begun(stage) if missing else ()) if names.keys() >= set(begun)):
+            if set(stack) & set(missing):
+                work(stack)
+                missing = [key for key in missing if key not in stack]
+        if missing:
             work(missing)
     return {key: a or run.store.find(stage, *wanted[key]) for key, a in found.items()}
 
