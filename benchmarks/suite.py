@@ -1,6 +1,7 @@
 """Every measurement of the chapter on speed: `make bench`, or `python benchmarks/suite.py [part ...]`. Results go to data/benchmarks/, one file per part.
 
-All run on the embedded backbone, its profile's sizes and the stand-in rows, with one thread unless OMP_NUM_THREADS says otherwise. The whole
+All run on the embedded backbone, its profile's sizes and the stand-in rows, with one thread unless OMP_NUM_THREADS says otherwise, or on a GPU with
+`--device cuda` (give it an `--out` of its own, a folder in data/benchmarks, which `-p results` of the chapter then shows). The whole
 book is timed by `python benchmarks/book.py`, apart.
 """
 from __future__ import annotations
@@ -177,12 +178,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=Setting.repeats, help="of every timing")
     parser.add_argument("--out", type=Path, default=measure.FOLDER, help="folder of the results")
     parser.add_argument("--small", action="store_true", help="the smallest sizes, to see that everything goes through; no measurement")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="cpu")
     given = parser.parse_args(arguments)
     if wrong := [part for part in given.parts if part not in PARTS]:
         parser.error(f"unknown part {wrong[0]!r}; allowed: {', '.join(PARTS)}")
     if given.repeats < 1:
         parser.error(f"--repeats {given.repeats} is not allowed: a whole number from 1")
-    setting = Setting(repeats=given.repeats, small=given.small)
+    try:
+        setting = Setting(repeats=given.repeats, small=given.small, device=str(backbone.device_of(given.device)))
+    except ValueError as error:
+        parser.error(str(error))
     for part in given.parts or PARTS:
         began = time.monotonic()
         file = measure.save(part, {"what": PARTS[part].__doc__} | PARTS[part](setting), began, given.out)

@@ -115,6 +115,10 @@ def test_gpu_script_goes_through_on_a_cpu(tmp_path):
     found = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))
     assert {line["stage"] for line in found["steps"]} == {"original", "optimize", "approximate"}
     assert found["landscape"]["points_per_second"]["median"] > 0 and [w["log2"] for w in found["transform"]] == [4, 6] and found["memory"]["y"] == 100
+    found["steps"][0] |= {"fits": False}
+    told = speed.gpu(found).data
+    assert "does not fit" in told and "points a second" in told and "2^4 to 2^6" in told and "y = 100" in told
+    assert "has not been measured" in speed.gpu(None).data
 
 
 def test_the_books_time_is_taken_from_its_log():
@@ -182,6 +186,8 @@ def test_the_plan_is_the_profiles():
     assert of["approximate"].steps == PROFILES["paper"].approximate_steps and of["approximate"].rows == 24 and of["optimize"].rows == 8
     of = {w.stage: w for w in multi}
     assert of["approximate"].steps == 300_000 and of["approximate"].rows == 12 and of["approximate"].scored == 3 * 240 * 60
+    assert of["simplified: shared"].steps == PROFILES["paper"].shared_steps and of["simplified: optimize"].jobs == 9 * 3 * 4, "four rates in appendix A.4"
+    assert [w.stage for w in multi if w.maps] == ["approximate", "simplified: shared"]
     assert of["original"].jobs == 69 * 3 and of["optimize"].jobs == 9 * 3 * 2 and of["transfer"].jobs * of["transfer"].validations == 9 * 9 * 20
     with pytest.raises(ValueError, match="allowed: single, multi"):
         cost.plan("both")

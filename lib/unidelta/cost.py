@@ -15,7 +15,7 @@ from unidelta.projections import KINDS
 
 CARDS = ROOT / "data" / "gpus.tsv"  # peaks in TFLOP/s (dense, without sparsity), bandwidth in GB/s
 SETTINGS = ("single", "multi")
-PASSES = 12  # times that Adafactor and the gradient's accumulation read or write a number of a projection (unidelta.optim, counted by hand)
+PASSES = 20  # times that a step reads or writes a number of a projection: 16 in Adafactor, 4 for the gradient (counted over the operations of a step)
 
 
 def cards() -> pd.DataFrame:
@@ -50,7 +50,8 @@ def projections(numel: int, y: int, tasks: int, draws: int = 1) -> float:
 
 @dataclass(frozen=True)
 class Work:
-    """One stage: `jobs` runs of `steps` steps over `rows` rows, each with `validations` of `scored` rows. `maps`: it trains projections."""
+    """One stage: `jobs` runs of `steps` steps over `rows` rows, each with `validations` of `scored` rows. `maps`: how many projections of every delta it
+    trains, two in the main pipeline, the one upwards in the simplified one."""
 
     stage: str
     jobs: int
@@ -58,11 +59,12 @@ class Work:
     rows: int
     validations: int
     scored: int
-    maps: bool = False
+    maps: int = 0
 
 
 def plan(setting: str) -> tuple[profiles.Profile, list[Work]]:
-    """The `paper` profile in a setting, and every stage of a full reproduction with one seed. Raises ValueError for an unknown setting."""
+    """The `paper` profile in a setting, and the stages of Tables 1 to 4 and 6 to 9 with one seed; not those of fine-tuning (Table 5), of landscapes and
+    of other dimensions. Raises ValueError for an unknown setting."""
     if setting not in SETTINGS:
         raise ValueError(f"unknown setting {setting!r}; allowed: {', '.join(SETTINGS)}")
     p = profiles.get("paper", setting=setting)
@@ -74,22 +76,30 @@ def plan(setting: str) -> tuple[profiles.Profile, list[Work]]:
     grid, checks = unseen * len(KINDS) * len(p.optimize_lrs), p.optimize_steps // p.optimize_every
     subspace = Work("optimize", grid, p.optimize_steps, p.optimize_batch, checks, dev)
     return p, [Work("original", (train + unseen) * len(KINDS), p.original_steps, p.original_batch, p.original_steps // p.original_every, dev),
-               Work("approximate", spaces, p.approximate_steps, rows, p.approximate_steps // p.approximate_every, scored, True),
+               Work("approximate", spaces, p.approximate_steps, rows, p.approximate_steps // p.approximate_every, scored, 2),
                subspace, replace(subspace, stage="optimize, random control"),
-               Work("transfer", unseen * len(KINDS), 0, 0, len(KINDS) * len(p.optimize_lrs) * checks, dev)]
+               Work("transfer", unseen * len(KINDS), 0, 0, len(KINDS) * len(p.optimize_lrs) * checks, dev), *_simplified(p, spaces, unseen, scored)]
+
+
+def _simplified(p: profiles.Profile, spaces: int, unseen: int, scored: int) -> list[Work]:
+    """The simplified pipeline's (appendix A.4)."""
+    grid, checks = len(KINDS) * len(p.shared_optimize_lrs), p.optimize_steps // p.shared_optimize_every
+    own = Work("simplified: optimize", unseen * grid, p.optimize_steps, p.shared_optimize_batch, checks, p.caps["dev"])
+    return [Work("simplified: shared", spaces, p.shared_steps, len(KINDS) * p.shared_batch * p.shared_draws, p.shared_steps // p.shared_every, scored, 1),
+            own, replace(own, stage="simplified: random control"), Work("simplified: transfer", unseen * len(KINDS), 0, 0, grid * checks, p.caps["dev"])]
 
 
 def hours(setting: str, config, made: dict, flops: float, bandwidth: float, length: int = 128, answer: int = 4) -> pd.DataFrame:
     """Hours of every stage on a device that achieves `flops` FLOP/s and `bandwidth` bytes/s: columns jobs, steps (of all jobs), training, scoring, hours.
-    Every pass is counted with the prefix's keys and the dearest delta, and a step of `approximate` with Adafactor's traffic over the projections.
+    Every pass is counted with the prefix's keys and the dearest delta, and a step of `approximate` with the traffic of its projections, Adafactor's included.
     """
     (p, works), lines = plan(setting), []
     keys, numels = max(getattr(what, "length", 0) for what in made.values()), [what.numel for what in made.values()]
     count = len(tasks.names("multi", "train")) if setting == "multi" else 1
     for w in works:
         step = backbone(config, w.rows, length, answer, keys) + max(delta(what, w.rows, length, answer) for what in made.values())
-        maps = sum(projections(n, p.y, count, p.approximate_draws) for n in numels) if w.maps else 0
-        traffic = 4 * PASSES * sum(2 * n * p.y for n in numels) if w.maps else 0
+        maps = sum(projections(n, p.y, count, p.approximate_draws) for n in numels) if w.maps == 2 else 0  # one alone is a small part of a step
+        traffic = 4 * PASSES * sum(w.maps * n * p.y for n in numels)
         training = w.jobs * w.steps * ((step + maps) / flops + traffic / bandwidth) / 3600
         scoring = w.jobs * w.validations * backbone(config, w.scored, length, answer, keys, training=False) / flops / 3600
         lines.append({"stage": w.stage, "jobs": w.jobs, "steps": w.jobs * w.steps, "training": training, "scoring": scoring, "hours": training + scoring})
