@@ -13,7 +13,8 @@ from unidelta.report.measures import CONTROLS, FLAG, STILL, TRANSFER, best_contr
 from unidelta.report.results import Results, joined
 
 AIMS = {1: 85.0, 2: 83.0, 3: 89.0, 4: 85.0, 5: 95.0}  # percent of E_ori, by the paper's table; of Table 5 for every cell
-FURTHER = {1: "as it is", 2: "as it is", 3: "multi_task: as it is", 4: "multi_task: as it is", 5: "finetune: as it is"}  # what `more_seeds` has, likewise
+FURTHER = {1: ("as it is", "long_answers: as it is"), 3: ("multi_task: as it is", "long_answers: many tasks"), 5: ("finetune: as it is", "")}
+FURTHER |= {2: FURTHER[1], 4: FURTHER[3]}  # what the study `more_seeds` has, likewise, and its rows with long answers
 SHARED, APART = "label words shared", "label words not shared"
 
 
@@ -85,7 +86,8 @@ def cells(fine: Results) -> pd.Series:
 
 def further(more: dict[str, Results], n: int, say: Callable[[Results], str]) -> dict[str, str]:
     """The column with more seeds: what `say` makes of the results behind the paper's Table n."""
-    return {f"{len(more['as it is'].seeds)} seeds": say(more[FURTHER[n]]) if FURTHER[n] in more else "–"} if more else {}
+    short, long = (more.get(name) for name in FURTHER[n])
+    return {f"{len(more['as it is'].seeds)} seeds": say(joined(short, long)) if short else "–"} if more else {}
 
 
 def table(found: Sequence[Headline], fine: Results | None, more: dict[str, Results]) -> HTML:
