@@ -49,10 +49,11 @@ def test_the_share_of_right_answers_is_counted(monkeypatch, share, score):
 
 
 def test_the_table_has_every_task_and_backbone(monkeypatch):
-    monkeypatch.setattr(understanding, "understood", lambda model, task, rows: 0.5 if model == "one" else 0.25)
-    monkeypatch.setattr(understanding.backbones, "load", lambda name: name)
+    monkeypatch.setattr(understanding, "understood", lambda model, task, rows: 0.5 if model.fingerprint == "f-one" else 0.25)
+    monkeypatch.setattr(understanding.backbones, "load", lambda name: SimpleNamespace(fingerprint=f"f-{name}"))
     text = understanding.table(["one", "two"], rows=3).data
     assert all(f"<td>{task}</td>" in text for task in ALL) and text.count("<td>50</td>") == text.count("<td>25</td>") == len(ALL)
+    assert "one<br><small>f-one</small>" in text
     assert text.index("glue-sst2") < text.index("dream") < text.index("rotten_tomatoes"), "training tasks come first"
 
 

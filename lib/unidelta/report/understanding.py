@@ -77,8 +77,9 @@ def understood(backbone: Backbone, task: str, rows: int = 250) -> float:
 
 
 def table(names: list[str], rows: int = 250) -> HTML:
-    """`understood` in percent for every task of OPINION, PAIRS and CHOICES, a column per backbone of that name, training tasks of a subspace first."""
-    models = {name: backbones.load(name) for name in names}
+    """`understood` in percent for every task of OPINION, PAIRS and CHOICES, a column per backbone of that name, with its fingerprint; training tasks of a
+    subspace first."""
+    models = {f"{name}<br><small>{model.fingerprint}</small>": model for name, model in ((name, backbones.load(name)) for name in names)}
     trainers = [task for task in suite.single() if task in OPINION + PAIRS + CHOICES]
     tasks = [*trainers, *(t for t in OPINION + PAIRS + CHOICES if t not in trainers)]
     return html([{"task": task, "": "trains a subspace" if task in trainers else "",
