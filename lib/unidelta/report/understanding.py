@@ -96,7 +96,7 @@ def _sentences(value) -> Iterator[str]:
             yield from _sentences(part)
 
 
-def met(names: list[str], items: int = 50_000) -> HTML:
+def met(names: list[str], items: int = 20_000) -> HTML:
     """What of the test rows of some stand-ins occurs elsewhere: which of their sentences in so many items of pre-training, drawn anew as they are at its
     end; and, of CHOICES, which questions with their answers in the training rows."""
     rng, how = random.Random("met"), pretrain.mixture(pretrain.RECIPE["steps"], pretrain.RECIPE)
