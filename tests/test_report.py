@@ -290,7 +290,7 @@ def test_the_results_on_one_page(two):
                                              (3, "no"), (4, "no")], "aims of 85, 83, none, 85, 83, 89, 85"
     assert found[4].value == pytest.approx((190 / 3, 1.0), abs=1) and found[-2].value[0] == pytest.approx((87 + 87 + 50) / 3)
     rows = grid(outcome.table(found, None, {}))
-    assert rows[1][:4] == ["One training task, in the subspace (label words shared), 1 tasks", "90.0 ± 2.8", "100.4", "–"], "comparing knows fewer wordings"
+    assert rows[1][:4] == ["One training task, in the subspace label words shared: 1", "90.0 ± 2.8", "100.4", "–"], "comparing knows fewer wordings"
     assert rows[7][3] == "89.0 ± 25.2 (3)" and rows[7][4] == "training solution as it is 60.0" and rows[7][5] == "10.0"
     head, first, *_, own, moved, _, _ = grid(outcome.table(found, None, {"as it is": two}))
     assert head[2] == "3 seeds" and first[1:3] == ["90.0 ± 2.8", "90.0 ± 2.8"] and own[2] == moved[2] == "–", "of one training task alone"

@@ -20,10 +20,12 @@ SHARED, APART = "label words shared", "label words not shared"
 
 @dataclass(frozen=True)
 class Headline:
-    """An average: what it is of, the paper's Table `n` that has it, the rows behind it (as in `Results.frame`), the same rows of other draws of the
-    backbone, and whether there was an aim for it."""
+    """An average: what the subspace was trained on, what is averaged and over which rows, in words; the paper's Table `n` that has it, the rows behind it
+    (as in `Results.frame`), the same rows of other draws of the backbone, and whether there was an aim for it."""
 
-    text: str
+    trained: str
+    what: str
+    which: str
     n: int
     frame: pd.DataFrame
     draws: Sequence[pd.DataFrame] = ()
@@ -65,18 +67,23 @@ def headlines(single: Results, backbones: dict[str, Results], long: dict[str, Re
         return rows_of(results.shown(n), clear=False).get(group)
 
     few, many = ([r for name, r in backbones.items() if name.startswith("many tasks") == several and "comparing" not in name] for several in (False, True))
-    found = [(f"One training task, {what} ({group})", n, of(single, n, group), [of(r, n, group) for r in few[1:]], aimed)
-             for group, aimed in ((SHARED, True), (APART, False)) for n, what in ((1, "in the subspace"), (2, "transferred"))]
-    every = joined(single, long.get("as it is"))
-    found += [(f"One training task, {what} (all rows)", n, every.shown(n), [], True) for n, what in ((1, "in the subspace"), (2, "transferred"))]
+    alone, every = "One training task", joined(single, long.get("as it is"))
+    found = [(alone, n, group, of(single, n, group), [of(r, n, group) for r in few[1:]], aimed)
+             for group, aimed in ((SHARED, True), (APART, False)) for n in (1, 2)] + [(alone, n, "all rows", every.shown(n), [], True) for n in (1, 2)]
     for one in many[:1]:
-        every, pairs = joined(one, long.get("many tasks")), ((3, "in the subspace"), (4, "transferred"))
-        found += [(f"Many training tasks, {what} (short answers)", n, one.shown(n), [r.shown(n) for r in many[1:]], True) for n, what in pairs]
-        found += [(f"Many training tasks, {what} (all rows)", n, every.shown(n), [], True) for n, what in pairs]
+        together, every = "Many training tasks", joined(one, long.get("many tasks"))
+        found += [(together, n, "short answers", one.shown(n), [r.shown(n) for r in many[1:]], True) for n in (3, 4)]
+        found += [(together, n, "all rows", every.shown(n), [], True) for n in (3, 4)]
     lines: dict[tuple, Headline] = {}  # the same rows once, if there are no others
-    for text, n, frame, draws, aimed in (line for line in found if line[2] is not None):
-        lines.setdefault((n, *sorted(set(frame.task))), Headline(text, n, frame, [f for f in draws if f is not None], aimed))
+    for trained, n, which, frame, draws, aimed in (line for line in found if line[3] is not None):
+        what = "transferred" if n in TRANSFER else "in the subspace"
+        lines.setdefault((n, *sorted(set(frame.task))), Headline(trained, what, which, n, frame, [f for f in draws if f is not None], aimed))
     return list(lines.values())
+
+
+def stacked(*lines: str) -> str:
+    """A cell of lines that are not broken."""
+    return "<br>".join(line.replace(" ", "&nbsp;") for line in lines)
 
 
 def cells(fine: Results) -> pd.Series:
@@ -97,7 +104,8 @@ def table(found: Sequence[Headline], fine: Results | None, more: dict[str, Resul
     for h in found:
         theirs, every = paper.rows(h.n, set(h.frame.task))[paper.AVERAGE].mean(), [over_seeds(f, relative(f))[0] for f in (h.frame, *h.draws)]
         doubt = FLAG * any(weak(f).any() for f in h.draws)
-        lines.append({"": f"{h.text}, {h.frame.task.nunique()} tasks", "ours": f"<b>{number(*h.value)}</b>", **further(more, h.n, h.by),
+        label = stacked(f"{h.trained},", h.what, f"{h.which}: {h.frame.task.nunique()}")
+        lines.append({"": label, "ours": f"<b>{number(*h.value)}</b>", **further(more, h.n, h.by),
                       "paper, same rows": number(theirs),
                       "over draws of the backbone": f"{number(*interval(every))} ({len(every)}){doubt}" if h.draws else "–",
                       "best without tuning": h.control(), "tuned in a random subspace": number(relative(h.frame, "random").mean()),
@@ -106,7 +114,7 @@ def table(found: Sequence[Headline], fine: Results | None, more: dict[str, Resul
         def ends(values):
             return f"{values.min():.1f} to {values.max():.1f}"
         ours, theirs = cells(fine), paper.table(5).drop(columns="source").to_numpy()
-        lines.append({"": f"Fine-tuning among the methods, each of {len(ours)} directions", "ours": f"<b>{ends(ours)}</b>",
+        lines.append({"": stacked("Fine-tuning among", "the methods, each", f"of {len(ours)} directions"), "ours": f"<b>{ends(ours)}</b>",
                       **further(more, 5, lambda results: ends(cells(results))), "paper, same rows": ends(theirs), "over draws of the backbone": "–",
                       "best without tuning": f"{CONTROLS['shared_vector']} {number(relative(fine.own, 'shared_vector').mean())}",
                       "tuned in a random subspace": number(relative(fine.own, "random").mean()), "aim": number(AIMS[5]),
@@ -134,5 +142,5 @@ def missing(found: Sequence[Headline]) -> Markdown:
         low = each[each["sub"] < AIMS[h.n]]
         named = ", ".join(f"`{task}` {row['sub']:.1f} ({row['train_solution']:.1f})" for task, row in low.iterrows())
         rest = each.drop(low.index)["sub"].mean()
-        lines.append(f"- {h.text}: {named}; the other {len(each) - len(low)} average {number(rest)}.")
+        lines.append(f"- {h.trained}, {h.what} ({h.which}): {named}; the other {len(each) - len(low)} average {number(rest)}.")
     return markdown("\n".join(lines) or "Every aim is cleared by the whole interval.")
