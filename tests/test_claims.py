@@ -309,3 +309,12 @@ def test_the_plane_is_drawn_archived_and_can_be_touched():
     assert all(torch.equal(getattr(again[t], part).float(), getattr(of, part)) for t, of in planes.items() for part in ("relative", "axis", "points"))
     shares = BeautifulSoup(tables.overlap(planes).data, "html.parser").find_all("tr")[1].find_all("td")
     assert [c.text for c in shares[1:]] == ["20.0", "40.0", "80.0", "20.0", "20.0"]
+
+
+def test_verdicts_are_counted_apart_for_claims_questions_and_planes():
+    def one(verdict, text="A claim.", rule="above 80"):
+        return claims.Claim(text, "", "", rule, verdict)
+    found = [one(claims.HOLDS), one(claims.HOLDS), one(claims.FAILS), one(claims.OPEN, rule="by eye (one seed)"),
+             one(claims.FAILS, "A question (not in the paper)."), one(claims.FAILS, "Another (not in the paper).")]
+    assert claims.tally(found).data == ("Of 4 claims: 2 hold, 1 does not hold, 1 open; among them 1 read off planes of one seed: 1 open. "
+                                        "Of 2 questions that the paper does not ask: 2 do not hold.")

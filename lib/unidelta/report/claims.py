@@ -286,7 +286,8 @@ def changes(before: Sequence[Claim], after: Sequence[Claim]) -> Markdown:
 def tally(claims: list[Claim]) -> Markdown:
     """How many of the paper's claims, and of the questions that it does not ask, have which verdict."""
     def counted(some):
-        return ", ".join(f"{n} {verdict}" for verdict, n in Counter(c.verdict for c in some).most_common())
+        plural = {HOLDS: "hold", FAILS: "do not hold"}
+        return ", ".join(f"{n} {verdict if n == 1 else plural.get(verdict, verdict)}" for verdict, n in Counter(c.verdict for c in some).most_common())
     asked, alone = [c for c in claims if c.text.endswith("(not in the paper).")], [c for c in claims if "one seed" in c.rule]
     return Markdown(f"Of {len(claims) - len(asked)} claims: {counted([c for c in claims if c not in asked])}; among them {len(alone)} read off planes of one "
                     f"seed: {counted(alone)}. Of {len(asked)} questions that the paper does not ask: {counted(asked)}.")
