@@ -311,7 +311,7 @@ def test_table_five_is_held_to_its_aim_cell_by_cell(two):
     fine = results({"rotten_tomatoes": (100.0, 3 * [96.0])}, kinds=("adapter", "lora", "prefix", "finetune"))
     fine.frame.loc[fine.frame.target == "finetune", "sub"] = 90.0
     last = grid(outcome.table(outcome.headlines(two, {}, {}), fine, {}))[-1]
-    assert last[0] == "Fine-tuning among the methods, each of 16 directions" and last[1:3] == ["90.0 to 96.0", "95.0 to 101.2"] and last[-1] == "12 of 16"
+    assert last[0] == "Fine-tuning among the methods, each of 16 directions" and last[1:3] == ["90.0 to 96.0", "95.0 to 101.2"] and last[-1] == "95.0: 12 of 16"
     last = grid(outcome.table(outcome.headlines(two, {}, {}), fine, {"as it is": two, "finetune: as it is": fine}))[-1]
     assert last[1:4] == ["90.0 to 96.0", "90.0 to 96.0", "95.0 to 101.2"]
 
