@@ -274,7 +274,6 @@ def table(claims: list[Claim]) -> HTML:
     return html([{"verdict": f"<b>{c.verdict}</b>", "claim": c.text, "ours": c.ours, "the paper's evidence": c.published, "holds if": c.rule} for c in claims])
 
 
-
 def changes(before: Sequence[Claim], after: Sequence[Claim]) -> Markdown:
     """The claims whose verdict is another with other evidence, and that evidence."""
     now = {c.text: c for c in after}

@@ -55,7 +55,7 @@ def gain(one: pd.DataFrame, other: pd.DataFrame, column: str = "sub") -> tuple[f
     """Relative performance of `other` minus that of `one`, over the tasks both have, paired by seed: mean and half interval, in points."""
     tasks = set(one.task) & set(other.task)
     first, second = (by_seed(f[f.task.isin(tasks)], column) for f in (one, other))
-    return interval((second - first).dropna())
+    return interval(second - first)
 
 
 def best_control(frame: pd.DataFrame, among: Sequence[str]) -> tuple[str, tuple[float, float]]:

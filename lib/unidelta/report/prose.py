@@ -4,14 +4,13 @@ import math
 from collections.abc import Sequence
 from types import SimpleNamespace
 
-import pandas as pd
 from IPython.display import Markdown
 
 from unidelta import paper, suite, tasks
 from unidelta.projections import KINDS
 from unidelta.report import measures, tables
 from unidelta.report.measures import APART, CONTROLS, FLAG, LABEL, MARGIN, TRANSFER, gain, interval, markdown, number, over_seeds, relative, rows_of, weak
-from unidelta.report.results import Results
+from unidelta.report.results import Results, joined
 from unidelta.stages import approximate, original
 from unidelta.stages.workbench import Run
 
@@ -31,8 +30,7 @@ def long_answers(results: Results, long: Results | None, n: int = 1) -> Markdown
     """What the rows with long answers, which stand apart, would do to the average of one of the paper's tables."""
     if long is None:
         return markdown("Rows whose answers are sentences (chapter *Long answers*) were not run with these settings.")
-    rows, more = results.shown(n), long.shown(n)
-    every = pd.concat([rows, more])
+    more, every = long.shown(n), joined(results, long).shown(n)
     told = "; ".join(f"`{task}` {number(*over_seeds(f, relative(f)))} (majority answer {number(relative(f, 'majority').mean())})"
                      for task, f in more.groupby("task", sort=False))
     return markdown(f"{APART}: answers of a sentence, archived and not in the average (chapter *Long answers*). In percent of E_ori: {told}. "

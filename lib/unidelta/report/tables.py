@@ -11,7 +11,7 @@ from unidelta.finetune import METHODS
 from unidelta.projections import KINDS
 from unidelta.report.measures import APART, CONTROLS, FLAG, LABEL, PAIRS, TRANSFER, html, interval, number, over_seeds, recovered, relative, rows_of, weak
 from unidelta.report.planes import Plane
-from unidelta.report.results import Results
+from unidelta.report.results import Results, joined
 from unidelta.stages import approximate, original
 from unidelta.stages.workbench import Run
 
@@ -36,9 +36,8 @@ def published(results: Results, n: int, whole: bool = True, long: Results | None
 
     The last rows are the mean over the rows that were run beside the paper's as printed, and the paper's over these rows. long: the rows with long
     answers, marked and not in the average."""
-    frame, apart = results.frame, () if long is None else set(long.frame.task) - set(results.frame.task)
-    frame = frame if long is None else pd.concat([frame, long.frame[long.frame.task.isin(apart)]])
-    frame = frame.assign(rel=relative(frame), weak=weak(frame))
+    frame = joined(results, long).frame
+    apart, frame = set(frame.task) - set(results.frame.task), frame.assign(rel=relative(frame), weak=weak(frame))
     across, lines = columns(n in TRANSFER), []
     for row in paper.table(n).to_dict("records"):
         everything = row["test"] == paper.AVERAGE
