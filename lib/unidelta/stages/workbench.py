@@ -104,14 +104,19 @@ def compute(run: Run, stage: str, wanted: dict[tuple, tuple[str, dict]], work: C
             held.enter_context(run.store.lock(stage, name))
         found = {key: a or run.store.find(stage, *wanted[key]) for key, a in found.items()}
         missing = [key for key, a in found.items() if a is None]
-        names = {run.store.path(stage, *named).name: key for key, named in wanted.items()}
-        for stack in ([names[name] for name in begun] for begun in (run.store.begun(stage) if missing else ()) if names.keys() >= set(begun)):
+        for stack in _begun(run, stage, wanted) if missing else ():
             if set(stack) & set(missing):
                 work(stack)
                 missing = [key for key in missing if key not in stack]
         if missing:
             work(missing)
     return {key: a or run.store.find(stage, *wanted[key]) for key, a in found.items()}
+
+
+def _begun(run: Run, stage: str, wanted: dict[tuple, tuple[str, dict]]) -> list[list[tuple]]:
+    """The stacks, as keys of `wanted`, that a killed run has begun and that are wanted whole."""
+    names = {run.store.path(stage, *named).name: key for key, named in wanted.items()}
+    return [[names[name] for name in stack] for stack in run.store.begun(stage) if names.keys() >= set(stack)]
 
 
 def lists(**given: Sequence[str]) -> None:
