@@ -11,7 +11,8 @@ import pytest
 
 from unidelta import profiles, stages, studies, suite
 from unidelta.projections import RATIO
-from unidelta.report import archive, claims_archived, planes, settings, tables
+from unidelta.report import archive, claims, claims_archived, planes, settings, tables
+from unidelta.report.measures import by_seed, relative
 from unidelta.store import plain
 from unidelta.studies import STUDIES, main
 
@@ -281,3 +282,32 @@ def test_a_random_subspace_of_twenty_dimensions_is_best_at_the_largest_rate():
             best = max(range(len(devs[0])), key=lambda j: max(d[j] for d in devs if d[j] is not None))
             largest[config["up"]].append(config["optimize_lrs"][best] == max(config["optimize_lrs"]))
     assert sum(largest["random"]) > len(largest["random"]) / 2 and sum(largest["trained"]) < len(largest["trained"]) / 3
+
+
+def test_fine_tuning_is_often_best_at_its_last_step():
+    """Chapter 22 says so by hand."""
+    found, last = archive.load("absolute")["as it is"], []
+    with ZipFile(archive.FOLDER / found.folder / archive.PACKED) as packed:
+        for i in (i for i in found.ids if i.startswith("original/") and "-finetune-" in i):
+            config, metrics = (json.loads(packed.read(f"{i}/{name}.json"))[name] for name in ("config", "metrics"))
+            last.append(metrics["best_step"] == config["steps"])
+    assert 3 <= sum(last) < len(last) / 2
+
+
+def test_what_is_not_explained_of_many_tasks():
+    """Chapter 28 says by hand that the nearest training tasks are held with adapter and LoRA, and that the unseen ones do not transfer between the two."""
+    many = archive.load("multi_task")
+    held, moved = many["its training tasks"].own, many["as it is"].moved
+    for trained, unseen in (("ethos-directed_vs_generalized", "ethos-gender"), ("superglue-wic", "superglue-wsc")):
+        assert all(relative(held[(held.task == trained) & (held.target == k)]).mean() > 90 for k in ("adapter", "lora"))
+        between = moved[(moved.task == unseen) & (moved.source != "prefix") & (moved.target != "prefix")]
+        assert relative(between).mean() < 85, unseen
+
+
+def test_what_six_seeds_say_of_many_tasks():
+    """Step 21 of the choices says it by hand."""
+    many = archive.load("more_seeds")["multi_task: as it is"]
+    for judge in (claims_archived.prefix_behind, claims_archived.slowest, claims.poorer_source):
+        assert judge(many)[2] == claims.HOLDS
+    means = {k: by_seed(many.own[many.own.target == k]).mean() for k in ("adapter", "lora", "prefix")}
+    assert max(means, key=means.get) == "lora" and claims.ahead(many)[2] == claims.FAILS
