@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -24,6 +25,7 @@ import transform  # noqa: E402
 from more_keys import more_keys  # noqa: E402
 
 from unidelta import cost, deltas, memory  # noqa: E402
+from unidelta.optim import Adafactor  # noqa: E402
 from unidelta.profiles import PROFILES  # noqa: E402
 from unidelta.projections import KINDS  # noqa: E402
 from unidelta.report import speed  # noqa: E402
@@ -210,3 +212,33 @@ def test_a_missing_measurement_is_said(tmp_path):
     assert "not been measured" in speed.ratios(speed.load("nothing_here", tmp_path)).data
     with pytest.raises(ValueError, match="no folder"):
         speed.load("recipe", tmp_path / "none")
+
+
+def test_the_traffic_of_a_projection_is_what_adafactor_does():
+    """PASSES: the reads and writes of whole matrices in a step of Adafactor, counted as torch dispatches them, and four for the gradient."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils._pytree import tree_leaves
+    size, views = 300 * 20, ("view", "expand", "transpose", "unsqueeze", "slice", "select", "detach", "alias", "empty", "split", ".t.")
+
+    class Count(TorchDispatchMode):
+        passes = 0
+
+        def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+            out = operation(*args, **(kwargs or {}))
+            if not any(view in str(operation) for view in views):
+                whole = [{id(t) for t in tree_leaves(each) if isinstance(t, torch.Tensor) and t.numel() == size} for each in (args, out)]
+                Count.passes += sum(map(len, whole))
+            return out
+    matrix = torch.randn(1, 300, 20).requires_grad_()
+    optimizer = Adafactor([matrix], 1e-3)
+    matrix.grad = torch.randn(1, 300, 20)
+    with Count():
+        optimizer.step()
+    assert cost.PASSES == Count.passes + 4
+
+
+def test_the_rates_of_a_fine_tuned_search_do_not_fit_the_papers_card():
+    """"At full size" says so by hand."""
+    config, _ = speed.base()
+    each = memory.solution(config, SimpleNamespace(numel=247_577_856), 8, 128, 4)  # short inputs, too
+    assert len(PROFILES["paper"].fastfood_optimize_lrs) == 7 and 7 * each > 32 * 2**30 > each
