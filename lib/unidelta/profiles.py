@@ -109,7 +109,7 @@ _SMALL = dict(
     shared_steps=400, shared_every=100, shared_lr_I=5e-3, shared_lr_up=5e-3, shared_optimize_every=6, shared_optimize_batch=8,
     shared_optimize_lrs=(2e-1, 5e-2, 1e-2), fastfood_steps=900,
     fastfood_lr_G=5e-2, fastfood_batch=16, fastfood_optimize_every=6, fastfood_optimize_lrs=(2e-1, 5e-2, 1e-2, 5e-3),
-    multi=MULTI | {"original_steps": 1500, "original_prefix_steps": 4000, "original_learnt": 0.15, "ratio": 0.02, "approximate_steps": 400,
+    multi=MULTI | {"original_steps": 1500, "original_prefix_steps": 4000, "original_learnt": 0.15, "ratio": 0.1, "approximate_steps": 400,
                    "approximate_every": 200, "approximate_draws": 48, "approximate_lr": 2e-3, "validation_rows": 40, "optimize_steps": 180,
                    "optimize_every": 18, "shared_optimize_every": 18, "shared_steps": 400, "shared_every": 200},
 )
