@@ -111,7 +111,7 @@ def test_absolute_keeps_scores_alone(study, tmp_path):
 
 def test_the_reconstruction_is_weighed_in_the_multi_task_setting(study):
     found = study("reconstruction")
-    assert {name: "ratio=" in r.line for name, r in found.items()} == {"as it is": False, "ratio=0.1": True, "ratio=1": True}
+    assert {name: "ratio=" in r.line for name, r in found.items()} == {"as it is": False, "ratio=0.02": True, "ratio=1": True}
     approximated = [{i for i in r.ids if i.startswith("approximate/")} for r in found.values()]
     assert len(set().union(*approximated)) == 3, "a subspace of its own for every weight"
 

@@ -25,7 +25,7 @@ AS_IT_IS, FORMER, MANY, FITTED, TRAINED, LONG = "as it is", "former settings", "
 # The single-task setting's stage 1, spelt out: the studies of settings stay what they are if the profile changes.
 FEW_STEPS = {"approximate_draws": 1, "approximate_steps": 50, "approximate_every": 25}
 MORE_STEPS = {"approximate_draws": 3, "approximate_steps": 100, "approximate_every": 50}
-GIVEN_UP = {"original_steps": 500, "original_prefix_steps": 1200, "original_learnt": 0.0}  # the multi-task setting's own spaces when its settings were asked
+GIVEN_UP = {"original_steps": 500, "original_prefix_steps": 1200, "original_learnt": 0.0, "ratio": 0.02}  # the multi-task setting's own spaces and weight when its steps were asked
 DRAWS = ("embedded", "rebuilt", "shorter", "stretches")  # the shipped backbones that know every wording
 Open = Callable[..., Run]
 
@@ -56,7 +56,7 @@ def multi_task(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dic
 
 def reconstruction(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """the weight of the reconstruction in the multi-task setting"""
-    runs = {AS_IT_IS: open_run(setting="multi")} | {f"ratio={r:g}": open_run(setting="multi", ratio=r) for r in (0.1, 1.0)}
+    runs = {AS_IT_IS: open_run(setting="multi")} | {f"ratio={r:g}": open_run(setting="multi", ratio=r) for r in (0.02, 1.0)}
     train, unseen = suite.multi(runs[AS_IT_IS].profile.source)
     return {name: collect(run, chosen(unseen, only), seeds, train) for name, run in runs.items()}
 
