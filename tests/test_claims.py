@@ -160,8 +160,8 @@ def test_the_table_has_every_claim_and_says_what_was_not_run():
     base, drawn = results(GOOD), {"rotten_tomatoes": plane(5, 10, 20)}
     found = [*claims.every(base, drawn), *claims_archived.every(base, {})]
     rows = BeautifulSoup(claims.table(found).data, "html.parser").find_all("tr")
-    assert len(rows) == len(found) + 1 == 45
-    assert [c.verdict for c in found].count(claims.NOT_RUN) == 1 + 29 and all(c.rule and c.published and c.text for c in found)
+    assert len(rows) == len(found) + 1 == 51
+    assert [c.verdict for c in found].count(claims.NOT_RUN) == 1 + 33 and all(c.rule and c.published and c.text for c in found)
     assert len({c.text for c in found}) == len(found), "no claim stands there twice"
 
 
@@ -196,7 +196,7 @@ def test_more_seeds_stand_in_for_the_same_variants_of_other_studies():
 def test_many_training_tasks_against_one(monkeypatch):
     monkeypatch.setattr(Archived, "logs", lambda self, stage: [log(False)] * 3)
     good, poor = (judged(results(base), multi_task={"as it is": archived(many)}) for base, many in ((POOR, GOOD), (GOOD, POOR)))
-    assert len(good) == len(poor) == 12
+    assert len(good) == len(poor) == 14
     wsc = of(good, "transfer on WSC")
     assert wsc.verdict == claims.HOLDS
     assert "33.3 ± 0.0 points; tuned in a random subspace +0.0 ± 0.0, for y" in wsc.ours and wsc.published == "64.9 single-task, 92.2 multi-task"
@@ -280,23 +280,25 @@ def test_the_slowest_is_judged_by_the_logs(monkeypatch):
         assert known == expected and ("50.0 ± 0.0 %" in ours) == late
 
 
-def test_a_random_subspace_may_do_as_well():
-    many, random = results(GOOD), claims.surplus("own", ["random"])
-    assert many.own.random.max() < 80 and said(random, many) == claims.HOLDS
-    many.frame["random"] = many.frame["sub"] + 20
-    assert said(random, many) == claims.FAILS
+@pytest.mark.parametrize("control", ["random", "scaled_solution"])
+def test_a_control_that_tunes_may_do_as_well(control):
+    many, over = results(GOOD), claims.surplus("own", [control])
+    assert many.own[control].max() < 80 and said(over, many) == claims.HOLDS
+    many.frame[control] = many.frame["sub"] + 20
+    assert said(over, many) == claims.FAILS
 
 
 @pytest.mark.parametrize("scores, expected", [([80.0, 81.0, 82.0], claims.HOLDS), ([50.0, 51.0, 52.0], claims.FAILS), ([60.0, 75.0, 90.0], claims.OPEN)])
 def test_fine_tuning_joins_by_the_directions_it_takes_part_in(scores, expected):
     fine = results({"rotten_tomatoes": (90.0, scores)}, kinds=("adapter", "lora", "prefix", "finetune"))
-    fine.frame["shared_vector"] = 79.0
+    fine.frame[["shared_vector", "scaled_vector"]] = 79.0
     without = (fine.frame.source != "finetune") & (fine.frame.target != "finetune")
     fine.frame.loc[without, "sub"] = 0.0  # what goes on among the deltas is of no account
-    joins, inferior, adds, sent = judged(results(GOOD), finetune={"as it is": fine})
+    joins, inferior, adds, lengthens, sent, longer = judged(results(GOOD), finetune={"as it is": fine})
     assert inferior.verdict == claims.FAILS and inferior.published == "2.3 points less", "the deltas send each other nothing here"
     assert joins.verdict == expected and "rotten_tomatoes" in joins.ours and "95.0 to 101.2" in joins.published
     assert adds.verdict == sent.verdict == claims.FAILS and "points over shared training vector as it is" in adds.ours
+    assert lengthens.verdict == longer.verdict == claims.FAILS and "points over shared training vector, length fitted" in longer.ours
 
 
 def test_the_plane_is_drawn_archived_and_can_be_touched():

@@ -17,8 +17,8 @@ from unidelta.report import Results, archive, figures, measures, outcome, planes
 from unidelta.report.results import joined
 from unidelta.stages.controls import FACTORS
 
-FREE = {"random": 10.0, "train_solution": 60.0, "own_vector": 50.0, "mean_vector": 40.0, "shared_vector": 35.0, "untuned": 0.0, "majority": 30.0,
-        "chance": 50.0}
+FREE = {"random": 10.0, "scaled_solution": 65.0, "scaled_vector": 45.0, "train_solution": 60.0, "own_vector": 50.0, "mean_vector": 40.0,
+        "shared_vector": 35.0, "untuned": 0.0, "majority": 30.0, "chance": 50.0}
 
 
 def results(scores: dict, kinds=KINDS) -> Results:
@@ -105,15 +105,15 @@ def test_averages_stand_beside_every_control(two):
     assert lines["the paper, same rows"] == ["100.4", "84.3", f"{(100.4 + 84.3) / 2:.1f}", "100.4"]
     said = prose.explained(two).data
     assert "**label words shared** (1 task). Optimising in the subspace reaches 90.0 ± 2.8 % of <i>E</i><sub>ori</sub>" in said
-    assert "training solution as it is 66.7 (74 % of it)" in said and "it adds +23.3 ± 2.8 points (a change)" in said
+    assert "training solution as it is 66.7 (74 % of it)" in said and "it adds +23.3 ± 2.8 points (a change); over the random up-projection, tuned, " in said
 
 
 def test_every_task_and_variant_has_its_line(two):
     lines = grid(tables.per_task(two))
-    assert lines[1] == ["rotten_tomatoes", "90.0", "11.1", "66.7", "55.6", "44.4", "0.0", "33.3", "55.6", "100.4"] and len(lines) == 3
+    assert lines[1] == ["rotten_tomatoes", "90.0", "11.1", "66.7", "72.2", "55.6", "44.4", "0.0", "33.3", "55.6", "100.4"] and len(lines) == 3
     lines = grid(tables.comparison({"as it is": two, "y=16": two}))
     assert [line[:2] for line in lines[1:4]] == [["as it is", "shared (1)"], ["as it is", "not shared (1)"], ["as it is", "all (2)"]]
-    assert lines[1] == ["as it is", "shared (1)", "90.0 ± 2.8", "90.0 ± 2.8", "66.7", "11.1", "55.6", "77.5 ± 6.2"] and len(lines) == 7
+    assert lines[1] == ["as it is", "shared (1)", "90.0 ± 2.8", "90.0 ± 2.8", "66.7", "72.2", "50.0", "11.1", "55.6", "77.5 ± 6.2"] and len(lines) == 7
     assert "90.0&nbsp;±&nbsp;2.8" in tables.comparison({"as it is": two}).data, "never broken over two lines"
     lines = grid(tables.absolute(two))
     assert lines[2] == ["glue-mrpc", "50.0", "30.0", "0.0", "60.0† / 60.0† / 60.0†", "30.0 / 30.0 / 30.0", "-200.0 ± 0.0†"]
@@ -152,9 +152,9 @@ def test_absolute_scores_stand_beside_the_papers():
 
 
 def test_a_variant_without_some_controls_stands_beside_one_that_has_them(two):
-    less = Results(two.run, two.seeds, two.frame.drop(columns=["random", "train_solution", "own_vector", "mean_vector"]), two.ids)
+    less = Results(two.run, two.seeds, two.frame.drop(columns=["random", "scaled_solution", "train_solution", "own_vector", "mean_vector"]), two.ids)
     lines = grid(tables.comparison({"as it is": two, "y=16": less}))
-    assert lines[4][:2] == ["y=16", "shared (1)"] and lines[4][4:7] == ["–", "–", "55.6"]
+    assert lines[4][:2] == ["y=16", "shared (1)"] and lines[4][4:9] == ["–", "–", "50.0", "–", "55.6"]
     assert grid(tables.variants_absolute({"as it is": two}))[1] == ["as it is", "rotten_tomatoes", "50.0", "0.0", "90.0 / 90.0 / 90.0", "81.0 / 81.0 / 81.0"]
     assert "Training tasks: 1 of the paper's 60. SA: `glue-sst2`." in prose.trained_on(two).data
 
@@ -232,7 +232,7 @@ def test_from_nothing_to_a_table(tiny_t5, tmp_path, monkeypatch):
     found = report.collect(run, p.unseen, p.seeds)
     assert len(found.frame) == 2 * 9 and found.frame.notna().all().all() and found.frame.ori.between(0, 100).all()
     stages = {i.split("/")[0] for i in found.ids}
-    assert stages == {"original", "approximate", "optimize", "transfer", "controls"}
+    assert stages == {"original", "approximate", "optimize", "transfer", "controls", "lengthened"}
     for identity in found.ids:
         assert (tmp_path / "embedded" / identity / "metrics.json").is_file(), "every id leads to a folder"
     assert "stand-in data" in found.caption("x").data and "`steps=1, backbone=" in found.caption("x").data and "unequal" not in found.caption("x").data
@@ -291,7 +291,7 @@ def test_the_results_on_one_page(two):
     assert found[4].value == pytest.approx((190 / 3, 1.0), abs=1) and found[-2].value[0] == pytest.approx((87 + 87 + 50) / 3)
     rows = grid(outcome.table(found, None, {}))
     assert rows[1][:4] == ["One training task, in the subspace label words shared: 1", "90.0 ± 2.8", "100.4", "–"], "comparing knows fewer wordings"
-    assert rows[7][3] == "89.0 ± 25.2 (3)" and rows[7][4] == "training solution as it is 60.0" and rows[7][5] == "10.0"
+    assert rows[7][3] == "89.0 ± 25.2 (3)" and rows[7][4] == "training solution as it is 60.0" and rows[7][5:7] == ["65.0", "10.0"]
     head, first, *_, own, moved, _, _ = grid(outcome.table(found, None, {"as it is": two}))
     assert head[2] == "3 seeds" and first[1:3] == ["90.0 ± 2.8", "90.0 ± 2.8"] and own[2] == moved[2] == "–", "of one training task alone"
     *_, own, moved, every, _ = grid(outcome.table(found, None, {"as it is": two, "multi_task: as it is": many}))

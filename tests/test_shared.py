@@ -279,5 +279,10 @@ def test_the_training_tasks_vector_as_it_is(done, monkeypatch):
     for kind in METHODS:
         theta = run.start(kind) + maps.up_map(run, found["shared"][0], kind, "trained")(saved["I"])
         assert workbench.score_stack(run, run.delta(kind), theta, [mine], "test") == [pytest.approx(artifact.metrics["shared_vector"][kind])]
+    longer = shared.lengthened(run, TRAIN, UNSEEN[:1])[UNSEEN[0], 0]
+    assert set(longer.metrics["test"]) == set(METHODS) and longer.config["subspace"] == found["shared"][0].id
+    for kind in METHODS:
+        offset = maps.up_map(run, found["shared"][0], kind, "trained")(longer.metrics["factor"][kind] * saved["I"])
+        assert workbench.score_stack(run, run.delta(kind), run.start(kind) + offset, [mine], "test") == [pytest.approx(longer.metrics["test"][kind])]
     monkeypatch.setattr(workbench, "score_stack", lambda run, delta, theta, datas, split: [0.3, 0.9, 0.5] if split == "dev" else theta[:, 0].tolist())
     assert workbench.score_best(run, None, torch.tensor([[1.0], [2.0], [3.0]]), mine) == 2.0

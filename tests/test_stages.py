@@ -40,7 +40,7 @@ def done(tiny_t5, tmp_path_factory):
         "original": stages.original(run, TRAIN + UNSEEN, seeds=both), "approximate": stages.approximate(run, TRAIN, both),
         "optimize": stages.optimize(run, TRAIN, UNSEEN, seeds=both), "transfer": stages.transfer(run, TRAIN, UNSEEN, seeds=both),
         "controls": controls.controls(run, TRAIN, UNSEEN[:1], both), "landscape": landscapes.landscape(run, TRAIN, UNSEEN[0], extent=1.0, step=0.5, rows=6),
-        "rescaled": controls.rescaled(run, TRAIN, UNSEEN[:1], both)}
+        "rescaled": controls.rescaled(run, TRAIN, UNSEEN[:1], both), "lengthened": controls.lengthened(run, TRAIN, UNSEEN[:1], both)}
 
 
 def shapes(artifact) -> dict:
@@ -106,7 +106,7 @@ def test_a_second_call_computes_nothing(done, monkeypatch):
              "optimize": stages.optimize(run, TRAIN, UNSEEN, seeds=both), "transfer": stages.transfer(run, TRAIN, UNSEEN, seeds=both),
              "controls": controls.controls(run, TRAIN, UNSEEN[:1], both),
              "landscape": landscapes.landscape(run, TRAIN, UNSEEN[0], extent=1.0, step=0.5, rows=6),
-             "rescaled": controls.rescaled(run, TRAIN, UNSEEN[:1], both)}
+             "rescaled": controls.rescaled(run, TRAIN, UNSEEN[:1], both), "lengthened": controls.lengthened(run, TRAIN, UNSEEN[:1], both)}
     assert {s: {k: a.id for k, a in part.items()} for s, part in again.items()} == {s: {k: a.id for k, a in part.items()} for s, part in found.items()}
     with pytest.raises(AssertionError, match="computed again"):
         stages.transfer(run, TRAIN, UNSEEN, seeds=(2,))
@@ -187,6 +187,40 @@ def test_controls_by_hand(done):
     assert artifact.metrics["majority"] == pytest.approx(tasks.score("rotten_tomatoes", [word] * 24, mine.test.targets))
     assert artifact.metrics["untuned"] == pytest.approx(evaluation.scores(run.backbone, [], [mine], "test")[0])
     assert 0.3 < artifact.metrics["chance"] < 0.7
+
+
+def test_lengthened_by_hand(done):
+    """The training task's solution, longer and shorter; one number that dev chooses. With the factor 1 it is the control that tunes nothing."""
+    run, found = done
+    factors, chosen = controls.FACTORS, set()
+    for (task, seed), artifact in found["lengthened"].items():
+        mine = run.data(task, seed)
+        for kind in KINDS:
+            start, theta = run.start(kind), found["original"][TRAIN[0], kind, seed].tensors()["theta"]
+
+            def score(f, split, kind=kind, start=start, theta=theta, mine=mine):
+                return evaluation.scores(run.backbone, [(run.delta(kind), start + f * (theta - start))], [mine], split)[0]
+            m = {name: of[kind] for name, of in artifact.metrics.items()}
+            assert m["dev"] == pytest.approx([score(f, "dev") for f in factors]) and m["factor"] == controls.fitted(m["dev"])
+            assert m["test"] == pytest.approx(score(m["factor"], "test"))
+            assert found["controls"][task, seed].metrics["train_solution"][kind] == pytest.approx(score(1.0, "test"))
+            chosen.add(m["factor"])
+    assert len(chosen) > 1, "the tiny backbone must tell lengths apart"
+
+
+def test_of_several_solutions_the_best_as_it_is_is_made_longer(done, monkeypatch):
+    run, found = done
+    theta = [found["original"][task, "lora", 0].tensors()["theta"] - run.start("lora") for task in (TRAIN[0], UNSEEN[0])]
+    asked = []
+    monkeypatch.setattr(controls, "score_stack", lambda run, delta, thetas, datas, split: asked.append(thetas) or ([0.2, 0.7] + 5 * [0.1])[:len(thetas)])
+    fit = controls.length_fitted(run, run.delta("lora"), run.start("lora"), torch.stack(theta), run.data(UNSEEN[1], 0))
+    assert [len(thetas) for thetas in asked] == [2, 7, 1] and fit["factor"] == controls.FACTORS[1]
+    torch.testing.assert_close(asked[2][0], run.start("lora") + controls.FACTORS[1] * theta[1])
+
+
+@pytest.mark.parametrize("dev, factor", [([1, 1, 1, 1, 1, 1, 1], 1.0), ([0, 0, 0, 0, 0, 0, 1], 2.0), ([1, 0, 1, 0, 0, 0, 1], 2 ** (-1 / 3))])
+def test_of_equal_lengths_the_nearest_to_its_own_is_taken(dev, factor):
+    assert controls.fitted(dev) == pytest.approx(factor)
 
 
 def test_rescaled_by_hand(done):

@@ -8,10 +8,12 @@ from zipfile import ZipFile
 
 import pandas as pd
 import pytest
+import torch
+from bs4 import BeautifulSoup
 
 from unidelta import profiles, stages, studies, suite
 from unidelta.projections import RATIO
-from unidelta.report import archive, claims, claims_archived, planes, settings, tables
+from unidelta.report import archive, claims, claims_archived, directions, planes, settings, tables
 from unidelta.report.measures import by_seed, relative
 from unidelta.store import plain
 from unidelta.studies import STUDIES, main
@@ -114,6 +116,18 @@ def test_the_reconstruction_is_weighed_in_the_multi_task_setting(study):
     assert {name: "ratio=" in r.line for name, r in found.items()} == {"as it is": False, "ratio=0.02": True, "ratio=1": True}
     approximated = [{i for i in r.ids if i.startswith("approximate/")} for r in found.values()]
     assert len(set().union(*approximated)) == 3, "a subspace of its own for every weight"
+
+
+def test_directions_are_those_that_stage_1_changed(study):
+    """One vector is shared by all methods of a training task, and so every gradient of their maps points along it; three deltas have three vectors."""
+    found = study("trained_directions", "glue-sst2")
+    assert {name: len(r.frame) for name, r in found.items()} == {"one training task": 6, "one training task, y=16": 3, "many training tasks": 6}
+    one = found["one training task"].frame
+    assert (one[one.pipeline == "simplified"]["first"] > 99.9).all() and one["first"].between(0, 100.001).all() and one.effective.between(1, 4).all()
+    assert (found["many training tasks"].frame.tasks == 3).all() and found["one training task, y=16"].run.profile.y == 16
+    rows = BeautifulSoup(directions.table(found).data, "html.parser").find_all("tr")
+    assert len(rows) == 6 and "many" in rows[-1].text and "one direction holds" in directions.told(found["one training task"]).data
+    assert directions.effective(torch.tensor([3.0, 3.0, 0.0])) == pytest.approx(2) and directions.effective(torch.tensor([5.0, 0.0])) == 1
 
 
 def test_the_second_group_is_moved(study):

@@ -11,7 +11,7 @@ import sys
 
 from unidelta import suite, tasks
 from unidelta.stages import landscape, optimize, original, transfer
-from unidelta.stages.controls import controls, rescaled
+from unidelta.stages.controls import controls, lengthened, rescaled
 from unidelta.stages.workbench import Run
 
 OWN = ("backbone", "source", "mirror", "device", "dtype")
@@ -62,6 +62,7 @@ def main(argv: list[str] | None = None) -> None:
     transfer(run, [train], unseen, seeds=seeds)
     optimize(run, [train], unseen, seeds=seeds, up="random")
     controls(run, [train], unseen, seeds)
+    lengthened(run, [train], unseen, seeds)
     rescaled(run, [train], unseen, seeds)
 
 

@@ -16,7 +16,7 @@ from unidelta.backbone import SHIPPED
 from unidelta.finetune import METHODS
 from unidelta.params import ParameterError
 from unidelta.projections import KINDS
-from unidelta.report import archive, rescaling
+from unidelta.report import archive, directions, rescaling
 from unidelta.report import planes as figure2
 from unidelta.report.results import Results, collect, collect_original, collect_shared, collect_trained
 from unidelta.stages.workbench import Run
@@ -25,7 +25,7 @@ AS_IT_IS, FORMER, MANY, FITTED, TRAINED, LONG = "as it is", "former settings", "
 # The single-task setting's stage 1, spelt out: the studies of settings stay what they are if the profile changes.
 FEW_STEPS = {"approximate_draws": 1, "approximate_steps": 50, "approximate_every": 25}
 MORE_STEPS = {"approximate_draws": 3, "approximate_steps": 100, "approximate_every": 50}
-GIVEN_UP = {"original_steps": 500, "original_prefix_steps": 1200, "original_learnt": 0.0, "ratio": 0.02}  # the multi-task setting's own spaces and weight when its steps were asked
+GIVEN_UP = {"original_steps": 500, "original_prefix_steps": 1200, "original_learnt": 0.0, "ratio": 0.02}  # the multi-task setting when its steps were asked
 DRAWS = ("embedded", "rebuilt", "shorter", "stretches")  # the shipped backbones that know every wording
 Open = Callable[..., Run]
 
@@ -78,6 +78,14 @@ def dimension(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
     wanted = chosen(list(dict.fromkeys([*singles, *unseen])), only)
     served = {name: ([t for t in (unseen if name.startswith(MANY) else singles) if t in wanted], train if name.startswith(MANY) else None) for name in runs}
     return {name: collect(runs[name], mine, seeds, trained) for name, (mine, trained) in served.items() if mine}
+
+
+def trained_directions(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
+    """how many directions of a subspace stage 1 trains, in both settings and pipelines (--tasks: training tasks of the single-task setting)"""
+    few, many = open_run(), open_run(setting="multi")
+    singles, (train, _) = [[t] for t in chosen(list(suite.single(few.profile.source)), only)], suite.multi(few.profile.source)
+    return {"one training task": directions.collect(few, singles, seeds), "one training task, y=16": directions.collect(open_run(y=16), singles, seeds, False),
+            "many training tasks": directions.collect(many, [train], seeds)}
 
 
 def simplified(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
@@ -208,8 +216,8 @@ def real_rows(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
     return {task: collect(open_run(), [task], seeds) for task in chosen(["rotten_tomatoes", "qasc"], only)}
 
 
-STUDIES = {f.__name__: f for f in (multi_task, reconstruction, planes, dimension, simplified, finetune, absolute, second_group, fidelity, backbones,
-                                     more_seeds, settings, many_settings, many_weight, stage1_settings, stage1_again, long_answers, real_rows)}
+STUDIES = {f.__name__: f for f in (multi_task, reconstruction, planes, dimension, trained_directions, simplified, finetune, absolute, second_group, fidelity,
+                                     backbones, more_seeds, settings, many_settings, many_weight, stage1_settings, stage1_again, long_answers, real_rows)}
 
 
 def main(argv: list[str] | None = None) -> None:

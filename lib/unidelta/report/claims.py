@@ -257,15 +257,19 @@ def every(results: Results, planes: dict[str, Plane], long: Results | None = Non
             claim("What the adapter finds is transferred slightly less well (section 5.2.1).", published(2, results, behind_as_source), results, poorer_source),
             claim("Tuning in the subspace adds to what the training task's solutions give as they are (not in the paper).", "no such control", results,
                   surplus("own", LEFT)),
+            claim("Tuning in the subspace adds to the training task's solution made longer or shorter, which is one number tuned (not in the paper).",
+                  "no such control", results, surplus("own", ["scaled_solution"])),
             claim("What is recovered is more than a guess (not in the paper).", "chance is not reported", results, surplus("own", ("chance", "majority"))),
             *transfers(results), overlap(planes), near(planes), wider(planes)]
 
 
 def transfers(results: Results | None, where: str = "") -> list[Claim]:
-    """Two questions that the paper does not ask of transfer: whether the other delta needs the vector that was found for it. where: begins them."""
+    """Three questions that the paper does not ask of transfer: whether the other delta needs the vector that was found for it. where: begins them."""
     a = f"{where} a" if where else "A"
     return [claim(f"{a} transferred vector adds to what the other delta has from training tasks untuned (not in the paper).", "no such control", results,
                   surplus("moved", [c for c in LEFT if c != "own_vector"])),
+            claim(f"{a} transferred vector does more than the other delta's training solution made longer or shorter (not in the paper).", "no such control",
+                  results, surplus("moved", ["scaled_solution"])),
             claim(f"{a} transferred vector does more than the other delta, tuned itself in a random subspace of as many dimensions (not in the paper).",
                   "no such control", results, surplus("moved", ["random"]))]
 

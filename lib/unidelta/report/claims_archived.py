@@ -163,6 +163,8 @@ def every(results: Results, found: dict[str, Study]) -> list[claims.Claim]:
         claim("With many tasks, too, the adapter recovers most (section 5.2.2).", claims.published(3, many, claims.leads), many, claims.ahead),
         claim("With many tasks, tuning adds to what the training tasks' solutions give as they are (not in the paper).", "no such control", many,
               surplus("own", claims.LEFT)),
+        claim("With many tasks, tuning adds to the best of these solutions made longer or shorter (not in the paper).", "no such control", many,
+              surplus("own", ["scaled_solution"])),
         claim("With many tasks, a trained subspace recovers more than a random one of as many dimensions (not in the paper).", "no such control", many,
               surplus("own", ["random"])),
         claim("With many tasks, prefix-tuning recovers less than the other two (section 5.2.2).",
@@ -183,8 +185,9 @@ def every(results: Results, found: dict[str, Study]) -> list[claims.Claim]:
               f"Table 5: {fifth.to_numpy().min():.1f} to {fifth.to_numpy().max():.1f} in all 16 directions", fine, joining),
         claim("Transfer from or to it is slightly inferior (section 5.3).", f"{sum(among) / len(among) - sum(with_it) / len(with_it):.1f} points less", fine,
               inferior),
-        *(claim(f"With fine-tuning among the methods, {what} adds to the training task's shared vector as it is, for every one (not in the paper).",
-                "no such control", fine, surplus(rows, ["shared_vector"])) for what, rows in (("tuning", "own"), ("transfer", "moved"))),
+        *(claim(f"With fine-tuning among the methods, {what} adds to the training task's shared vector {how}, for every one (not in the paper).",
+                "no such control", fine, surplus(rows, [over])) for what, rows in (("tuning", "own"), ("transfer", "moved"))
+          for over, how in (("shared_vector", "as it is"), ("scaled_vector", "made longer or shorter"))),
         *(claim(f"With the simplified pipeline and {tasks}, transfer adds to the training tasks' shared vectors as they are (not in the paper).",
                 "no such control", simple.get(name), surplus("moved", ["shared_vector"]))
           for name, tasks in (("single", "one training task"), ("multi", "many training tasks"))),

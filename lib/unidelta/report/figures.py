@@ -15,7 +15,7 @@ from matplotlib.ticker import NullFormatter
 
 from unidelta import paper, tasks
 from unidelta.projections import KINDS
-from unidelta.report.measures import CONTROLS, LABEL, PAIRS, TRANSFER, over_seeds, relative, rows_of, weak
+from unidelta.report.measures import CONTROLS, LABEL, ONE, PAIRS, TRANSFER, over_seeds, relative, rows_of, weak
 from unidelta.report.planes import Plane
 from unidelta.report.results import Results
 from unidelta.stages import approximate, optimize, original
@@ -158,7 +158,8 @@ def square(results: Results) -> Figure:
     left.set_yticks(range(len(kinds)), [LABEL[k] for k in kinds])
     left.set(xlabel="used for", ylabel="found with", title=OF)
     left.grid(False)
-    bars = {"own": results.own, "transferred": results.moved} | {c: results.own for c in ("train_solution", "mean_vector", "random", "chance", "untuned")}
+    bars = {"own": results.own, "transferred": results.moved} | {c: results.own for c in ("train_solution", "scaled_solution", "mean_vector", "random",
+                                                                                                           "chance", "untuned")}
     for i, (name, rows) in enumerate(bars.items()):
         for k, kind in enumerate(kinds):
             mine = rows[rows.target == kind]
@@ -180,7 +181,7 @@ def controls(results: Results, n: int = 1) -> Figure:
     for axis, (name, mine) in zip(axes, groups.items(), strict=True):
         for i, c in enumerate(names):
             mean, half = over_seeds(mine, relative(mine, c))
-            colour = {"sub": "black", "random": "#CC79A7"}.get(c, "#999999")
+            colour = {"sub": "black", "random": "#CC79A7", **dict.fromkeys(ONE, "#56B4E9")}.get(c, "#999999")
             axis.barh(i, mean, 0.7, color=colour, xerr=half, error_kw={"linewidth": 0.8, "ecolor": "#444444"})
         axis.axvline(100, color="black", linewidth=0.8)
         axis.set(title=f"{name} ({mine.task.nunique()})", xlabel=OF, xlim=(0, 119))

@@ -12,10 +12,12 @@ from unidelta.projections import KINDS
 
 LABEL = {"adapter": "Adapter", "lora": "LoRA", "prefix": "Prefix", "finetune": "Fine-tune"}
 PAIRS = [(s, t) for s in KINDS for t in KINDS if s != t]  # the published order: A->L, A->P, L->A, ...
-CONTROLS = {"random": "random up-projection, tuned", "train_solution": "training solution as it is", "own_vector": "own training vector as it is",
-            "mean_vector": "mean training vector as it is", "shared_vector": "shared training vector as it is",
+CONTROLS = {"random": "random up-projection, tuned", "scaled_solution": "training solution, length fitted",
+            "scaled_vector": "shared training vector, length fitted", "train_solution": "training solution as it is",
+            "own_vector": "own training vector as it is", "mean_vector": "mean training vector as it is", "shared_vector": "shared training vector as it is",
             "untuned": "untuned backbone", "majority": "majority answer", "chance": "chance"}
 FREE = ("untuned", "majority", "chance")
+ONE = ("scaled_solution", "scaled_vector")  # what tunes one number
 STILL = ("train_solution", "own_vector", "mean_vector", "shared_vector", "untuned", "majority", "chance")  # what tunes nothing
 MARGIN = 15.0  # points that E_ori should lie above chance and above the untuned backbone; cells that do not are flagged
 FLAG = "†"

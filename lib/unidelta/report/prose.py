@@ -81,9 +81,10 @@ def explained(results: Results, n: int = 1) -> Markdown:
         parts = [f"{CONTROLS[c]} {number(v)}" + (f" ({100 * v / mean:.0f} % of it)" if v <= mean >= 1 else " (more than that)" if v > mean else "")
                  for c, v in sorted(share.items(), key=lambda item: -item[1])]
         best, added = measures.best_control(mine, [c for c in share if c in measures.STILL])
+        over = {c: measures.points(*measures.best_control(mine, [c])[1]) for c in ("random", *measures.ONE) if c in share}
         lines.append(f"{group}. {what} reaches {number(mean, half)} % of E_ori. There without it: {'; '.join(parts)}. "
-                     f"Over the best control that tunes nothing ({CONTROLS[best]}) it adds {measures.points(*added)}; over a random subspace "
-                     f"of the same scale, {measures.points(*measures.best_control(mine, ['random'])[1])}.")
+                     f"Over the best control that tunes nothing ({CONTROLS[best]}) it adds {measures.points(*added)}"
+                     + "".join(f"; over the {CONTROLS[c]}, {points}" for c, points in over.items()) + ".")
     return markdown("\n".join(lines))
 
 

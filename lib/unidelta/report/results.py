@@ -18,7 +18,7 @@ from unidelta.projections import KINDS
 from unidelta.report.measures import CONTROLS, FREE, TRANSFER, markdown
 from unidelta.stages import approximate, optimize, original, shared, transfer
 from unidelta.stages.baselines import chance, majority
-from unidelta.stages.controls import centroid, controls
+from unidelta.stages.controls import centroid, controls, lengthened
 from unidelta.stages.workbench import Run
 from unidelta.store import Artifact
 
@@ -133,16 +133,18 @@ def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequen
             tuned: bool = True) -> Results:
     """Every stage and control for the unseen tasks, each from the subspace of `train`, or else of its category's training task.
 
-    A subspace is always that of the three deltas; `kinds` are those whose rows are kept. tuned: with the random up-projection too, the one
-    control that takes as long as what it stands beside."""
+    A subspace is always that of the three deltas; `kinds` are those whose rows are kept. tuned: with the controls that tune, too, a random
+    up-projection, which takes as long as what it stands beside, and the length of the training solution."""
     lines, stages = [], []
     for trained, mine in serving(unseen, train).items():
         own, space, moved = original(run, mine, seeds=seeds), approximate(run, trained, seeds), transfer(run, trained, mine, seeds=seeds)
         noise, still = optimize(run, trained, mine, seeds=seeds, up="random") if tuned else {}, controls(run, trained, mine, seeds)
-        stages += [own, space, moved, noise, still]
+        longer = lengthened(run, trained, mine, seeds) if tuned else {}
+        stages += [own, space, moved, noise, longer, still]
         for task, seed in ((t, s) for t in mine for s in seeds):
             m = still[task, seed].metrics
-            more = {t: {"random": noise[task, t, seed].metrics["test"]} if tuned else {} for t in KINDS}
+            more = {t: {"random": noise[task, t, seed].metrics["test"], "scaled_solution": longer[task, seed].metrics["test"][t]} if tuned else {}
+                    for t in KINDS}
             more = {t: more[t] | {c: m[c][t] for c in ("train_solution", "own_vector", "mean_vector")} for t in KINDS}
             lines += [{"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t, "ori": own[task, t, seed].metrics["test"],
                        "sub": moved[task, seed].metrics["test"][s][t], **more[t], **{c: m[c] for c in FREE}}
@@ -152,19 +154,20 @@ def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequen
 
 def collect_shared(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequence[str] | None = None, kinds: Sequence[str] = METHODS) -> Results:
     """The same for the simplified pipeline (appendix A.3), fine-tuning included if `kinds` has it. It has no solutions of its own to apply as they are:
-    its controls are the random up-projection (tuned, each method by itself), the training tasks' shared vectors as they are, the untuned backbone,
-    majority and chance."""
+    its controls are the random up-projection (tuned, each method by itself), the training tasks' shared vectors, as they are and with their length
+    tuned, the untuned backbone, majority and chance."""
     lines, stages = [], []
     for trained, mine in serving(unseen, train).items():
         own, spaces = original(run, mine, kinds, seeds), shared.shared(run, trained, kinds, seeds)
         moved, noise = shared.transfer(run, trained, mine, kinds, seeds), shared.optimize(run, trained, mine, kinds, seeds, "random")
-        still = shared.untuned(run, trained, mine, kinds, seeds)
-        stages += [own, spaces, moved, noise, still]
+        still, longer = shared.untuned(run, trained, mine, kinds, seeds), shared.lengthened(run, trained, mine, kinds, seeds)
+        stages += [own, spaces, moved, noise, still, longer]
         for task, seed in ((t, s) for t in mine for s in seeds):
             free = untouched(run, task, seed)
             lines += [{"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t, "ori": own[task, t, seed].metrics["test"],
                        "sub": moved[task, seed].metrics["test"][s][t], "random": noise[task, t, seed].metrics["test"],
-                       "shared_vector": still[task, seed].metrics["shared_vector"][t], **free} for s in kinds for t in kinds]
+                       "scaled_vector": longer[task, seed].metrics["test"][t], "shared_vector": still[task, seed].metrics["shared_vector"][t],
+                       **free} for s in kinds for t in kinds]
     return framed(run, seeds, lines, *stages)
 
 

@@ -9,7 +9,7 @@ from IPython.display import HTML, Markdown
 from unidelta import paper
 from unidelta.finetune import METHODS
 from unidelta.projections import KINDS
-from unidelta.report.measures import APART, CONTROLS, FLAG, LABEL, PAIRS, TRANSFER, html, interval, number, over_seeds, recovered, relative, rows_of, weak
+from unidelta.report.measures import APART, CONTROLS, FLAG, LABEL, ONE, PAIRS, TRANSFER, html, interval, number, over_seeds, recovered, relative, rows_of, weak
 from unidelta.report.planes import Plane
 from unidelta.report.results import Results, joined
 from unidelta.stages import approximate, original
@@ -192,7 +192,7 @@ def distances(run: Run, train: list[str], seed: int) -> HTML:
 
 def comparison(found: dict[str, Results]) -> HTML:
     """Per variant and group of tasks: own and transfer, beside the controls that were run, and the share recovered above chance."""
-    lines, beside = [], {"train_solution": "training solution as it is", "random": "random, tuned", "chance": "chance"}
+    lines, beside = [], {c: CONTROLS[c] for c in ("train_solution", *ONE, "random", "chance")}
     short = {"label words shared": "shared", "label words not shared": "not shared", "answers without label words": "none"}
     for name, results in found.items():
         for group, mine in rows_of(results.own, clear=False).items():
@@ -212,8 +212,8 @@ def variants_absolute(found: dict[str, Results]) -> HTML:
 
 def per_task(results: Results) -> HTML:
     """One line per unseen task: E_sub and every control in percent of E_ori, mean over deltas and seeds, beside the paper's Table 1."""
-    names = {"sub": "E_sub", "random": "random, tuned", "train_solution": "training solution", "own_vector": "own vector", "mean_vector": "mean vector",
-             "untuned": "untuned", "majority": "majority", "chance": "chance"}
+    names = {"sub": "E_sub", "random": "random, tuned", "train_solution": "training solution", "scaled_solution": "its length fitted",
+             "own_vector": "own vector", "mean_vector": "mean vector", "untuned": "untuned", "majority": "majority", "chance": "chance"}
     return html([{"unseen task": task, **{text: number(relative(mine, c).mean()) for c, text in names.items()}, "paper": number(published_average(1, [task]))}
                  for task, mine in results.own.groupby("task", sort=False)])
 

@@ -4,14 +4,17 @@ For an unseen task, beside E_ori and E_sub: the untuned backbone; chance and maj
 is; the training task's intrinsic vectors (each delta's own, and their mean) mapped up and applied as they are. The random
 up-projection, which does tune, is `stages.optimize(..., up="random")`.
 
-`rescaled` asks what a transfer that fails lacks, `centroid` what there was to carry over.
+`lengthened` tunes one number, the length of the training task's solution. `rescaled` asks what a transfer that fails lacks, `centroid` what there
+was to carry over.
 """
 
 from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
+from torch import Tensor
 
+from unidelta.data import TaskData
 from unidelta.evaluation import scores
 from unidelta.projections import KINDS
 from unidelta.stages.baselines import chance, majority
@@ -21,6 +24,11 @@ from unidelta.stages.workbench import Run, score_best, score_stack, scored
 from unidelta.store import Artifact
 
 FACTORS = tuple(2 ** (i / 3) for i in range(-3, 4))  # 0.5 to 2
+
+
+def fitted(dev: Sequence[float]) -> float:
+    """The one of FACTORS that does best, by a score for each; of equals the nearest to 1."""
+    return FACTORS[max(sorted(range(len(FACTORS)), key=lambda i: abs(i - FACTORS.index(1.0))), key=dev.__getitem__)]
 
 
 def controls(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
@@ -48,6 +56,32 @@ def controls(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequen
     return scored(run, "controls", tasks, seeds, measure, lambda task, seed: {"subspace": subspaces[seed].id})
 
 
+def length_fitted(run: Run, delta, start: Tensor, offsets: Tensor, data: TaskData) -> dict:
+    """start + f offset for every f of FACTORS, scored on dev: `dev`, `factor` (the best) and `test` (with it). Of several offsets (T, N) the one is
+    taken that does best on dev as it is."""
+    as_they_are = score_stack(run, delta, start + offsets, [data] * len(offsets), "dev") if len(offsets) > 1 else [0.0]
+    offset = offsets[as_they_are.index(max(as_they_are))]
+    dev = score_stack(run, delta, torch.stack([start + f * offset for f in FACTORS]), [data] * len(FACTORS), "dev")
+    return {"dev": dev, "factor": fitted(dev), "test": score_stack(run, delta, (start + fitted(dev) * offset)[None], [data], "test")[0]}
+
+
+def lengthened(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
+    """theta_init + f (theta_train - theta_init), one number tuned on the unseen task where a subspace has y: how much of what is recovered in a subspace
+    is only more or less of the training task's solution? With several training tasks, of the one that does best on dev as it is.
+
+    (task, seed) -> artifact; metrics by delta: `dev` (one score per factor), `factor`, `test`."""
+    solutions = original(run, train, seeds=seeds)
+    held = lru_cache(maxsize=1)(lambda seed: {k: torch.stack([solutions[t, k, seed].tensors()["theta"] for t in train]).to(run.start(k)) - run.start(k)
+                                              for k in KINDS})
+
+    def measure(task, seed):
+        each = {k: length_fitted(run, run.delta(k), run.start(k), held(seed)[k], run.data(task, seed)) for k in KINDS}
+        return {name: {k: found[name] for k, found in each.items()} for name in ("dev", "factor", "test")}
+
+    return scored(run, "lengthened", tasks, seeds, measure,
+                  lambda task, seed: {"factors": list(FACTORS), "sources": [solutions[t, k, seed].id for t in train for k in KINDS]})
+
+
 def rescaled(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
     """theta_init + Proj_up_t(f I*_s) for every f of FACTORS, I*_s the vector that does best for its own delta s: where a transfer fails, is it the
     direction of the vector that does not fit the other delta, or only its length?
@@ -56,7 +90,6 @@ def rescaled(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequen
     to 1), `test` (with it) and `plain` (test with the factor 1)."""
     subspaces, vectors = approximate(run, train, seeds), optimize(run, train, tasks, seeds=seeds)
     held = lru_cache(maxsize=1)(lambda seed: {k: up_map(run, subspaces[seed], k, "trained") for k in KINDS})
-    by_nearness = sorted(range(len(FACTORS)), key=lambda i: abs(i - FACTORS.index(1.0)))
 
     def measure(task, seed):
         mine, metrics = run.data(task, seed), {name: {k: {} for k in KINDS} for name in ("dev", "factor", "test", "plain")}
@@ -65,7 +98,7 @@ def rescaled(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequen
             delta, start, to_offset = run.delta(target), run.start(target), held(seed)[target]
             every = torch.stack([f * best[k] for k in KINDS for f in FACTORS])
             dev = torch.tensor(score_stack(run, delta, start + to_offset(every), [mine] * len(every), "dev")).view(len(KINDS), -1).tolist()
-            factor = [FACTORS[max(by_nearness, key=each.__getitem__)] for each in dev]
+            factor = [fitted(each) for each in dev]
             tried = torch.stack([f * best[k] for k, own in zip(KINDS, factor, strict=True) for f in (own, 1.0)])
             test = score_stack(run, delta, start + to_offset(tried), [mine] * len(tried), "test")
             for source, *found in zip(KINDS, dev, factor, test[::2], test[1::2], strict=True):

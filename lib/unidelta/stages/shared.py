@@ -6,7 +6,7 @@ Beside the three deltas, full fine-tuning can take part, its up-projection a Fas
 stages are those of `unidelta.stages.decomposed`, on this subspace and with the settings of appendix A.4, or A.5 where fine-tuning takes part.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -22,6 +22,7 @@ from unidelta.optim import Adafactor
 from unidelta.projections import KINDS
 from unidelta.stages import decomposed
 from unidelta.stages.blend import chosen, dealt, several
+from unidelta.stages.controls import FACTORS, length_fitted
 from unidelta.stages.maps import up_map
 from unidelta.stages.workbench import Run, compute, loss_stack, save, score_best, score_training, scored
 from unidelta.store import Artifact
@@ -125,18 +126,36 @@ def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequen
     return decomposed.transfer(later(run, kinds), train, tasks, allowed(kinds), seeds, shared(run, train, kinds, seeds))
 
 
+def _offsets(run: Run, spaces: dict[int, Artifact], kinds: Sequence[str]) -> Callable[[int], dict[str, Tensor]]:
+    """Proj_up_t(I_task) of every training task's shared vector, (T, N), by method; of the seed asked for last, which is held."""
+    @lru_cache(maxsize=1)
+    def of(seed):
+        vectors = spaces[seed].tensors()["I"].to(run.backbone.device)
+        return {k: up_map(run, spaces[seed], k, "trained")(vectors) for k in kinds}
+    return of
+
+
 def untuned(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = METHODS, seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
     """The control of this pipeline: the training tasks' shared vectors as they are, theta_init + Proj_up_t(I_task), with no tuning for the unseen task.
 
     (task, seed) -> artifact, metrics `shared_vector` by method; of several training tasks' vectors the one that does best on dev."""
     kinds, spaces = allowed(kinds), shared(run, train, kinds, seeds)
-
-    @lru_cache(maxsize=1)
-    def offsets(seed):  # of every training task's vector, by method
-        vectors = spaces[seed].tensors()["I"].to(run.backbone.device)
-        return {k: up_map(run, spaces[seed], k, "trained")(vectors) for k in kinds}
+    offsets = _offsets(run, spaces, kinds)
 
     def measure(task, seed):
         return {"shared_vector": {k: score_best(run, run.delta(k), run.start(k) + offsets(seed)[k], run.data(task, seed)) for k in kinds}}
 
     return scored(run, "untuned", tasks, seeds, measure, lambda task, seed: {"subspace": spaces[seed].id})
+
+
+def lengthened(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = METHODS, seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
+    """The same with one number tuned, theta_init + Proj_up_t(f I_task): `controls.lengthened` of this pipeline, whose map is linear, so that f is the
+    length of the vector. (task, seed) -> artifact, metrics by method."""
+    kinds, spaces = allowed(kinds), shared(run, train, kinds, seeds)
+    offsets = _offsets(run, spaces, kinds)
+
+    def measure(task, seed):
+        each = {k: length_fitted(run, run.delta(k), run.start(k), offsets(seed)[k], run.data(task, seed)) for k in kinds}
+        return {name: {k: found[name] for k, found in each.items()} for name in ("dev", "factor", "test")}
+
+    return scored(run, "lengthened", tasks, seeds, measure, lambda task, seed: {"factors": list(FACTORS), "subspace": spaces[seed].id})

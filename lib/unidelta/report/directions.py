@@ -1,0 +1,62 @@
+"""How many directions of a subspace stage 1 trains at all: the singular values of what it changed in Proj_up, which starts from random columns."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+import torch
+from IPython.display import HTML, Markdown
+from torch import Tensor
+
+from unidelta.projections import KINDS, Projection
+from unidelta.report.measures import LABEL, html
+from unidelta.report.results import Results
+from unidelta.stages import approximate, shared
+from unidelta.stages.workbench import Run
+
+PIPELINES = {"main": "main pipeline", "simplified": "simplified pipeline (appendix A.3)"}
+
+
+def effective(values: Tensor) -> float:
+    """How many directions a matrix has, by its singular values: (sum of s^2)^2 / sum of s^4, the participation ratio; n if n of them are equal and the
+    rest zero."""
+    squares = values.double().square()
+    return float(squares.sum().square() / squares.square().sum())
+
+
+def collect(run: Run, trained: Sequence[Sequence[str]], seeds: Sequence[int], simplified: bool = True) -> Results:
+    """A frame with one row per pipeline, subspace (one for every item of `trained`, its training tasks), seed and delta: of the change of Proj_up
+    (N, y) against its start, `first`, the percentage of its squared length that lies in the leading direction, and `effective`, how many there are.
+    simplified: of that pipeline, too."""
+    lines, ids = [], set()
+    for train in trained:
+        spaces_of = {"main": approximate(run, train, seeds)} | ({"simplified": shared.shared(run, train, KINDS, seeds)} if simplified else {})
+        for pipeline, spaces in spaces_of.items():
+            ids |= {space.id for space in spaces.values()}
+            for seed, kind in ((s, k) for s in seeds for k in KINDS):
+                up = spaces[seed].tensors()[f"up.{kind}"].float()
+                start = Projection.start(*up.shape, [seed], kind).up[0] if pipeline == "main" else shared.start_up(*up.shape, seed, kind)
+                values = torch.linalg.svdvals(up - start)
+                lines.append({"pipeline": pipeline, "train": "+".join(train), "tasks": len(train), "seed": seed, "target": kind,
+                              "first": float(100 * values[0] ** 2 / values.square().sum()), "effective": effective(values)})
+    return Results(run, list(seeds), pd.DataFrame(lines), sorted(ids))
+
+
+def table(found: Mapping[str, Results]) -> HTML:
+    """By setting, few training tasks first, and pipeline: how many directions were trained of how many, means over subspaces and seeds, and the range of
+    both figures."""
+    lines = []
+    for name, results in sorted(found.items(), key=lambda item: (item[1].frame.tasks.max(), item[0])):
+        for pipeline in (p for p in PIPELINES if p in set(results.frame.pipeline)):
+            mine = results.frame[results.frame.pipeline == pipeline]
+            each = {LABEL[k]: f"{mine[mine.target == k].effective.mean():.1f}" for k in KINDS}
+            lines.append({"setting": name, "": PIPELINES[pipeline], "y": results.run.profile.y, "training tasks": mine.tasks.max(), **each,
+                          "least to most": f"{mine.effective.min():.1f} to {mine.effective.max():.1f}",
+                          "in the first of them": f"{mine['first'].min():.0f} to {mine['first'].max():.0f} %"})
+    return html(lines)
+
+
+def told(results: Results) -> Markdown:
+    """Of subspaces of one training task, in a sentence."""
+    least = {pipeline: results.frame[results.frame.pipeline == pipeline]["first"] for pipeline in PIPELINES}
+    return Markdown("Of what stage 1 changes in Proj_up with one training task, one direction holds "
+                    + " and ".join(f"{share.min():.1f} to {share.max():.1f} % in the {PIPELINES[p]}" for p, share in least.items()) + ".")
