@@ -324,6 +324,9 @@ def test_the_first_page_says_what_the_archives_say():
     assert all(means["label words shared"] > 70 and means["label words not shared"] < 35 for means in groups.values()), "much; little is left"
     shared = report.rows_of(single.own)["label words shared"]
     assert report.relative(shared, "train_solution").mean() > 0.5 * report.relative(shared).mean(), "a good part without any tuning"
+    assert abs(report.relative(shared).mean() - report.relative(shared, "scaled_solution").mean()) < 5, "nearly all with one number fitted"
+    few = archive.load("trained_directions")["one training task"].frame
+    assert few.effective.groupby(few.pipeline).mean().max() < 1.3, "hardly more than a line"
     assert abs(report.relative(many.own).mean() - report.relative(many.own, "random").mean()) < 5, "a random subspace does nearly as well"
 
 

@@ -118,6 +118,13 @@ def test_the_reconstruction_is_weighed_in_the_multi_task_setting(study):
     assert len(set().union(*approximated)) == 3, "a subspace of its own for every weight"
 
 
+def test_the_square_is_moved(study):
+    found = study("finetune")
+    assert list(found) == ["as it is", "three times the steps of stage 2", "two training tasks", "y=16"]
+    assert all(len(r.frame) == 16 and {"scaled_vector", "random"} <= set(r.frame) for r in found.values())
+    assert {*found["two training tasks"].frame.train} == {"glue-sst2+imdb"} and found["y=16"].run.profile.y == 16
+
+
 def test_directions_are_those_that_stage_1_changed(study):
     """One vector is shared by all methods of a training task, and so every gradient of their maps points along it; three deltas have three vectors."""
     found = study("trained_directions", "glue-sst2")

@@ -102,8 +102,11 @@ def simplified(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dic
 
 
 def finetune(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
-    """Table 5, fine-tuning among the methods"""
-    return {AS_IT_IS: collect_shared(open_run(), chosen(["rotten_tomatoes"], only), seeds, ["glue-sst2"], METHODS)}
+    """Table 5, fine-tuning among the methods; and what moves it"""
+    tasks, train = chosen(["rotten_tomatoes"], only), ["glue-sst2"]
+    variants = {AS_IT_IS: {}, "y=16": {"y": 16}, "three times the steps of stage 2": {"optimize_steps": 180, "fastfood_optimize_every": 18}}
+    found = {name: collect_shared(open_run(**changes), tasks, seeds, train, METHODS) for name, changes in variants.items()}
+    return found | {"two training tasks": collect_shared(open_run(), tasks, seeds, [*train, "imdb"], METHODS)}
 
 
 def absolute(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:

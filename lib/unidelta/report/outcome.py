@@ -108,7 +108,7 @@ def table(found: Sequence[Headline], fine: Results | None, more: dict[str, Resul
         lines.append({"": label, "ours": f"<b>{number(*h.value)}</b>", **further(more, h.n, h.by),
                       "paper, same rows": number(theirs),
                       "over draws of the backbone": f"{number(*interval(every))} ({len(every)}){doubt}" if h.draws else "–",
-                      "best without tuning": h.control(), "its length fitted": number(relative(h.frame, "scaled_solution").mean()),
+                      "best without tuning": h.control(), "one number: training solution, length fitted": number(relative(h.frame, "scaled_solution").mean()),
                       "tuned in a random subspace": number(relative(h.frame, "random").mean()),
                       "aim: met": f"{number(AIMS[h.n])}: {h.met}" if h.aimed else "–"})
     if fine is not None:
@@ -118,7 +118,7 @@ def table(found: Sequence[Headline], fine: Results | None, more: dict[str, Resul
         lines.append({"": stacked("Fine-tuning among", "the methods, each", f"of {len(ours)} directions"), "ours": f"<b>{ends(ours)}</b>",
                       **further(more, 5, lambda results: ends(cells(results))), "paper, same rows": ends(theirs), "over draws of the backbone": "–",
                       "best without tuning": f"{CONTROLS['shared_vector']} {number(relative(fine.own, 'shared_vector').mean())}",
-                      "its length fitted": number(relative(fine.own, "scaled_vector").mean()),
+                      "one number: training solution, length fitted": f"{number(relative(fine.own, 'scaled_vector').mean())} (shared vector)",
                       "tuned in a random subspace": number(relative(fine.own, "random").mean()),
                       "aim: met": f"{number(AIMS[5])}: {(ours >= AIMS[5]).sum()} of {len(ours)}"})
     return html(lines)
