@@ -14,7 +14,7 @@ from bs4 import BeautifulSoup
 from unidelta import profiles, stages, studies, suite
 from unidelta.projections import RATIO
 from unidelta.report import archive, claims, claims_archived, directions, planes, settings, tables
-from unidelta.report.measures import by_seed, relative
+from unidelta.report.measures import gain, relative
 from unidelta.store import plain
 from unidelta.studies import STUDIES, main
 
@@ -316,19 +316,24 @@ def test_fine_tuning_is_often_best_at_its_last_step():
 
 
 def test_what_is_not_explained_of_many_tasks():
-    """Chapter 28 says by hand that the nearest training tasks are held with adapter and LoRA, and that the unseen ones do not transfer between the two."""
+    """Chapter 28 says by hand that the nearest training tasks are held with adapter and LoRA, and how little the unseen ones transfer between the two."""
     many = archive.load("multi_task")
     held, moved = many["its training tasks"].own, many["as it is"].moved
-    for trained, unseen in (("ethos-directed_vs_generalized", "ethos-gender"), ("superglue-wic", "superglue-wsc")):
-        assert all(relative(held[(held.task == trained) & (held.target == k)]).mean() > 90 for k in ("adapter", "lora"))
+    for trained, unseen, most in (("ethos-directed_vs_generalized", "ethos-gender", 60), ("superglue-wic", "superglue-wsc", 85)):
+        assert all(relative(held[(held.task == trained) & (held.target == k)]).mean() > 85 for k in ("adapter", "lora"))
         between = moved[(moved.task == unseen) & (moved.source != "prefix") & (moved.target != "prefix")]
-        assert relative(between).mean() < 85, unseen
+        assert relative(between).mean() < most, unseen
+
+
+def test_nothing_tried_moves_the_square():
+    """Chapter 28 says so by hand."""
+    base, *others = archive.load("finetune").values()
+    changes = [gain(getattr(base, what), getattr(r, what)) for r in others for what in ("own", "moved")]
+    assert len(changes) == 6 and all(mean - half <= 0 for mean, half in changes)
 
 
 def test_what_six_seeds_say_of_many_tasks():
     """Step 21 of the choices says it by hand."""
     many = archive.load("more_seeds")["multi_task: as it is"]
-    for judge in (claims_archived.prefix_behind, claims_archived.slowest, claims.poorer_source):
-        assert judge(many)[2] == claims.HOLDS
-    means = {k: by_seed(many.own[many.own.target == k]).mean() for k in ("adapter", "lora", "prefix")}
-    assert max(means, key=means.get) == "lora" and claims.ahead(many)[2] == claims.FAILS
+    judges = (claims_archived.prefix_behind, claims_archived.slowest, claims.poorer_source, claims.ahead)
+    assert [judge(many)[2] for judge in judges] == [claims.HOLDS, claims.HOLDS, claims.OPEN, claims.OPEN]

@@ -192,7 +192,7 @@ def distances(run: Run, train: list[str], seed: int) -> HTML:
 
 def comparison(found: dict[str, Results]) -> HTML:
     """Per variant and group of tasks: own and transfer, beside the controls that were run, and the share recovered above chance."""
-    lines, beside = [], {c: CONTROLS[c] for c in ("train_solution", *ONE, "random", "chance")}
+    lines, beside = [], {c: CONTROLS[c] for c in ("train_solution", "shared_vector", *ONE, "random", "chance")}
     short = {"label words shared": "shared", "label words not shared": "not shared", "answers without label words": "none"}
     for name, results in found.items():
         for group, mine in rows_of(results.own, clear=False).items():
