@@ -158,8 +158,8 @@ def square(results: Results) -> Figure:
     left.set_yticks(range(len(kinds)), [LABEL[k] for k in kinds])
     left.set(xlabel="used for", ylabel="found with", title=OF)
     left.grid(False)
-    bars = {"own": results.own, "transferred": results.moved} | {c: results.own for c in ("train_solution", "scaled_solution", "mean_vector", "random",
-                                                                                                           "chance", "untuned")}
+    beside = ("train_solution", "scaled_solution", "mean_vector", "random", "chance", "untuned")
+    bars = {"own": results.own, "transferred": results.moved} | {c: results.own for c in beside}
     for i, (name, rows) in enumerate(bars.items()):
         for k, kind in enumerate(kinds):
             mine = rows[rows.target == kind]
