@@ -135,7 +135,8 @@ def test_draws_are_summed_up_where_label_words_are_shared(two):
     other = results({"rotten_tomatoes": (90.0, [72.0, 72.0, 72.0]), "glue-mrpc": (60.0, [0.0, 0.0, 0.0])})
     said = prose.draws({"as it is": two, "backbone=other": other}).data
     assert "over 2 of these backbones (`as it is`, `backbone=other`; " in said
-    assert "in the subspace 85.0 ± 63.5 % (80.0 to 90.0); transferred 85.0 ± 63.5 % (80.0 to 90.0)." in said
+    each = "85.0 ± 63.5 % (80.0 to 90.0), +12.8 ± 63.5 points over the training solution, length fitted"
+    assert f"in the subspace {each}; transferred {each}." in said
     assert "No task here" in prose.draws({"as it is": results({"glue-mrpc": (60.0, [30.0, 30.0, 30.0])})}).data
 
 
@@ -324,7 +325,9 @@ def test_the_first_page_says_what_the_archives_say():
     assert all(means["label words shared"] > 70 and means["label words not shared"] < 35 for means in groups.values()), "much; little is left"
     shared = report.rows_of(single.own)["label words shared"]
     assert report.relative(shared, "train_solution").mean() > 0.5 * report.relative(shared).mean(), "a good part without any tuning"
-    assert abs(report.relative(shared).mean() - report.relative(shared, "scaled_solution").mean()) < 5, "nearly all with one number fitted"
+    for name in ("as it is", "backbone=rebuilt", "backbone=shorter", "backbone=stretches"):
+        rows = report.rows_of(found[name].own)["label words shared"]
+        assert abs(report.relative(rows).mean() - report.relative(rows, "scaled_solution").mean()) < 5, "nearly all with one number fitted, on every draw"
     few = archive.load("trained_directions")["one training task"].frame
     assert few.effective.groupby(few.pipeline).mean().max() < 1.3, "hardly more than a line"
     assert abs(report.relative(many.own).mean() - report.relative(many.own, "random").mean()) < 5, "a random subspace does nearly as well"

@@ -144,13 +144,16 @@ def moved(found: dict[str, Results], random: bool = False) -> Markdown:
 
 
 def draws(found: dict[str, Results]) -> Markdown:
-    """What hangs on the draw of the backbone: own and transfer where label words are shared, over backbones of like making, one to a variant."""
+    """What hangs on the draw of the backbone: own and transfer where label words are shared, over backbones of like making, one to a variant; and what
+    they add to one number, the length of the training solution."""
     lines = []
     for what in ("own", "moved"):
         frames = [rows_of(getattr(results, what), clear=False).get("label words shared") for results in found.values()]
         means = [over_seeds(frame, relative(frame))[0] for frame in frames if frame is not None]
+        over = [(measures.by_seed(f) - measures.by_seed(f, "scaled_solution")).mean() for f in frames if f is not None and "scaled_solution" in f]
         if means:
-            lines.append(f"{'in the subspace' if what == 'own' else 'transferred'} {number(*interval(means))} % ({min(means):.1f} to {max(means):.1f})")
+            lines.append(f"{'in the subspace' if what == 'own' else 'transferred'} {number(*interval(means))} % ({min(means):.1f} to {max(means):.1f})"
+                         + (f", {measures.signed(*interval(over))} points over the {CONTROLS['scaled_solution']}" if over else ""))
     names = ", ".join(f"`{name}`" for name in found)
     return markdown(f"Where label words are shared, over {len(found)} of these backbones ({names}; mean ± half the 95 % t-interval over backbones, which "
                     f"describes them alone, and the range): {'; '.join(lines)}." if lines else "No task here shares label words with its training task.")
