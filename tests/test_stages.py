@@ -212,9 +212,10 @@ def test_of_several_solutions_the_best_as_it_is_is_made_longer(done, monkeypatch
     run, found = done
     theta = [found["original"][task, "lora", 0].tensors()["theta"] - run.start("lora") for task in (TRAIN[0], UNSEEN[0])]
     asked = []
-    monkeypatch.setattr(controls, "score_stack", lambda run, delta, thetas, datas, split: asked.append(thetas) or ([0.2, 0.7] + 5 * [0.1])[:len(thetas)])
-    fit = controls.length_fitted(run, run.delta("lora"), run.start("lora"), torch.stack(theta), run.data(UNSEEN[1], 0))
-    assert [len(thetas) for thetas in asked] == [2, 7, 1] and fit["factor"] == controls.FACTORS[1]
+    for module in (controls, workbench):
+        monkeypatch.setattr(module, "score_stack", lambda run, delta, thetas, datas, split: asked.append(thetas) or ([0.2, 0.7] + 5 * [0.1])[:len(thetas)])
+    fit = controls.length_fitted(run, {"lora": torch.stack(theta)}, run.data(UNSEEN[1], 0))
+    assert [len(thetas) for thetas in asked] == [2, 7, 1] and fit["factor"] == {"lora": controls.FACTORS[1]}
     torch.testing.assert_close(asked[2][0], run.start("lora") + controls.FACTORS[1] * theta[1])
 
 

@@ -20,7 +20,7 @@ from unidelta.projections import KINDS
 from unidelta.stages.baselines import chance, majority
 from unidelta.stages.decomposed import approximate, optimize, original
 from unidelta.stages.maps import up_map
-from unidelta.stages.workbench import Run, score_best, score_stack, scored
+from unidelta.stages.workbench import Run, best_on_dev, score_best, score_stack, scored
 from unidelta.store import Artifact
 
 FACTORS = tuple(2 ** (i / 3) for i in range(-3, 4))  # 0.5 to 2
@@ -56,29 +56,29 @@ def controls(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequen
     return scored(run, "controls", tasks, seeds, measure, lambda task, seed: {"subspace": subspaces[seed].id})
 
 
-def length_fitted(run: Run, delta, start: Tensor, offsets: Tensor, data: TaskData) -> dict:
-    """start + f offset for every f of FACTORS, scored on dev: `dev`, `factor` (the best) and `test` (with it). Of several offsets (T, N) the one is
-    taken that does best on dev as it is."""
-    as_they_are = score_stack(run, delta, start + offsets, [data] * len(offsets), "dev") if len(offsets) > 1 else [0.0]
-    offset = offsets[as_they_are.index(max(as_they_are))]
-    dev = score_stack(run, delta, torch.stack([start + f * offset for f in FACTORS]), [data] * len(FACTORS), "dev")
-    return {"dev": dev, "factor": fitted(dev), "test": score_stack(run, delta, (start + fitted(dev) * offset)[None], [data], "test")[0]}
+def length_fitted(run: Run, offsets: dict[str, Tensor], data: TaskData) -> dict[str, dict]:
+    """theta_init + f offset for every f of FACTORS, scored on dev: metrics `dev` (one score per factor), `factor` (the best) and `test` (with it), each by
+    method. offsets: method -> (T, N), of which the one is taken that does best on dev as it is."""
+    metrics: dict[str, dict] = {"dev": {}, "factor": {}, "test": {}}
+    for kind, of_tasks in offsets.items():
+        delta, start = run.delta(kind), run.start(kind)
+        offset = of_tasks[best_on_dev(run, delta, start + of_tasks, data)]
+        dev = score_stack(run, delta, torch.stack([start + f * offset for f in FACTORS]), [data] * len(FACTORS), "dev")
+        test = score_stack(run, delta, (start + fitted(dev) * offset)[None], [data], "test")[0]
+        for name, value in zip(metrics, (dev, fitted(dev), test), strict=True):
+            metrics[name][kind] = value
+    return metrics
 
 
 def lengthened(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
     """theta_init + f (theta_train - theta_init), one number tuned on the unseen task where a subspace has y: how much of what is recovered in a subspace
     is only more or less of the training task's solution? With several training tasks, of the one that does best on dev as it is.
 
-    (task, seed) -> artifact; metrics by delta: `dev` (one score per factor), `factor`, `test`."""
+    (task, seed) -> artifact, metrics as of `length_fitted`."""
     solutions = original(run, train, seeds=seeds)
     held = lru_cache(maxsize=1)(lambda seed: {k: torch.stack([solutions[t, k, seed].tensors()["theta"] for t in train]).to(run.start(k)) - run.start(k)
                                               for k in KINDS})
-
-    def measure(task, seed):
-        each = {k: length_fitted(run, run.delta(k), run.start(k), held(seed)[k], run.data(task, seed)) for k in KINDS}
-        return {name: {k: found[name] for k, found in each.items()} for name in ("dev", "factor", "test")}
-
-    return scored(run, "lengthened", tasks, seeds, measure,
+    return scored(run, "lengthened", tasks, seeds, lambda task, seed: length_fitted(run, held(seed), run.data(task, seed)),
                   lambda task, seed: {"factors": list(FACTORS), "sources": [solutions[t, k, seed].id for t in train for k in KINDS]})
 
 

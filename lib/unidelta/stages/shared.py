@@ -150,12 +150,8 @@ def untuned(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequenc
 
 def lengthened(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = METHODS, seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
     """The same with one number tuned, theta_init + Proj_up_t(f I_task): `controls.lengthened` of this pipeline, whose map is linear, so that f is the
-    length of the vector. (task, seed) -> artifact, metrics by method."""
+    length of the vector."""
     kinds, spaces = allowed(kinds), shared(run, train, kinds, seeds)
     offsets = _offsets(run, spaces, kinds)
-
-    def measure(task, seed):
-        each = {k: length_fitted(run, run.delta(k), run.start(k), offsets(seed)[k], run.data(task, seed)) for k in kinds}
-        return {name: {k: found[name] for k, found in each.items()} for name in ("dev", "factor", "test")}
-
-    return scored(run, "lengthened", tasks, seeds, measure, lambda task, seed: {"factors": list(FACTORS), "subspace": spaces[seed].id})
+    return scored(run, "lengthened", tasks, seeds, lambda task, seed: length_fitted(run, offsets(seed), run.data(task, seed)),
+                  lambda task, seed: {"factors": list(FACTORS), "subspace": spaces[seed].id})

@@ -177,10 +177,15 @@ def score_stack(run: Run, delta, theta: Tensor, datas: Sequence[TaskData], split
     return out
 
 
-def score_best(run: Run, delta, theta: Tensor, data: TaskData) -> float:
-    """Test score of the one of several solutions, theta (K, N), that does best on dev."""
+def best_on_dev(run: Run, delta, theta: Tensor, data: TaskData) -> int:
+    """Which of several solutions, theta (K, N), does best on dev."""
     dev = score_stack(run, delta, theta, [data] * len(theta), "dev") if len(theta) > 1 else [0.0]
-    best = dev.index(max(dev))
+    return dev.index(max(dev))
+
+
+def score_best(run: Run, delta, theta: Tensor, data: TaskData) -> float:
+    """Test score of that one."""
+    best = best_on_dev(run, delta, theta, data)
     return score_stack(run, delta, theta[best:best + 1], [data], "test")[0]
 
 
