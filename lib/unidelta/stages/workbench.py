@@ -184,7 +184,7 @@ def best_on_dev(run: Run, delta, theta: Tensor, data: TaskData) -> int:
 
 
 def score_best(run: Run, delta, theta: Tensor, data: TaskData) -> float:
-    """Test score of that one."""
+    """Test score of the one of several solutions, theta (K, N), that does best on dev."""
     best = best_on_dev(run, delta, theta, data)
     return score_stack(run, delta, theta[best:best + 1], [data], "test")[0]
 
