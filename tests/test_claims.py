@@ -1,5 +1,7 @@
 """Verdicts follow from their rules, on scores made for each case; shares of a plane by hand."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from bs4 import BeautifulSoup
@@ -304,6 +306,8 @@ def test_fine_tuning_joins_by_the_directions_it_takes_part_in(scores, expected):
 def test_the_plane_is_drawn_archived_and_can_be_touched():
     planes = {"rotten_tomatoes": plane(5, 10, 20), "scitail": plane(25, 25, 25)}
     assert [a.get_title() for a in figures.landscape(planes).axes[:2]] == ["rotten_tomatoes (from glue-sst2)", "scitail (from glue-sst2)"]
+    far = replace(planes["scitail"], points=torch.tensor([[0.0, 0.0], [9.0, 0.0], [1.0, 7.0]]))
+    assert {(a.get_xlim(), a.get_ylim()) for a in figures.landscape({"scitail": far}).axes[:1]} == {((-0.5, 4.5), (-0.5, 4.5))}, "the grid alone"
     boxes = BeautifulSoup(figures.landscape_to_touch(planes["rotten_tomatoes"]).data, "html.parser").find_all("rect")
     assert len(boxes) == 25 and "mean 90 % of E_ori (Adapter 90 %, LoRA 90 %, Prefix 90 %)" in boxes[0].title.text
     again = from_frame(to_frame(planes), ["landscape/x"])

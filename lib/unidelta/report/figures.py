@@ -196,6 +196,7 @@ def landscape(planes: dict[str, Plane]) -> Figure:
     for axis, (task, plane) in zip(axes, planes.items(), strict=True):
         mean, at = plane.relative.mean(0).T.numpy(), plane.axis.numpy()
         image = axis.pcolormesh(at, at, mean, vmin=0, vmax=100, cmap="cividis", shading="nearest")
+        axis.set(xlim=axis.get_xlim(), ylim=axis.get_ylim())  # a solution outside the grid would stretch the panel
         if float(mean.min()) < 80 <= float(mean.max()):
             axis.contour(at, at, mean, levels=[80], colors="white", linewidths=0.8)
         for kind, (x, y) in zip(KINDS, plane.points.tolist(), strict=True):
