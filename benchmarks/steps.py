@@ -6,7 +6,7 @@ Every function returns variants for `measure.compare`: name -> a call that does 
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers.optimization import Adafactor as TheirAdafactor
 
-from unidelta import deltas, tasks
+from unidelta import compiled, deltas, tasks
 from unidelta.data import TaskData, collate, rows_of_step
 from unidelta.evaluation import losses, predict, scores
 from unidelta.optim import Adafactor
@@ -43,9 +43,9 @@ def stack(backbone, delta, solutions: int, seed: int = 0) -> Tensor:
 
 
 # --- (a) subspace optimisation -----------------------------------------------------------------------------------------
-def optimisation(backbone, delta, datas: Sequence[TaskData], y: int, batch: int, lr: float = 1e-2) -> dict:
+def optimisation(backbone, delta, datas: Sequence[TaskData], y: int, batch: int, lr: float = 1e-2, how=compiled.stacked) -> dict:
     """One step of I for every solution (one per entry of `datas`): padded to 512 and 64 and one after another, or as `stages.optimize` does it."""
-    run, start = SimpleNamespace(backbone=backbone), delta.init(42).to(backbone.device)
+    run, start = SimpleNamespace(backbone=backbone, losses=partial(how, backbone)), delta.init(42).to(backbone.device)
     up = Projection.start(delta.numel, y, [0], delta.kind).up[0].to(backbone.device)
     first = 0.02 * torch.randn(len(datas), y, generator=torch.Generator().manual_seed(1)).to(backbone.device)
     apart, whole = [row[None].clone().requires_grad_() for row in first], first.clone().requires_grad_()
@@ -96,7 +96,8 @@ def validation(backbone, made: dict, datas: Sequence[TaskData], rows: int) -> di
 
 
 # --- (b) multi-task approximation --------------------------------------------------------------------------------------
-def approximation(backbone, made: dict, datas: Sequence[TaskData], y: int, ratio: float = 0.1, lr: float = 1e-4, network: bool = True) -> dict:
+def approximation(backbone, made: dict, datas: Sequence[TaskData], y: int, ratio: float = 0.1, lr: float = 1e-4, network: bool = True,
+                  how=compiled.stacked) -> dict:
     """One step of the projections on one example of every task, each with its task's own solutions of the three deltas: one example and delta
     after another (at their own lengths, or padded), or in one mixed pass as `stages.approximate` does it. network=False: the projections, the
     reconstruction and Adafactor alone, to see their share."""
@@ -114,9 +115,7 @@ def approximation(backbone, made: dict, datas: Sequence[TaskData], y: int, ratio
         batch = shape(collate(rows[some], backbone.device))
         entries = [(made[k], (start[k] + maps[k].to_delta(mixed)).flatten(0, 1)) for k in made]
         for several in ([entries] if shape is mixed_pass else [[entry] for entry in entries]) if network else []:
-            with deltas.applied(backbone.model, several):
-                whole = {n: t.repeat(len(several), 1) for n, t in batch.items()}
-                total = total + losses(backbone, whole, len(several) * len(rows[some])).sum()
+            total = total + how(backbone, several, {n: t.repeat(len(several), 1) for n, t in batch.items()}).sum()
         dist = sum(reconstruction("released", maps[k].to_delta(own[k]), offset[k][:, some]) for k in made)
         return (total + ratio * dist.sum()) / len(rows)
 
@@ -141,15 +140,20 @@ def approximation(backbone, made: dict, datas: Sequence[TaskData], y: int, ratio
     return {"one by one": variant(each, lambda batch: batch), "one by one, padded": variant(each, padded), "ours": variant([slice(None)], mixed_pass)}
 
 
+# --- the same steps through a compiled graph ----------------------------------------------------------------------------
+def compiling(make) -> dict:
+    """A step as it is, or through a compiled graph. make: how the pass is run -> a call that takes the step."""
+    return {"as it is": make(compiled.stacked), "compiled": make(compiled.captured)}
+
+
 # --- (c) the floor -----------------------------------------------------------------------------------------------------
-def training(backbone, delta, batch: dict[str, Tensor], solutions: int, lr: float = 1e-3):
+def training(backbone, delta, batch: dict[str, Tensor], solutions: int, lr: float = 1e-3, how=compiled.stacked):
     """A call that takes one step of `solutions` stacked solutions in their own space, as `stages.original` does it; returns their losses."""
     theta = stack(backbone, delta, solutions).requires_grad_()
     optimiser = Adafactor([theta], lr, delta.blocks)
 
     def step():
-        with deltas.applied(backbone.model, [(delta, theta)]):
-            each = losses(backbone, batch, solutions)
+        each = how(backbone, [(delta, theta)], batch)
         each.sum().backward()
         optimiser.step()
         optimiser.zero_grad()

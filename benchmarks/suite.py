@@ -157,6 +157,27 @@ def scoring(s: Setting) -> dict:
                       for task in (TASK, "dream") for k in ((1, 2) if s.small else (1, STACK))}, "rows": rows}
 
 
+def compiling(s: Setting) -> dict:
+    """Training steps as they are over the same through a compiled graph, what compiling takes, and after how many steps it has paid."""
+    torch.compiler.config.force_disable_caches = True  # what an earlier run has compiled must not be found
+    batch = {k: steps.collate(steps.pieces([s.data(TASK)] * k, 8), s.backbone.device) for k in ((1,) if s.small else (1, STACK))}
+    makes = {f"embedded, {kind}, K = {k}": lambda how, d=d, k=k: steps.training(s.backbone, d, batch[k], k, how=how)
+             for kind, d in list(s.deltas.items())[:1 if s.small else None] for k in batch}
+    if not s.small:
+        base = shapes.random_t5(device=s.device)
+        lora, rows = steps.made_for(base, {k: profiles.PROFILES["paper"].sizes(k) for k in KINDS})["lora"], resources.batch_of(base, 2, 64)
+        makes |= {"embedded, approximation of four tasks": lambda how: steps.approximation(s.backbone, s.deltas, s.several(4), 100, how=how)["ours"],
+                  "T5-base, lora, K = 1": lambda how: steps.training(base, lora, rows, 1, how=how)}
+    lines = {}
+    for name, make in makes.items():
+        variants = steps.compiling(make)
+        first = measure.seconds({"compiled": variants["compiled"]}, 1)["compiled"][0]
+        found = measure.compare(steps.compiling(make), 3 * s.repeats, over="compiled")
+        saved = found["seconds"]["as it is"] - found["seconds"]["compiled"]
+        lines[name] = found | {"compiled_in": first, "paid_after": first / saved if saved > 0 else None}
+    return {"lines": lines}
+
+
 def throughput(s: Setting) -> dict:
     """(h) Tokens a second and peak memory."""
     sizes = dict(lengths=(8,), solutions=(1,), dimensions=(4,), counts=(1, 2)) if s.small else {}
@@ -169,7 +190,7 @@ def cost(s: Setting) -> dict:
     return check_cost.check("tiny" if s.small else "base", min(s.repeats, 3), device=s.device)
 
 
-PARTS = {f.__name__: f for f in (recipe, multitask, floor, stacks, against_peft, hadamard, landscape, scoring, throughput, cost)}
+PARTS = {f.__name__: f for f in (recipe, multitask, floor, stacks, against_peft, hadamard, landscape, scoring, compiling, throughput, cost)}
 
 
 def main(arguments: list[str] | None = None) -> int:

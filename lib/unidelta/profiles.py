@@ -85,6 +85,7 @@ class Profile:
     setting: str = "single"             # or "multi"
     multi: dict = field(default_factory=lambda: MULTI)
 
+    compiled: bool = False              # training steps through a compiled graph: the same but for rounding, and tens of seconds for each kind of stack
     stack: int = 48                     # solutions trained in one forward pass at most; fewer where the memory would not hold them
     cap: int | None = None              # of the steps of every stage, which `steps` of `get` sets
 
@@ -143,7 +144,7 @@ def get(name: str = "embedded", steps: int | None = None, **overrides) -> Profil
         kind = {"mirror": str, "ratio": float, "validation_rows": int}.get(key) or type(own)
         if kind is tuple and isinstance(value, list):
             value = given[key] = tuple(value)
-        if not isinstance(value, (int, float) if kind is float else kind) or isinstance(value, bool):
+        if not isinstance(value, (int, float) if kind is float else kind) or (isinstance(value, bool) and kind is not bool):
             raise ValueError(f"{key}={value!r} must be of type {kind.__name__}{'' if own is None else f', like {own!r}'}")
         numbers = value if kind is tuple else [value] if kind in (int, float) else [1]
         if not numbers or any(isinstance(n, bool) or not isinstance(n, (int, float)) or not (n > 0 or n == 0 and key in MAY_BE_ZERO) for n in numbers):

@@ -14,15 +14,16 @@ from unidelta.stages import landscape, optimize, original, transfer
 from unidelta.stages.controls import controls, lengthened, rescaled
 from unidelta.stages.workbench import Run
 
-OWN = ("backbone", "source", "mirror", "device", "dtype")
+OWN = ("backbone", "source", "mirror", "device", "dtype", "compiled")
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """What every command that fills the store takes, the profile, what is other than its own, seeds; and its progress goes to stderr."""
     parser.add_argument("--profile", default="embedded", help="embedded, mini or paper")
     parser.add_argument("--seeds", default="0,1,2", help="comma separated")
-    for name in OWN:
+    for name in OWN[:-1]:
         parser.add_argument(f"--{name}", help="instead of the profile's own")
+    parser.add_argument("--compiled", action="store_true", default=None, help="compile the training steps, which pays in long trainings")
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("unidelta").setLevel(logging.INFO)
 

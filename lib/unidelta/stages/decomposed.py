@@ -11,9 +11,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from unidelta import deltas, memory
+from unidelta import memory
 from unidelta.data import TaskData, collate
-from unidelta.evaluation import losses
 from unidelta.files import plain
 from unidelta.optim import Adafactor
 from unidelta.projections import KINDS, RATIO, Projection, draw_ratios, interpolate, reconstruction
@@ -129,8 +128,7 @@ def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> 
             mixed = interpolate(own, ratios)
             moved = {k: maps[k].to_delta(mixed) for k in KINDS}  # (S, draws, N): as many groups of rows for each delta
             batch = {n: t.repeat(len(KINDS), 1) for n, t in collate(rows, run.backbone.device).items()}
-            with deltas.applied(run.backbone.model, [(delta[k], (start[k] + moved[k]).flatten(0, 1)) for k in KINDS]):
-                task = losses(run.backbone, batch, len(KINDS) * len(rows)).view(len(KINDS), len(mine), draws).mean(2)
+            task = run.losses([(delta[k], (start[k] + moved[k]).flatten(0, 1)) for k in KINDS], batch).view(len(KINDS), len(mine), draws).mean(2)
             rebuilt = moved if p.variant == "paper" else {k: maps[k].to_delta(own[k]) for k in KINDS}
             dist = [reconstruction(p.variant, rebuilt[k], here[k]) for k in KINDS]
             parts.add(step, {f"{name}.{k}": v for name, each in (("task", task), ("dist", [ratio * d / draws for d in dist]))

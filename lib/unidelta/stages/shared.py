@@ -13,9 +13,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from unidelta import deltas, memory
+from unidelta import memory
 from unidelta.data import collate
-from unidelta.evaluation import losses
 from unidelta.fastfood import Fastfood
 from unidelta.finetune import METHODS
 from unidelta.optim import Adafactor
@@ -84,8 +83,7 @@ def shared(run: Run, train: Sequence[str], kinds: Sequence[str] = METHODS, seeds
             total = loss_stack(run, delta["finetune"], theta("finetune", vectors).flatten(0, 1), rows) if tuning else 0.0
             if mixed:
                 together = {n: t.repeat(len(mixed), 1) for n, t in collate(rows, device).items()}
-                with deltas.applied(run.backbone.model, [(delta[k], theta(k, vectors).flatten(0, 1)) for k in mixed]):
-                    total = total + losses(run.backbone, together, len(mixed) * len(rows)).view(len(mixed), -1).sum(0)
+                total = total + run.losses([(delta[k], theta(k, vectors).flatten(0, 1)) for k in mixed], together).view(len(mixed), -1).sum(0)
             return total.view(len(mine), draws).mean(1) / len(kinds)
 
         def score():

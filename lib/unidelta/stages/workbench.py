@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from unidelta import backbone as backbones
-from unidelta import data, deltas, memory, profiles, tasks
+from unidelta import compiled, data, deltas, memory, profiles, tasks
 from unidelta.backbone import DTYPES, Backbone
 from unidelta.data import TaskData, collate, rows_of_step
 from unidelta.evaluation import losses, scores
@@ -36,6 +36,8 @@ class Run:
         """`overrides` replace fields of the profile. Raises ValueError (one line) for what is not allowed."""
         p = profiles.get(profile, **overrides)
         run = cls(p, backbones.load(p.backbone, p.dtype, p.device), Store(root, p.name))
+        if p.compiled:
+            compiled.check(run.backbone.device)
         if p.y > (most := min(run.delta(kind).numel for kind in KINDS)):
             raise ValueError(f"y={p.y} is not allowed: at most {most}, as many numbers as a delta has on this backbone")
         return run
@@ -49,6 +51,10 @@ class Run:
     def start(self, kind: str) -> Tensor:
         """theta_init of one method, (N,): the same for every task and seed; theta_0 for `finetune`."""
         return self.delta(kind).init(self.profile.init_seed).to(self.backbone.device)
+
+    def losses(self, entries: Sequence[tuple], batch: dict[str, Tensor]) -> Tensor:
+        """L_task of every solution of `entries`, [(delta, theta (K, N)), ...], on its own rows of the batch, in one pass."""
+        return (compiled.captured if self.profile.compiled else compiled.stacked)(self.backbone, entries, batch)
 
     def fits(self, delta: deltas.Delta, data: TaskData, rows: int) -> int:
         """How many solutions of a delta, trained on `rows` rows of this task a step, the free memory holds at once."""
@@ -162,8 +168,7 @@ def loss_stack(run: Run, delta, theta: Tensor, rows: Sequence[tuple]) -> Tensor:
     """L_task of each solution in theta (K, N) on its own piece of `rows`, (K,); all in one pass, fine-tuned backbones in one each."""
     if delta.kind == "finetune":
         return torch.cat([losses(delta.tuned(run.backbone, one), collate([piece], run.backbone.device), 1) for one, piece in zip(theta, rows, strict=True)])
-    with deltas.applied(run.backbone.model, [(delta, theta)]):
-        return losses(run.backbone, collate(rows, run.backbone.device), len(rows))
+    return run.losses([(delta, theta)], collate(rows, run.backbone.device))
 
 
 def score_stack(run: Run, delta, theta: Tensor, datas: Sequence[TaskData], split: str) -> list[float]:

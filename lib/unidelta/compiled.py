@@ -1,0 +1,64 @@
+"""A training step's pass through the network, solutions injected: as it is, or compiled, which the profile's `compiled` asks for.
+
+transformers runs a T5 layer by layer in Python, hooks included, and every small operation is a kernel of its own. `captured` traces the same pass once
+(torch.export), with the lengths of inputs and answers left open, and has its forward and backward fused (torch.compile). Compiling takes
+tens of seconds for every composition of a stack, so that it pays in long trainings alone: `benchmarks/suite.py compiled` measures both.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+
+from unidelta.backbone import Backbone
+from unidelta.deltas import applied
+from unidelta.evaluation import losses
+
+SHORTEST = 3  # tokens: a graph with open lengths is not valid for less (an answer is a sentinel, a token and an end at least)
+
+
+def stacked(backbone: Backbone, entries: Sequence[tuple], batch: dict[str, Tensor]) -> Tensor:
+    """L_task of every solution of `entries`, [(delta, theta (K, N)), ...] as for `applied`, on its own rows of the batch: (sum of all K,)."""
+    with applied(backbone.model, entries):
+        return losses(backbone, batch, sum(len(theta) for _, theta in entries))
+
+
+def captured(backbone: Backbone, entries: Sequence[tuple], batch: dict[str, Tensor]) -> Tensor:
+    """The same but for rounding, gradients included, through a compiled graph. A stack of other deltas, another K or another number of rows has a graph of
+    its own; other lengths have not."""
+    if min(tokens.shape[1] for tokens in batch.values()) < SHORTEST:
+        return stacked(backbone, entries, batch)
+    stack = tuple((delta, len(theta), theta.dtype) for delta, theta in entries)
+    return _graph(backbone.model, stack, len(batch["labels"]))([theta for _, theta in entries], batch)
+
+
+def check(device: torch.device) -> None:
+    """Raises ValueError where nothing can be compiled for the device: for a CPU that takes a C++ compiler."""
+    if device.type == "cpu" and not any(map(shutil.which, filter(None, (os.environ.get("CXX"), "g++", "clang++")))):
+        raise ValueError("compiled=True takes a C++ compiler here (g++, clang++, or the one that CXX names), and there is none; allowed: False")
+
+
+@lru_cache(maxsize=16)
+def _graph(model: nn.Module, stack: tuple, rows: int) -> Callable:
+    """The compiled pass of a stack of (delta, K, dtype of theta)."""
+    thetas = [torch.zeros(k, delta.numel, dtype=dtype, device=model.device, requires_grad=True) for delta, k, dtype in stack]
+    # Two lengths that differ, or they would be taken for one.
+    batch = {name: torch.ones(rows, length, dtype=torch.long, device=model.device)
+             for name, length in (("input_ids", 2 * SHORTEST), ("attention_mask", 2 * SHORTEST), ("labels", SHORTEST))}
+    lengths = {name: {1: torch.export.Dim.AUTO} for name in batch}
+    traced = torch.export.export(_Pass(model, [delta for delta, *_ in stack]), (thetas, batch), dynamic_shapes=([None] * len(stack), lengths), strict=False)
+    return torch.compile(traced.module(), dynamic=True)
+
+
+class _Pass(nn.Module):
+    def __init__(self, model: nn.Module, made: Sequence):
+        super().__init__()
+        self.model, self.made = model, made
+
+    def forward(self, thetas: list[Tensor], batch: dict[str, Tensor]) -> Tensor:
+        return stacked(self, list(zip(self.made, thetas, strict=True)), batch)
