@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from unidelta.projections import KINDS, RATIO, VARIANTS, Projection, draw_ratios, interpolate, random_like, reconstruction
+from unidelta.projections import KINDS, RATIO, VARIANTS, Projection, draw_ratios, draw_spread, interpolate, random_like, reconstruction
 
 N, Y = 11, 3
 
@@ -65,6 +65,13 @@ def test_ratios_depend_on_seed_and_step_alone():
     assert torch.equal(draw_ratios(3, 7, 2), draw_ratios(3, 7, 2))
     others = [draw_ratios(3, 8, 2), draw_ratios(4, 7, 2)]
     assert not any(torch.equal(draw_ratios(3, 7, 2), other) for other in others)
+
+
+def test_a_spread_is_normal_and_hangs_on_seed_and_step_alone():
+    drawn = draw_spread(3, 7, 20_000, 4, 0.5)
+    assert drawn.shape == (20_000, 4) and drawn.mean().abs() < 0.01 and drawn.std() == pytest.approx(0.5, abs=0.01)
+    assert torch.equal(drawn, draw_spread(3, 7, 20_000, 4, 0.5)) and not draw_spread(3, 7, 2, 4, 0.0).any()
+    assert not any(torch.equal(draw_spread(3, 7, 2, 4, 0.5), draw_spread(*other, 2, 4, 0.5)) for other in ((3, 8), (4, 7)))
 
 
 def test_reconstruction_by_hand():

@@ -53,6 +53,7 @@ class Profile:
     approximate_batch: int = 8          # rows per draw of (alpha, beta)
     approximate_draws: int = 1          # draws of (alpha, beta) per step
     approximate_lr: float = 5e-5
+    approximate_spread: float = 0.0     # standard deviation of what is added to every I_{alpha;beta}; the paper adds nothing
     validation_rows: int | None = None  # dev rows of each training task scored in stage 1; None: all of them
 
     # stage `optimize` (appendix A.2)
@@ -117,7 +118,7 @@ _SMALL = dict(
 
 CHOICES = {"source": ("embedded", "mirror", "hub"), "variant": ("paper", "released"), "dtype": ("float32", "bfloat16"),
            "optimize_init": ("random", "train"), "fastfood": ("exact", "released"), "setting": ("single", "multi"), "report_on": ("test", "spare")}
-MAY_BE_ZERO = ("init_seed", "patience", "original_learnt", "ratio")
+MAY_BE_ZERO = ("init_seed", "patience", "original_learnt", "ratio", "approximate_spread")
 
 PROFILES = {
     "embedded": Profile("embedded", backbone="embedded", source="embedded", caps={"train": None, "dev": 100, "test": None}, **_SMALL),

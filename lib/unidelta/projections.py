@@ -58,6 +58,11 @@ def draw_ratios(seed: int, step: int, n: int) -> Tensor:
     return torch.stack([alpha, beta, 1 - alpha - beta], dim=1)
 
 
+def draw_spread(seed: int, step: int, n: int, y: int, spread: float) -> Tensor:
+    """n draws of N(0, spread^2) in each of y dimensions, (n, y): what is added to a step's I_{alpha;beta}, the same for every delta. Not the paper's."""
+    return spread * torch.randn(n, y, generator=torch.Generator().manual_seed(seed * 1_000_003 + step + 500_000_000_000))
+
+
 def interpolate(intrinsic: dict[str, Tensor], ratios: Tensor) -> Tensor:
     """I_{alpha;beta} = alpha I_A + beta I_P + (1 - alpha - beta) I_L (section 4).
 

@@ -180,6 +180,12 @@ def stage1_again(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> d
     return on_every_draw(open_run, changes, chosen(sharing(open_run()), only), [s + 2 for s in seeds])
 
 
+def wider_mixtures(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
+    """the same with one training task (seeds each two higher): mixtures spread wider in stage 1, with its steps as in `stage1_again`"""
+    changes = {FORMER: FEW_STEPS, "more of stage 1": MORE_STEPS, "wider mixtures": MORE_STEPS | {"approximate_spread": 0.5}}
+    return on_every_draw(open_run, changes, chosen(sharing(open_run()), only), [s + 2 for s in seeds])
+
+
 def many_settings(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """the same of the multi-task setting: three times the rows a step of stage 1 and three times the steps of stage 2, or not"""
     changes = {FORMER: {"approximate_draws": 16, "optimize_steps": 60, "optimize_every": 6},
@@ -220,7 +226,7 @@ def real_rows(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
 
 
 STUDIES = {f.__name__: f for f in (multi_task, reconstruction, planes, dimension, trained_directions, simplified, finetune, absolute, second_group, fidelity,
-                                     backbones, more_seeds, settings, many_settings, many_weight, stage1_settings, stage1_again, long_answers, real_rows)}
+                                     backbones, more_seeds, settings, many_settings, many_weight, stage1_settings, stage1_again, wider_mixtures, long_answers, real_rows)}
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -15,7 +15,7 @@ from unidelta import memory
 from unidelta.data import TaskData, collate
 from unidelta.files import plain
 from unidelta.optim import Adafactor
-from unidelta.projections import KINDS, RATIO, Projection, draw_ratios, interpolate, reconstruction
+from unidelta.projections import KINDS, RATIO, Projection, draw_ratios, draw_spread, interpolate, reconstruction
 from unidelta.stages.baselines import guessing
 from unidelta.stages.blend import Parts, chosen, dealt, several
 from unidelta.stages.maps import start_vector, up_map
@@ -86,7 +86,8 @@ def weight(run: Run) -> float:
 def subspace_of(run: Run, train: Sequence[str], seed: int) -> dict:
     """What names the subspace of some training tasks, but for the solutions it is approximated from."""
     return run.config("approximate", "y", "variant", "approximate_steps", "approximate_every", "approximate_batch", "approximate_draws", "approximate_lr",
-                      "patience", ratio=weight(run), train=list(train), seed=seed, **several(run, train))
+                      "patience", ratio=weight(run), train=list(train), seed=seed, **several(run, train),
+                      **({"spread": run.profile.approximate_spread} if run.profile.approximate_spread else {}))
 
 
 def approximated(run: Run, train: Sequence[str], seeds: Sequence[int]) -> bool:
@@ -117,7 +118,7 @@ def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> 
         delta, start = {k: run.delta(k) for k in KINDS}, {k: run.start(k) for k in KINDS}
         offset = {k: torch.stack([torch.stack([solutions[t, k, s].tensors()["theta"] for t in train]) for s in mine]).to(start[k]) - start[k] for k in KINDS}
         maps = {k: Projection(*(t.to(start[k]).requires_grad_() for t in Projection.start(delta[k].numel, p.y, mine, k).tensors())) for k in KINDS}
-        draws, parts = p.approximate_draws, Parts(p.approximate_every)
+        draws, spread, parts = p.approximate_draws, p.approximate_spread, Parts(p.approximate_every)
 
         def loss(step):
             # the rows of a draw are the same for the three deltas
@@ -126,10 +127,11 @@ def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> 
             own = {k: maps[k].to_subspace(here[k]) for k in KINDS}
             ratios = torch.stack([draw_ratios(seed, step, draws) for seed in mine]).to(start["lora"])
             mixed = interpolate(own, ratios)
-            moved = {k: maps[k].to_delta(mixed) for k in KINDS}  # (S, draws, N): as many groups of rows for each delta
+            aside = torch.stack([draw_spread(seed, step, draws, p.y, spread) for seed in mine]).to(mixed) if spread else 0.0
+            moved = {k: maps[k].to_delta(mixed + aside) for k in KINDS}  # (S, draws, N): as many groups of rows for each delta
             batch = {n: t.repeat(len(KINDS), 1) for n, t in collate(rows, run.backbone.device).items()}
             task = run.losses([(delta[k], (start[k] + moved[k]).flatten(0, 1)) for k in KINDS], batch).view(len(KINDS), len(mine), draws).mean(2)
-            rebuilt = moved if p.variant == "paper" else {k: maps[k].to_delta(own[k]) for k in KINDS}
+            rebuilt = moved if p.variant == "paper" and not spread else {k: maps[k].to_delta(mixed if p.variant == "paper" else own[k]) for k in KINDS}
             dist = [reconstruction(p.variant, rebuilt[k], here[k]) for k in KINDS]
             parts.add(step, {f"{name}.{k}": v for name, each in (("task", task), ("dist", [ratio * d / draws for d in dist]))
                              for k, v in zip(KINDS, each, strict=True)})
