@@ -470,6 +470,13 @@ def test_a_delta_that_nothing_applies_is_refused(model):
         deltas.make("lora", model)
 
 
+def test_what_is_no_delta_is_refused(model):
+    delta, theta = solutions(model, "adapter", 2)
+    for wrong, told in (("adapter", "str"), (theta, "Tensor")):
+        with pytest.raises(ValueError, match=f"deltas as `deltas.make` makes them, got {told}"), deltas.applied(model, [(delta, theta), (wrong, theta)]):
+            pass
+
+
 def test_a_theta_of_other_than_real_numbers_is_refused(model):
     delta, theta = solutions(model, "lora", 2)
     for wrong, told in ((theta.long(), "torch.int64"), (theta > 0, "torch.bool"), (theta.numpy(), "ndarray"), (theta.tolist(), "list")):

@@ -91,9 +91,7 @@ def test_every_stage_at_the_papers_size(base, runs):
         assert config["sizes"] in ({"bottleneck": 12}, {"rank": 10, "scale": 1.6}, {"length": 120, "hidden": 24, "reading": "released"})
 
 
-@pytest.mark.skipif(not (ROOT / "notebooks" / "03_transfer.ipynb").exists(), reason="notebook 03_transfer is not there yet")
 def test_the_transfer_notebook_at_the_papers_size(base, runs, tmp_path):
-    pytest.importorskip("papermill")
     given = {"profile": "paper", "backbone": base, "source": "embedded", "steps": "1", "seeds": "0"}
     options = [word for name, value in given.items() for word in ("-p", name, value)]
     command = [sys.executable, "-m", "papermill", "notebooks/03_transfer.ipynb", str(tmp_path / "out.ipynb"), *options]

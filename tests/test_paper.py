@@ -1,8 +1,9 @@
 """The published tables: shape, transcription, and the places where the paper's averages do not follow from its rows."""
 import pandas as pd
 import pytest
+from pybtex.database import parse_file
 
-from unidelta import ROOT, paper
+from unidelta import ROOT, paper, tasks
 
 DELTAS, TRANSFERS = ["Adapter", "LoRA", "Prefix"], ["A->L", "A->P", "L->A", "L->P", "P->A", "P->L"]
 
@@ -76,7 +77,6 @@ def test_names_of_tasks():
             for name in paper.table(n)[column]} - {"Avg.", ""}
     assert used == set(paper.TASKS)
     assert paper.task_name("R. Tomatoes") == paper.task_name("Rotten Tomatoes") == "rotten_tomatoes"
-    tasks = pytest.importorskip("unidelta.tasks")
     assert set(paper.TASKS.values()) <= set(tasks.names())
 
 
@@ -91,8 +91,7 @@ def test_unknown_numbers_and_names():
 
 
 def test_references():
-    database = pytest.importorskip("pybtex.database")
-    entries = database.parse_file(str(ROOT / "book" / "references.bib")).entries
+    entries = parse_file(str(ROOT / "book" / "references.bib")).entries
     needed = """yi2022 raffel2020 lester2021 houlsby2019 hu2021 li2021 he2021 li2018 aghajanyan2021 qin2021 le2013
                 yang2015 shazeer2018 ye2021 lhoest2021 socher2013 pang2005"""
     assert set(needed.split()) <= set(entries)
@@ -100,5 +99,4 @@ def test_references():
         assert entry.persons["author"] and {"title", "year"} <= set(entry.fields), key
         assert key == "qqp" or entry.fields["year"] in key, f"{key}: the key is author and year"
         assert {"booktitle", "journal", "eprint", "howpublished"} & set(entry.fields), f"{key}: where did it appear?"
-    tasks = pytest.importorskip("unidelta.tasks")
     assert {key for task in tasks.TASKS.values() for key in task.citation} <= set(entries)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from unidelta import data, deltas, evaluation, fastfood, profiles, stages
+from unidelta import compiled, data, deltas, evaluation, fastfood, profiles, stages
 from unidelta.fastfood import Fastfood
 from unidelta.finetune import METHODS, Finetune
 from unidelta.projections import KINDS
@@ -202,8 +202,8 @@ def test_a_killed_run_goes_on_where_it_was(open_run, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         shared.shared(killed, TRAIN)
     monkeypatch.undo()
-    steps, loss = [], shared.losses
-    monkeypatch.setattr(shared, "losses", lambda *args: (steps.append(1), loss(*args))[1])
+    steps, loss = [], compiled.losses
+    monkeypatch.setattr(compiled, "losses", lambda *args: (steps.append(1), loss(*args))[1])
     resumed = shared.shared(killed, TRAIN)[0]
     assert len(steps) == 2, "the first two of four steps are not done again"
     assert resumed.id == whole.id and resumed.metrics == whole.metrics and resumed.log() == whole.log()

@@ -7,7 +7,7 @@ import pyarrow.parquet
 import pytest
 
 from unidelta import tasks
-from unidelta.sources import formats, mirror, registry
+from unidelta.sources import embedded, formats, mirror, registry
 
 ABC = {"text": ["x", "y"], "label": ["A", "B"]}
 # task, a row in the hub's columns, the input and the targets that CrossFit makes of it (None: CrossFit drops the row)
@@ -123,6 +123,10 @@ CASES = [
 def test_a_row_reads_as_in_crossfit(name, row, text, targets):
     found = list(formats.format_rows(tasks.get(name), [row], "here"))
     assert found == ([] if text is None else [(text, targets)])
+
+
+def test_options_inside_a_question():
+    assert formats.inline("q? (A) red or (B) blue") == ["red", "blue"] and formats.inline("q? (A) floor (B) bed") == ["flo", "bed"], "as CrossFit has it"
 
 
 def test_the_table_holds_the_papers_tasks_and_roles():
@@ -333,8 +337,17 @@ def test_a_mirror_is_built_resumed_and_checked(tmp_path, monkeypatch, capsys):
     assert "no task 'sst'" in capsys.readouterr().err and not list(tmp_path.rglob("*.partial"))
 
 
+def test_a_manifest_of_other_columns_keeps_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets, "load_dataset", lambda hub, config, split: datasets.Dataset.from_list(films(10)))
+    others = [["nyu-mll/glue", "sst2", "train", 'from "GLUE"'], ["a/b", "default", "test", "not ours"]]
+    (tmp_path / "MANIFEST.tsv").write_text("\n".join("\t".join(line) for line in [["hub_id", "config", "split", "note"], *others]) + "\n")
+    mirror.build(tmp_path, ["glue-sst2"])
+    found = mirror.manifest(tmp_path)
+    assert [row["note"] for row in found.values()] == ['from "GLUE"', "not ours", "", ""]
+    assert [row["rows"] for row in found.values()] == ["10", "", "10", "10"] and found["nyu-mll/glue", "sst2", "train"]["sha256"]
+
+
 def test_stand_ins_go_through_the_same_formats():
-    embedded = pytest.importorskip("unidelta.sources.embedded")
     for name in embedded.names():
         task, found = tasks.get(name), tasks.rows(name, "validation", source="embedded", seed=3)
         assert found == tasks.rows(name, "validation", source="embedded", seed=3)

@@ -43,9 +43,10 @@ def delta(what, rows: int, length: int, answer: int, training: bool = True) -> f
     return (6 if training else 2) * sum(prod(shape) * meets(name) for name, shape in what.shapes)
 
 
-def projections(numel: int, y: int, tasks: int, draws: int = 1) -> float:
-    """FLOP of one delta's two projections in a step of `approximate`: every task's solution down, the draws' vectors up (interpolated twice, own once)."""
-    return 2 * numel * y * (2 * tasks + 7 * draws)
+def projections(numel: int, y: int, draws: int = 1, variant: str = "paper") -> float:
+    """FLOP of one delta's two projections in a step of `approximate`: the draws' solutions down, which take no gradient, and their interpolated vectors up;
+    in the variant `released` their own vectors, too."""
+    return 2 * draws * y * ((5 if variant == "paper" else 8) * numel + 3 * y)
 
 
 @dataclass(frozen=True)
@@ -91,14 +92,14 @@ def _simplified(p: profiles.Profile, spaces: int, unseen: int, scored: int) -> l
 
 def hours(setting: str, config, made: dict, flops: float, bandwidth: float, length: int = 128, answer: int = 4) -> pd.DataFrame:
     """Hours of every stage on a device that achieves `flops` FLOP/s and `bandwidth` bytes/s: columns jobs, steps (of all jobs), training, scoring, hours.
-    Every pass is counted with the prefix's keys and the dearest delta, and a step of `approximate` with the traffic of its projections, Adafactor's included.
+    Every pass is counted with the prefix's keys and the dearest delta, and a step of `approximate`, of the profile's variant `paper`, with the traffic of its
+    projections, Adafactor's included.
     """
     (p, works), lines = plan(setting), []
     keys, numels = max(getattr(what, "length", 0) for what in made.values()), [what.numel for what in made.values()]
-    count = len(tasks.names("multi", "train")) if setting == "multi" else 1
     for w in works:
         step = backbone(config, w.rows, length, answer, keys) + max(delta(what, w.rows, length, answer) for what in made.values())
-        maps = sum(projections(n, p.y, count, p.approximate_draws) for n in numels) if w.maps == 2 else 0  # one alone is a small part of a step
+        maps = sum(projections(n, p.y, p.approximate_draws, p.variant) for n in numels) if w.maps == 2 else 0  # one alone is a small part of a step
         traffic = 4 * PASSES * sum(w.maps * n * p.y for n in numels)
         training = w.jobs * w.steps * ((step + maps) / flops + traffic / bandwidth) / 3600
         scoring = w.jobs * w.validations * backbone(config, w.scored, length, answer, keys, training=False) / flops / 3600

@@ -39,10 +39,15 @@ class Encoded:
         """Tokens of an input on average."""
         return sum(map(len, self.inputs)) / len(self)
 
+    @cached_property
+    def longest_answer(self) -> int:
+        """Tokens of the longest answer, its </s> included."""
+        return max(map(len, self.labels))
+
 
 @dataclass(frozen=True)
 class TaskData:
-    """A task's three splits and `fingerprint`, a hash of every formatted row in use (it names the data in each artifact)."""
+    """A task's three splits and `fingerprint`, a hash of every formatted row (it names the data in each artifact); of a `head`, too, the whole task's."""
 
     task: str
     train: Encoded
@@ -52,8 +57,8 @@ class TaskData:
 
     @cached_property
     def longest_answer(self) -> int:
-        """Tokens of the longest answer in any part, its </s> included: how far evaluation needs to decode, and how wide a batch's answers may get."""
-        return max(len(row) for part in (self.train, self.dev, self.test) for row in part.labels)
+        """That of the longest answer in any part: how far evaluation needs to decode, and how wide a batch's answers may get."""
+        return max(part.longest_answer for part in (self.train, self.dev, self.test))
 
     @cached_property
     def longest_input(self) -> int:

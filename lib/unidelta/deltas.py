@@ -35,8 +35,7 @@ class Geometry:
     @classmethod
     def of(cls, config) -> Geometry:
         """Read it from a transformers T5Config."""
-        decoder = config.num_layers if config.num_decoder_layers is None else config.num_decoder_layers
-        return cls(config.d_model, config.num_heads, config.d_kv, config.num_layers, decoder)
+        return cls(config.d_model, config.num_heads, config.d_kv, config.num_layers, config.num_decoder_layers)
 
     @property
     def inner(self) -> int:

@@ -16,7 +16,7 @@ def plain(value: Any, where: str = "value", finite: bool = True) -> Any:
     """`value` in JSON types: tuples become lists, numpy and torch scalars and arrays become numbers and nested lists.
 
     Raises ValueError naming the place for what cannot be kept: other types, keys that are no strings, NaN and
-    infinities (with `finite=False` the latter become None instead).
+    infinities (with `finite=False` these two become None instead).
     """
     if hasattr(value, "tolist"):
         value = value.tolist()

@@ -30,8 +30,8 @@ def applied(model: nn.Module, entries: Sequence[tuple]) -> Iterator[None]:
     Calls and `generate` both work, gradients reach theta, and after the block the model is as it was, also after an
     exception. Blocks may be nested (both act on the same rows), except two that both hold a prefix.
 
-    Raises ValueError for what is no T5, entries that are no pairs, a delta that there is no hook for, a theta of the wrong shape or of other than
-    real numbers, a delta made for another T5, a batch whose rows G does not divide, and nested prefixes.
+    Raises ValueError for what is no T5, entries that are no pairs, what is no delta or one that there is no hook for, a theta of the wrong shape or of
+    other than real numbers, a delta made for another T5, a batch whose rows G does not divide, and nested prefixes.
     """
     if entries and not all(hasattr(model, name) for name in ("config", *STACKS)):
         raise ValueError(f"applied takes a transformers T5 as its model (of a Backbone its `.model`), got {type(model).__name__}")
@@ -59,6 +59,8 @@ class _Injection:
         self.model, self.entries, self.past = model, [], 0
         self.stamp, self.masks = None, {}
         for delta, theta in entries:
+            if not hasattr(delta, "kind"):
+                raise ValueError(f"applied takes deltas as `deltas.make` makes them, got {type(delta).__name__}")
             if delta.kind not in KINDS:
                 raise ValueError(f"there is no hook for a delta of kind {delta.kind!r}; there is one for {', '.join(KINDS)}")
             if not isinstance(theta, Tensor) or not theta.is_floating_point():

@@ -22,22 +22,22 @@ def solution(config, delta, rows: int, length: int, answer: int, bytes_each: int
     return 4 * COPIES * delta.numel + bytes_each * activations(config, rows, length, answer, getattr(delta, "length", 0))
 
 
-def approximation(config, made: dict, y: int, tasks: int, rows: int, length: int, answer: int, bytes_each: int = 4) -> dict[str, float]:
+def approximation(config, made: dict, y: int, tasks: int, rows: int, length: int, answer: int, bytes_each: int = 4, down: bool = True) -> dict[str, float]:
     """GiB that a step of `approximate` holds; rows: of all deltas; bytes_each: of a number of the backbone and its activations (projections have four).
-    Embedding and head are two matrices, as in T5 v1.1."""
+    Embedding and head are two matrices, as in T5 v1.1. down=False, with no tasks: without solutions and what takes them down, as the simplified pipeline."""
     d, ff, inner = config.d_model, config.d_ff, config.num_heads * config.d_kv
     weights = 2 * config.vocab_size * d + config.num_layers * (4 * d * inner + 3 * d * ff) + config.num_decoder_layers * (8 * d * inner + 3 * d * ff)
     numels, keys = [what.numel for what in made.values()], max(getattr(what, "length", 0) for what in made.values())
-    maps = sum(2 * n * y + y * y for n in numels)
+    maps, moments = sum(n * y + down * (n + y) * y for n in numels), sum(n + y + down * (n + 3 * y) for n in numels)
     parts = {"backbone": bytes_each * weights, "projections": 4 * maps, "their gradients": 4 * maps, "best so far": 4 * maps,
-             "Adafactor's moments": 4 * sum(2 * (n + y) + 2 * y for n in numels), "Adafactor's working space": 8 * max(numels) * y,
+             "Adafactor's moments": 4 * moments, "Adafactor's working space": 8 * max(numels) * y,
              "solutions": 4 * tasks * sum(numels), "activations": bytes_each * activations(config, rows, length, answer, keys)}
     return {name: number / 2**30 for name, number in parts.items()}
 
 
-def subspace(config, made: dict, y: int, tasks: int, rows: int, length: int, answer: int, bytes_each: int = 4) -> float:
+def subspace(config, made: dict, y: int, tasks: int, rows: int, length: int, answer: int, bytes_each: int = 4, down: bool = True) -> float:
     """Bytes that one more subspace takes in a stack: all of `approximation` but the backbone."""
-    parts = approximation(config, made, y, tasks, rows, length, answer, bytes_each)
+    parts = approximation(config, made, y, tasks, rows, length, answer, bytes_each, down)
     return 2**30 * (sum(parts.values()) - parts["backbone"])
 
 

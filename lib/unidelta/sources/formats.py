@@ -78,7 +78,7 @@ def strings(column: str, values: list) -> list[str]:
     return flat
 
 
-# --- shapes: the columns they read, and what they add (None drops the row) -------------------------------------------
+# --- shapes: the columns they read, those they add, and how (None drops the row) -------------------------------------
 def _majority(row: dict, rng) -> dict | None:
     (label, n), *others = Counter(get(row, "annotators.label", list) or [-1]).most_common(2)
     return None if others and others[0][1] == n else {"majority": label}
@@ -116,12 +116,14 @@ def _supporting(row: dict, rng) -> dict:
     return {"supporting": " ".join("".join(sentences) for title, sentences in pages if title in wanted).strip()}
 
 
-def _inline(row: dict, rng) -> dict:
-    """QuaRel: the two options stand inside the question, after (A) and (B)."""
-    question = get(row, "question", str)
+def inline(question: str) -> list[str]:
+    """QuaRel's two options, which stand inside the question, after (A) and (B). Of "red or (B) blue" CrossFit takes the "or " off, and so of "floor (B)"."""
     a, b = question.find("(A)"), question.find("(B)")
-    answer = question[b + 4:] if get(row, "answer_index", int) else question[a + 4:b]
-    return {"inline": answer.removesuffix("or ").strip()}
+    return [part.removesuffix("or ").strip() for part in (question[a + 4:b], question[b + 4:])]
+
+
+def _inline(row: dict, rng) -> dict:
+    return {"inline": inline(get(row, "question", str))[bool(get(row, "answer_index", int))]}
 
 
 def _acronym(row: dict, rng) -> dict | None:
@@ -139,29 +141,27 @@ def _acronym(row: dict, rng) -> dict | None:
     return {"short": span(1, 3), "long": span(0, 2)}
 
 
-SHAPES: dict[str, tuple[tuple[str, ...], Callable[[dict, Any], dict | None]]] = {
-    "majority": (("annotators",), _majority),
-    "wellformed": (("rating",), _wellformed),
-    "minimal_pair": (("sentence_good", "sentence_bad"), _minimal_pair),
-    "shuffled": (("support", "distractor1", "distractor2", "distractor3", "correct_answer"), _shuffled),
-    "cloze": (("template", "sub_label"), _cloze),
-    "supporting": (("supporting_facts", "context"), _supporting),
-    "inline": (("question", "answer_index"), _inline),
-    "acronym": (("tokens", "labels"), _acronym),
+SHAPES: dict[str, tuple[tuple[str, ...], tuple[str, ...], Callable[[dict, Any], dict | None]]] = {
+    "majority": (("annotators",), ("majority",), _majority),
+    "wellformed": (("rating",), ("wellformed",), _wellformed),
+    "minimal_pair": (("sentence_good", "sentence_bad"), ("first", "second", "good"), _minimal_pair),
+    "shuffled": (("support", "distractor1", "distractor2", "distractor3", "correct_answer"), ("shuffled",), _shuffled),
+    "cloze": (("template", "sub_label"), ("cloze",), _cloze),
+    "supporting": (("supporting_facts", "context"), ("supporting",), _supporting),
+    "inline": (("question", "answer_index"), ("inline",), _inline),
+    "acronym": (("tokens", "labels"), ("short", "long"), _acronym),
 }
 FLAGS = ("nonempty", "cleaned", "tight")  # shapes that compute no column: see `render`
-COMPUTED = {"options", "majority", "wellformed", "first", "second", "good", "shuffled", "cloze", "supporting", "inline",
-            "short", "long"}
 FIELD = re.compile(r"\{([^{}]+)\}")
 
 
 def columns(task: Task) -> list[str]:
     """The columns of the source that the task needs."""
-    used = [*FIELD.findall(task.input), *task.options.split(", "), task.target.split(" ", 1)[1]]
+    shown = [f for f in FIELD.findall(task.input) if f != "options" or not task.options]  # RACE has a column of that name, too
+    used = [*shown, *task.options.split(", "), task.target.split(" ", 1)[1]]
     heads = [u.split("|")[0].split(".")[0] for u in used if u]
-    extra = SHAPES[task.shape][0] if task.shape in SHAPES else ()
-    own = COMPUTED if "options" not in task.options else COMPUTED - {"options"}  # RACE has a column of that name
-    return list(dict.fromkeys([h for h in heads if h not in own] + list(extra)))
+    reads, gives = SHAPES[task.shape][:2] if task.shape in SHAPES else ((), ())
+    return list(dict.fromkeys([h for h in heads if h not in gives] + list(reads)))
 
 
 # --- options and targets ---------------------------------------------------------------------------------------------
@@ -211,7 +211,7 @@ def _targets(task: Task, row: dict, letters: list[str], texts: list[str]) -> lis
 def render(task: Task, row: dict, rng: np.random.RandomState) -> Row | None:
     """One row; None where CrossFit drops it or the gold label is hidden."""
     if task.shape in SHAPES:
-        extra = SHAPES[task.shape][1](row, rng)
+        extra = SHAPES[task.shape][2](row, rng)
         if extra is None:
             return None
         row = row | extra

@@ -5,6 +5,7 @@ A mirror holds <namespace>--<name>/<config>/<split>.parquet with the hub's own c
     python -m unidelta.sources.mirror check --mirror DIR [--task NAME]...   reads, formats, verifies; exit status 1 on any fault
 """
 import argparse
+import csv
 import os
 import sys
 from collections.abc import Iterator
@@ -132,23 +133,27 @@ def build(out: str | os.PathLike, names: list[str] | None = None) -> None:
             name = physical(task, split)[0]
             key = (task.hub, task.config, name)
             file = location(folder, *key)
-            if key in known and file.is_file() and sha256(file) == known[key]["sha256"]:
+            if key in known and file.is_file() and sha256(file) == known[key].get("sha256"):
                 continue
             data = _whole(task, split)
             _needed(task, data, "/".join(key))
             file.parent.mkdir(parents=True, exist_ok=True)
             partial = file.with_suffix(f".{os.getpid()}.partial")
             data.to_parquet(str(partial))
-            known[key] = dict(zip(FIELDS, [*key, str(len(data)), sha256(partial)], strict=True))
+            known[key] = known.get(key, {}) | dict(zip(FIELDS, [*key, str(len(data)), sha256(partial)], strict=True))
             partial.replace(file)
             _write(folder / "MANIFEST.tsv", known)
             print(f"{task.name}: {'/'.join(key)}, {len(data)} rows")
 
 
 def _write(file: Path, known: dict) -> None:
-    lines = ["\t".join(FIELDS)] + ["\t".join(row[f] for f in FIELDS) for row in known.values()]
+    """A manifest of someone else's may have further columns, or lack some: what it says stays."""
+    columns = dict.fromkeys(column for row in known.values() for column in row)
     partial = file.with_suffix(f".{os.getpid()}.partial")
-    partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with partial.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, columns, restval="", delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE, quotechar=None)
+        writer.writeheader()
+        writer.writerows(known.values())
     partial.replace(file)
 
 

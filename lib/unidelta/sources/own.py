@@ -33,8 +33,6 @@ def add(row: dict[str, str], formatter: Callable | None = None, reads: Sequence[
         raise ValueError(f"task {name!r} needs {missing[0]!r}; needed are {', '.join(NEEDED)}")
     if name in TASKS and name not in ADDED:
         raise ValueError(f"there is a task {name!r} already; choose another name")
-    if taken := {c for t in TASKS.values() if t.name != name for c in formats.columns(t)} & set(gives):
-        raise ValueError(f"task {name!r}: {min(taken)!r} is a column of another task; choose another name for what the formatter gives")
     task = registry.parse(dict.fromkeys(COLUMNS, "") | {"config": "default"} | row | ({"shape": name} if formatter else {}))
     allowed = ALLOWED | {"shape": ("", *formats.FLAGS, *formats.SHAPES, *([name] if formatter else []))}
     for column, words in allowed.items():
@@ -43,6 +41,9 @@ def add(row: dict[str, str], formatter: Callable | None = None, reads: Sequence[
     rule = task.target.partition(" ")[0]
     if rule not in RULES or " " not in task.target:
         raise ValueError(f"task {name!r}: target is {task.target!r}; it must be a rule and a column, with one of the rules {', '.join(RULES)}")
+    filters = [f for spec in (*formats.FIELD.findall(task.input), task.options, task.target) for f in spec.split("|")[1:]]
+    if unknown := [f for f in filters if f not in formats.FILTERS]:
+        raise ValueError(f"task {name!r}: no filter {unknown[0]!r}; allowed: {', '.join(formats.FILTERS)}")
     if rule in ("label", "word") and not task.labels:
         raise ValueError(f"task {name!r}: the rule {rule!r} needs labels, such as 'no; yes'")
     if "train" not in task.splits or task.test != "cut" and task.test not in task.splits:
@@ -51,8 +52,7 @@ def add(row: dict[str, str], formatter: Callable | None = None, reads: Sequence[
     if trainer:
         raise ValueError(f"task {name!r}: {trainer!r} is the training task of category {task.category} already; allowed: single unseen, or another category")
     if formatter:
-        formats.SHAPES[name] = (tuple(reads), formatter)
-        formats.COMPUTED.update(gives)
+        formats.SHAPES[name] = (tuple(reads), tuple(gives), formatter)
     TASKS[name] = task
     ADDED.add(name)
     return task

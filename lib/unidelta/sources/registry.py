@@ -10,7 +10,7 @@ single    role in the single-task setting: train, unseen or empty
 multi     role in the multi-task setting, likewise
 hub       data set on the Hugging Face hub today
 config    its configuration
-splits    its splits; `ours=theirs` where the hub has another word, `a|b` where the first that exists serves
+splits    its splits; `ours=theirs` where the hub has another word, `a|b` where a mirror may have it under either (a before b)
 test      what plays the test part: test; validation, where the hub hides the test labels or has no test; cut, where it
           has a train split only, which is cut 80/20 as CrossFit does
 shape     extra step of `unidelta.sources.formats`, if any

@@ -6,14 +6,15 @@ from collections import Counter
 
 from unidelta import tasks as registry
 from unidelta.data import TaskData
+from unidelta.sources import formats
 from unidelta.stages.workbench import Run
 
 
 def answers_open(run: Run, task: str, seed: int, split: str = "test") -> list[list[str]]:
     """What can be answered in each row: the task's label words, or the row's own options (A), (B), ...; empty lists elsewhere."""
-    words = registry.get(task).labels
+    words, own = registry.get(task).labels, formats.inline if registry.get(task).shape == "inline" else options
     inputs = registry.load(task, seed=seed, **run.rows_taken(task))[split]["input"]
-    return [words or options(text) for text in inputs]
+    return [words or own(text) for text in inputs]
 
 
 def options(text: str) -> list[str]:

@@ -20,7 +20,7 @@ from unidelta.projections import KINDS
 from unidelta.stages.baselines import chance, majority
 from unidelta.stages.decomposed import approximate, optimize, original
 from unidelta.stages.maps import up_map
-from unidelta.stages.workbench import Run, best_on_dev, score_best, score_stack, scored
+from unidelta.stages.workbench import Run, asked, best_on_dev, score_best, score_stack, scored
 from unidelta.store import Artifact
 
 FACTORS = tuple(2 ** (i / 3) for i in range(-3, 4))  # 0.5 to 2
@@ -34,6 +34,7 @@ def fitted(dev: Sequence[float]) -> float:
 def controls(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
     """Test scores without tuning: (task, seed) -> artifact with metrics `untuned`, `chance`, `majority` (numbers) and `train_solution`,
     `own_vector`, `mean_vector` (by delta). With several training tasks, the one that does best on the unseen task's dev is taken."""
+    asked(run, tasks, seeds)
     solutions, subspaces = original(run, train, seeds=seeds), approximate(run, train, seeds)
     held = lru_cache(maxsize=1)(lambda seed: subspaces[seed].tensors())
 
@@ -75,6 +76,7 @@ def lengthened(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequ
     is only more or less of the training task's solution? With several training tasks, of the one that does best on dev as it is.
 
     (task, seed) -> artifact, metrics as of `length_fitted`."""
+    asked(run, tasks, seeds)
     solutions = original(run, train, seeds=seeds)
     held = lru_cache(maxsize=1)(lambda seed: {k: torch.stack([solutions[t, k, seed].tensors()["theta"] for t in train]).to(run.start(k)) - run.start(k)
                                               for k in KINDS})
@@ -88,7 +90,7 @@ def rescaled(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequen
 
     (task, seed) -> artifact; metrics, as source -> target -> value: `dev` (one score per factor), `factor` (the best on dev; of equals the nearest
     to 1), `test` (with it) and `plain` (test with the factor 1)."""
-    subspaces, vectors = approximate(run, train, seeds), optimize(run, train, tasks, seeds=seeds)
+    vectors, subspaces = optimize(run, train, tasks, seeds=seeds), approximate(run, train, seeds)
     held = lru_cache(maxsize=1)(lambda seed: {k: up_map(run, subspaces[seed], k, "trained") for k in KINDS})
 
     def measure(task, seed):

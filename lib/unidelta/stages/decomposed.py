@@ -14,12 +14,13 @@ from torch import Tensor
 from unidelta import memory
 from unidelta.data import TaskData, collate
 from unidelta.files import plain
+from unidelta.finetune import METHODS
 from unidelta.optim import Adafactor
 from unidelta.projections import KINDS, RATIO, Projection, draw_ratios, draw_spread, interpolate, reconstruction
 from unidelta.stages.baselines import guessing
 from unidelta.stages.blend import Parts, chosen, dealt, several
-from unidelta.stages.maps import start_vector, up_map
-from unidelta.stages.workbench import Run, compute, lists, loss_stack, save, score_stack, score_training, stacks
+from unidelta.stages.maps import is_trained, start_vector, up_map
+from unidelta.stages.workbench import Run, asked, compute, loss_stack, save, score_stack, score_training, stacks
 from unidelta.store import Artifact
 
 
@@ -38,7 +39,7 @@ class Live:
 def original(run: Run, tasks: Sequence[str], kinds: Sequence[str] = KINDS, seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
     """theta_t of every task, delta and seed, trained in its own space: (task, kind, seed) -> artifact with tensor `theta` (N,) and
     metrics `dev` and `test` (E_ori). Of kind `finetune` the scores alone are kept: its theta is a whole backbone, and nothing builds on it."""
-    lists(tasks=tasks, kinds=kinds)
+    asked(run, tasks, seeds, kinds)
     datas = {(task, seed): run.data(task, seed) for task in tasks for seed in seeds}
     return {key: artifact for kind in kinds for key, artifact in _originals(run, kind, datas).items()}
 
@@ -168,7 +169,8 @@ def optimize(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequen
     Tensors: `I` (y,), the one best on dev, and all validated ones, `kept` (C, L, y) over C checkpoints and L learning rates, with
     `kept_scores` (C, L). Metrics: `dev`, `test` (E_sub).
     """
-    lists(tasks=tasks, kinds=kinds)
+    asked(run, tasks, seeds, kinds, METHODS if subspaces else KINDS)
+    is_trained(up)
     subspaces = subspaces or approximate(run, train, seeds)
     return {key: artifact for kind in kinds for key, artifact in _optimized(run, kind, tasks, {seed: subspaces[seed] for seed in seeds}, up).items()}
 
@@ -222,7 +224,7 @@ def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequen
     For every pair the source vector kept is the one, over checkpoints and learning rates, that does best on dev after transfer
     (section 5.1); a delta to itself is E_sub again. subspaces: by seed; those of `approximate` unless given.
     """
-    lists(tasks=tasks, kinds=kinds)
+    asked(run, tasks, seeds, kinds, METHODS if subspaces else KINDS)
     subspaces = subspaces or approximate(run, train, seeds)
     vectors, rates = optimize(run, train, tasks, kinds, seeds, subspaces=subspaces), len(run.profile.optimize_lrs)
     wanted = {(task, seed): (f"{task}-trained-s{seed}", run.config("transfer", up="trained", task=task, seed=seed, data=run.data(task, seed).fingerprint,

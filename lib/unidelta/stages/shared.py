@@ -22,8 +22,8 @@ from unidelta.projections import KINDS
 from unidelta.stages import decomposed
 from unidelta.stages.blend import chosen, dealt, several
 from unidelta.stages.controls import FACTORS, length_fitted
-from unidelta.stages.maps import up_map
-from unidelta.stages.workbench import Run, compute, loss_stack, save, score_best, score_training, scored
+from unidelta.stages.maps import is_trained, up_map
+from unidelta.stages.workbench import Run, asked, compute, loss_stack, save, score_best, score_training, scored
 from unidelta.store import Artifact
 
 
@@ -98,7 +98,7 @@ def shared(run: Run, train: Sequence[str], kinds: Sequence[str] = METHODS, seeds
 
     def each():
         config, widest = run.backbone.config, run.widest([run.data(t, seeds[0]) for t in train])
-        space = memory.subspace(config, {k: run.delta(k) for k in mixed}, p.y, len(train), len(mixed) * draws * batch, *widest) if mixed else 0
+        space = memory.subspace(config, {k: run.delta(k) for k in mixed}, p.y, 0, len(mixed) * draws * batch, *widest, down=False) if mixed else 0
         tuned = run.delta("finetune") if tuning else None
         return space + (memory.fastfood(tuned, p.y) + draws * memory.solution(config, tuned, batch, *widest) if tuning else 0)
 
@@ -115,12 +115,15 @@ def later(run: Run, kinds: Sequence[str]) -> Run:
 def optimize(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = METHODS, seeds: Sequence[int] = (0,),
              up: str = "trained") -> dict[tuple, Artifact]:
     """`decomposed.optimize` in the subspace that `kinds` share: (task, kind, seed) -> artifact."""
+    asked(run, tasks, seeds)
+    is_trained(up)
     return decomposed.optimize(later(run, kinds), train, tasks, allowed(kinds), seeds, up, shared(run, train, kinds, seeds))
 
 
 def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = METHODS, seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
     """`decomposed.transfer` between all `kinds` that share the subspace, the 4 x 4 of Table 5 or, without `finetune`, the 3 x 3 of Tables 6 to 9:
     (task, seed) -> artifact; the diagonal is E_sub."""
+    asked(run, tasks, seeds)
     return decomposed.transfer(later(run, kinds), train, tasks, allowed(kinds), seeds, shared(run, train, kinds, seeds))
 
 
@@ -137,6 +140,7 @@ def untuned(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequenc
     """The control of this pipeline: the training tasks' shared vectors as they are, theta_init + Proj_up_t(I_task), with no tuning for the unseen task.
 
     (task, seed) -> artifact, metrics `shared_vector` by method; of several training tasks' vectors the one that does best on dev."""
+    asked(run, tasks, seeds)
     kinds, spaces = allowed(kinds), shared(run, train, kinds, seeds)
     offsets = _offsets(run, spaces, kinds)
 
@@ -149,6 +153,7 @@ def untuned(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequenc
 def lengthened(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = METHODS, seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
     """The same with one number tuned, theta_init + Proj_up_t(f I_task): `controls.lengthened` of this pipeline, whose map is linear, so that f is the
     length of the vector."""
+    asked(run, tasks, seeds)
     kinds, spaces = allowed(kinds), shared(run, train, kinds, seeds)
     offsets = _offsets(run, spaces, kinds)
     return scored(run, "lengthened", tasks, seeds, lambda task, seed: length_fitted(run, offsets(seed), run.data(task, seed)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, product
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from unidelta import compiled, data, deltas, memory, profiles, tasks
 from unidelta.backbone import DTYPES, Backbone
 from unidelta.data import TaskData, collate, rows_of_step
 from unidelta.evaluation import losses, scores
-from unidelta.finetune import Finetune
+from unidelta.finetune import METHODS, Finetune
 from unidelta.optim import Adafactor
 from unidelta.profiles import Profile
 from unidelta.projections import KINDS
@@ -125,11 +125,16 @@ def _begun(run: Run, stage: str, wanted: dict[tuple, tuple[str, dict]]) -> list[
     return [[names[name] for name in stack] for stack in run.store.begun(stage) if names.keys() >= set(stack)]
 
 
-def lists(**given: Sequence[str]) -> None:
-    """Raises ValueError for a text where several names are wanted: its letters would be taken for them."""
-    for name, value in given.items():
+def asked(run: Run, tasks: Sequence[str], seeds: Sequence[int], kinds: Sequence[str] = (), allowed: Sequence[str] = METHODS) -> None:
+    """Looks at what a stage is asked for, before anything is trained for it, at full size for hours. Raises ValueError for a text where several names are
+    wanted (its letters would be taken for them), for other methods than those allowed, and for tasks whose rows cannot be had."""
+    for name, value in (("tasks", tasks), ("kinds", kinds)):
         if isinstance(value, str):
             raise ValueError(f"{name} is {value!r}: give a list, [{value!r}]")
+    if wrong := [kind for kind in kinds if kind not in allowed]:
+        raise ValueError(f"unknown delta {wrong[0]!r}; allowed: {', '.join(allowed)}")
+    for task, seed in product(tasks, seeds):
+        run.data(task, seed)
 
 
 def scored(run: Run, stage: str, tasks: Sequence[str], seeds: Sequence[int], measure: Callable[[str, int], dict],
