@@ -1,7 +1,8 @@
 """Full-size timings for a GPU: `python benchmarks/gpu.py`. Random weights of T5-base's shape; `--shape tiny --device cpu` goes through the same in seconds.
 
-Seconds of a step of every stage for K stacked solutions, landscape points a second, the Walsh-Hadamard transform against a copy on the device, and
-peak memory of the multi-task approximation at y = 100. Medians of the repeats, and ratios within a repeat; written to data/benchmarks/gpu.json.
+Seconds of a step of every stage for K stacked solutions, some of them compiled, too, landscape points a second, the Walsh-Hadamard transform against a
+copy on the device, and peak memory of the multi-task approximation at y = 100. Medians of the repeats, and ratios within a repeat; written to
+data/benchmarks/gpu.json.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import steps
 import torch
 import transform
 
-from unidelta import deltas, profiles
+from unidelta import compiled, deltas, profiles
 from unidelta.backbone import DTYPES, device_of
 from unidelta.data import Encoded, TaskData
 from unidelta.projections import KINDS
@@ -51,8 +52,11 @@ def step_times(t5, made: dict, solutions: list[int], length: int, repeats: int) 
     for kind, delta in made.items():
         for k in solutions:
             batch, task = resources.batch_of(t5, k * BATCH, length, ANSWER), random_task("rotten_tomatoes", t5.config, BATCH, length)
-            for stage, make in (("original", lambda d=delta, b=batch, k=k: steps.training(t5, d, b, k)),
-                                ("optimize", lambda d=delta, t=task, k=k: steps.optimisation(t5, d, [t] * k, 4, BATCH)["ours"])):
+            makes = {"original": lambda d=delta, b=batch, k=k: steps.training(t5, d, b, k),
+                     "optimize": lambda d=delta, t=task, k=k: steps.optimisation(t5, d, [t] * k, 4, BATCH)["ours"]}
+            if kind == "lora" and k in (min(solutions), max(solutions)):  # compiling takes a while
+                makes["optimize, compiled"] = lambda d=delta, t=task, k=k: steps.optimisation(t5, d, [t] * k, 4, BATCH, how=compiled.captured)["ours"]
+            for stage, make in makes.items():
                 found = fitted(make, repeats, t5.device)
                 lines.append({"stage": stage, "delta": kind, "K": k} | found | ({"per_solution": found["seconds"]["median"] / k} if found["fits"] else {}))
     datas = [random_task(f"task-{i}", t5.config, 4, length) for i in range(4)]
@@ -108,10 +112,8 @@ def main(arguments: list[str] | None = None) -> int:
     began, device = time.monotonic(), str(device_of(given.device))
     t5 = shapes.random_t5(given.shape, given.dtype, device)
     made = steps.made_for(t5, {k: profiles.PROFILES["paper"].sizes(k) for k in KINDS})
-    datas = [random_task(f"task-{i}", t5.config, 4, given.length) for i in range(4)]
-    memory = {"y": 100} | fitted(lambda: steps.approximation(t5, made, datas, 100)["ours"], given.repeats, t5.device)
     results = {"what": "full-size steps on one device, random weights", "shape": given.shape, "dtype": given.dtype, "length": given.length, "batch": BATCH,
-               "memory": memory, "steps": step_times(t5, made, given.solutions, given.length, given.repeats),
+               "steps": step_times(t5, made, given.solutions, given.length, given.repeats),
                "landscape": landscape(t5, made["lora"], min(12, max(given.solutions)), 8, given.length, given.repeats),
                "transform": transforms(given.log2, device, given.repeats)}
     print(measure.save("gpu", results, began, given.out))

@@ -48,12 +48,13 @@ class Setting:
         return steps.made_for(self.backbone, {k: profiles.PROFILES["embedded"].sizes(k) for k in KINDS})
 
     @cached_property
-    def folder(self) -> Path:
-        return Path(tempfile.mkdtemp(prefix="unidelta-bench-"))
+    def folder(self) -> tempfile.TemporaryDirectory:
+        """For the rows as tokens; it goes when the setting does."""
+        return tempfile.TemporaryDirectory(prefix="unidelta-bench-")
 
     def data(self, task: str) -> data.TaskData:
         p = profiles.PROFILES["embedded"]
-        return data.load(self.backbone, task, "embedded", None, 0, {"train": 200, "dev": 100, "test": 100}, p.max_length, self.folder)
+        return data.load(self.backbone, task, "embedded", None, 0, {"train": 200, "dev": 100, "test": 100}, p.max_length, Path(self.folder.name))
 
     def several(self, n: int) -> list[data.TaskData]:
         """n of the stand-in tasks, in a random order that is always the same."""

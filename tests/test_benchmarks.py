@@ -1,5 +1,6 @@
 """Every benchmark goes through at a tiny size and its variants agree; the cost model counts what can be counted by hand. Nothing here is timed."""
 
+import gc
 import json
 import sys
 from pathlib import Path
@@ -27,7 +28,7 @@ from more_keys import more_keys  # noqa: E402
 from unidelta import cost, deltas, memory  # noqa: E402
 from unidelta.optim import Adafactor  # noqa: E402
 from unidelta.profiles import PROFILES  # noqa: E402
-from unidelta.projections import KINDS  # noqa: E402
+from unidelta.projections import KINDS, VARIANTS, Projection, reconstruction  # noqa: E402
 from unidelta.report import speed  # noqa: E402
 
 
@@ -36,8 +37,14 @@ def setting(tiny_t5):
     return suite.Setting(tiny_t5, repeats=1, small=True)
 
 
+@pytest.fixture
+def uncompiled(monkeypatch):
+    """Graphs are traced and not compiled, which takes a while; tests/test_compiled.py does."""
+    monkeypatch.setattr(torch, "compile", lambda graph, dynamic: graph)
+
+
 @pytest.mark.parametrize("part", [p for p in suite.PARTS if p not in ("floor", "throughput", "cost")])
-def test_parts_agree_and_report_ratios(part, setting):
+def test_parts_agree_and_report_ratios(part, setting, uncompiled):
     found = suite.PARTS[part](setting)
     assert found["lines"] and all(r["median"] > 0 and r["n"] >= 1 for line in found["lines"].values() for r in line["ratio"].values())
     json.dumps(found)
@@ -67,7 +74,16 @@ def test_more_keys_are_zeros_before_the_own_ones(setting):
 def test_throughput_has_a_line_for_every_axis(setting):
     found = suite.throughput(setting)["measurements"]
     assert {line["axis"] for line in found} == {"length", "K", "y", "tasks"}
-    assert all(line["tokens_per_second"]["median"] > 0 and line["peak_mib"] >= 0 for line in found)
+    assert all(line["tokens_per_second"]["median"] > 0 and line["peak_mib"] > 1 for line in found), "the rows, activations and projections of a step"
+
+
+def test_a_setting_leaves_nothing_behind():
+    one = suite.Setting()
+    folder = Path(one.folder.name)
+    (folder / "tokens").touch()
+    del one
+    gc.collect()
+    assert not folder.exists()
 
 
 def test_variants_that_differ_are_named():
@@ -111,12 +127,12 @@ def test_a_run_leaves_its_machine_beside_its_numbers(tmp_path):
     assert {"device", "cpu", "threads", "torch", "git_commit", "created"} <= set(found["made"]) and found["lines"]["2^4"]["log2"] == 4
 
 
-def test_gpu_script_goes_through_on_a_cpu(tmp_path):
+def test_gpu_script_goes_through_on_a_cpu(uncompiled, tmp_path):
     small = ["--shape", "tiny", "--device", "cpu", "--repeats", "1", "--solutions", "1,2", "--log2", "4,6", "--length", "8"]
     assert gpu.main([*small, "--out", str(tmp_path)]) == 0
     found = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))
-    assert {line["stage"] for line in found["steps"]} == {"original", "optimize", "approximate"}
-    assert found["landscape"]["points_per_second"]["median"] > 0 and [w["log2"] for w in found["transform"]] == [4, 6] and found["memory"]["y"] == 100
+    assert {line["stage"] for line in found["steps"]} == {"original", "optimize", "optimize, compiled", "approximate"}
+    assert found["landscape"]["points_per_second"]["median"] > 0 and [w["log2"] for w in found["transform"]] == [4, 6]
     found["steps"][0] |= {"fits": False}
     told = speed.gpu(found).data
     assert "does not fit" in told and "points a second" in told and "2^4 to 2^6" in told and "y = 100" in told
@@ -154,13 +170,27 @@ def test_counts_what_torch_counts(base):
     assert counter.get_total_flops() == cost.backbone(t5.config, 2, 16, 4, training=False)
 
 
-def test_operations_of_deltas_and_projections(base):
+def test_operations_of_deltas(base):
     made = {k: deltas.make(k, base, **PROFILES["paper"].sizes(k)) for k in KINDS}
     adapter, lora, prefix = (made[k] for k in ("adapter", "lora", "prefix"))
     assert cost.delta(adapter, 1, 10, 0, training=False) == 10 * 24 * 2 * 2 * 768 * 12, "24 sites in the encoder"
     assert cost.delta(lora, 1, 0, 1, training=False) == 2 * (24 + 12) * 2 * 768 * 10, "q, v of self-attention and q of cross-attention"
     assert cost.delta(prefix, 1, 10, 3) == cost.delta(prefix, 8, 100, 30) == 6 * 120 * 2 * (24 * 768 + 24 * 2 * 12 * 768)
-    assert cost.projections(1_105_920, 100, 60) == 2 * 1_105_920 * 100 * 127
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_projections_multiply_what_torch_counts(variant):
+    """In a step of `approximate`; the mixing of the deltas' vectors, which are short, is left out."""
+    from torch.utils.flop_counter import FlopCounterMode
+    maps, offset = Projection.start(300, 7, [0], "lora"), torch.randn(1, 3, 300)
+    for tensor in maps.tensors():
+        tensor.requires_grad_()
+    with FlopCounterMode(display=False) as counter:
+        own = maps.to_subspace(offset)
+        moved = maps.to_delta(0.5 * own)
+        rebuilt = moved if variant == "paper" else maps.to_delta(own)
+        (moved.sum() + reconstruction(variant, rebuilt, offset)).backward()
+    assert counter.get_total_flops() == cost.projections(300, 7, 3, variant)
 
 
 def test_memory_of_the_multi_task_setting(base):
@@ -169,6 +199,8 @@ def test_memory_of_the_multi_task_setting(base):
     assert parts["backbone"] == pytest.approx(4 * 247_530_000 / 2**30, rel=1e-3), "weights without norms and position buckets"
     assert parts["projections"] == 4 * (6 * 1_105_920 * 100 + 3 * 100**2) / 2**30
     assert parts["activations"] == pytest.approx(3 * memory.approximation(base, made, 100, 60, 4, 512, 4)["activations"])
+    up = memory.approximation(base, made, 100, 0, 12, 512, 4, down=False)
+    assert up["projections"] == 4 * 3 * 1_105_920 * 100 / 2**30 and up["Adafactor's moments"] == 4 * 3 * (1_105_920 + 100) / 2**30 and up["solutions"] == 0
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -199,6 +231,17 @@ def test_hours_fall_with_the_rate(base):
     made = {k: deltas.make(k, base) for k in KINDS}
     slow, fast = (cost.hours("multi", base, made, flops, flops / 10).hours for flops in (1e12, 2e12))
     assert (slow / fast).tolist() == pytest.approx([2.0] * len(slow)) and (cost.cards().float32 > 0).all()
+
+
+def test_hours_of_a_stage_by_hand(base):
+    made, n = {k: deltas.make(k, base) for k in KINDS}, 1_105_920
+    line = cost.hours("multi", base, made, 1e12, 1e11, length=100, answer=5).loc["approximate"]
+    network = cost.backbone(base, 12, 100, 5, keys=120) + max(cost.delta(d, 12, 100, 5) for d in made.values())  # four draws of a row, three deltas
+    maps = 3 * 4 * 2 * 100 * (n + 2 * 2 * n + 3 * 100)  # of every draw: down and its weights' gradient, up and both gradients, the y x y in between
+    training = 300_000 * ((network + maps) / 1e12 + 4 * 20 * 3 * 2 * n * 100 / 1e11)
+    scoring = 300 * cost.backbone(base, 3 * 240 * 60, 100, 5, keys=120, training=False) / 1e12
+    assert [line.jobs, line.steps] == [1, 300_000] and [line.training, line.scoring] == pytest.approx([training / 3600, scoring / 3600])
+    assert line.hours == line.training + line.scoring
 
 
 def test_the_check_of_the_model_goes_through():

@@ -59,9 +59,9 @@ def test_recovery_tuning_and_guessing():
         assert said(judge, good) == claims.HOLDS and said(judge, poor) == claims.FAILS, "the training solution alone gives 60, chance 50"
     assert tuned(good)[0].startswith("Adapter ") and tuned(good)[0].endswith(" points over training solution as it is")
     recovery, _, transferred = claims.every(good, {"a": plane(5, 10, 20)})[:3]
-    assert recovery.published == ("Adapter 88.5, LoRA 80.9, Prefix 85.3; on the 2 of its 11 rows that are run here "
+    assert recovery.published == ("Adapter 88.5, LoRA 80.9, Prefix 85.3; on the 2 of its 11 rows that are counted here "
                                   "Adapter 93.6, LoRA 92.2, Prefix 91.2")
-    assert transferred.published == "6 of 11 tasks; on the 2 of its 11 rows that are run here 1 of 2 tasks"
+    assert transferred.published == "6 of 11 tasks; on the 2 of its 11 rows that are counted here 1 of 2 tasks"
 
 
 def test_how_many_tasks_are_reached_is_told_by_their_intervals():
@@ -179,7 +179,7 @@ def of(found: list[claims.Claim], words: str) -> claims.Claim:
 
 def test_studies_of_another_backbone_are_not_judged_by(monkeypatch, tmp_path):
     monkeypatch.setattr(archive, "FOLDER", tmp_path)
-    base = results(GOOD)
+    base = replace(results(GOOD), ids=[])
     archive.save({"as it is": base}, "multi_task")
     assert set(claims_archived.judged_by(base)) == {"multi_task"}
     base.run.backbone.fingerprint = "0" * 16
@@ -204,7 +204,7 @@ def test_many_training_tasks_against_one(monkeypatch):
     assert "33.3 ± 0.0 points; tuned in a random subspace +0.0 ± 0.0, for y" in wsc.ours and wsc.published == "64.9 single-task, 92.2 multi-task"
     for words in ("transfer on WSC", "the deltas recover more", "around 80 %"):
         assert of(good, words).verdict == claims.HOLDS and of(poor, words).verdict == claims.FAILS, words
-    assert of(good, "around 80 %").published == "8 of 9 tasks at 78 or more; on the 2 of its 9 rows that are run here 2 of 2 tasks at 78 or more"
+    assert of(good, "around 80 %").published == "8 of 9 tasks at 78 or more; on the 2 of its 9 rows that are counted here 2 of 2 tasks at 78 or more"
     assert of(good, "symmetric").published == "Prefix to Adapter 90.9, Adapter to Prefix 76.5"
     elsewhere = judged(results({"glue-mrpc": GOOD["rotten_tomatoes"]}), multi_task={"as it is": archived({"rotten_tomatoes": GOOD["rotten_tomatoes"]})})
     assert not [c for c in elsewhere if "WSC" in c.text], "a task that only one setting has is not compared"
@@ -231,7 +231,7 @@ def test_answers_of_a_sentence_are_judged_row_by_row():
 
 def test_a_study_stands_beside_results_of_the_same_settings_only(monkeypatch, tmp_path):
     monkeypatch.setattr(archive, "FOLDER", tmp_path)
-    base = results(GOOD)
+    base = replace(results(GOOD), ids=[])
     assert archive.beside(base, "long_answers") is None
     archive.save({"as it is": base}, "long_answers")
     assert archive.beside(base, "long_answers").ids == base.ids and archive.beside(archive.load("long_answers")["as it is"], "long_answers")
@@ -253,7 +253,7 @@ def test_dimensions_and_pipelines_within_five_points():
         adds, adds_many, own, moved = judged(results(GOOD), simplified={"single": simple, "multi": simple})
         assert adds.verdict == adds_many.verdict == (claims.FAILS if scores is POOR else claims.HOLDS) and "shared training vector" in adds.ours
         assert own.verdict == moved.verdict == expected, "with many tasks there is no main pipeline to compare with here"
-        assert own.published == "Table 6 minus Table 1: -3.1 points; on the 2 of its 11 rows that are run here +3.2 points"
+        assert own.published == "Table 6 minus Table 1: -3.1 points; on the 2 of its 11 rows that are counted here +3.2 points"
         assert moved.published.startswith("Table 8 minus Table 2: +0.7 points")
 
 

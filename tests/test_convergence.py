@@ -30,7 +30,8 @@ def test_the_lag_is_taken_seed_by_seed():
     assert mean == 25 and half > 0, "50 and 0 percent of the steps"
     mean, half = convergence.lag(found, 1)
     assert mean == 25 and half != half, "two tasks of one seed are no interval"
-    assert "+25.0 % of the steps after" in convergence.said(found, 1).data and "after 50 and 25 % of the steps" in convergence.said(found, 1).data
+    said = convergence.said(found, 1).data
+    assert "comes down 25.0 % of the steps later than" in said and "after 50 and 25 % of the steps" in said
 
 
 def test_a_log_without_parts_is_said_to_be_one():

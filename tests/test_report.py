@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from zipfile import ZipFile
 
 import pandas as pd
 import pytest
@@ -45,6 +46,20 @@ def test_every_variant_of_a_page_says_where_its_artifacts_are(two):
              BeautifulSoup(report.provenances({"y=8": two, "<b>": two}, {"as it is": archived}).data, "html.parser").find_all("li")]
     assert lines[0] == "y=8: 2 artifacts, runs/embedded/original/a-1 runs/embedded/transfer/b-2" and lines[1].startswith("<b>: 2 artifacts")
     assert lines[2] == "as it is: 1 artifacts, data/results/study/as_it_is/artifacts.zip"
+
+
+def test_an_artifact_is_archived_whole_or_not_at_all(two, tmp_path):
+    two.run.store.base = tmp_path / "store"
+    for i in two.ids:
+        (tmp_path / "store" / i).mkdir(parents=True)
+        for part in ("config.json", "metrics.json"):
+            (tmp_path / "store" / i / part).write_text("{}")
+    packed = archive.save({"as it is": two}, "study", tmp_path / "results") / "as_it_is" / archive.PACKED
+    assert len(ZipFile(packed).namelist()) == 4, "what was not trained has no log"
+    (tmp_path / "store" / two.ids[1] / "metrics.json").unlink()
+    with pytest.raises(FileNotFoundError, match="metrics.json"):
+        archive.save({"as it is": two}, "study", tmp_path / "results")
+    assert len(ZipFile(packed).namelist()) == 4, "what was there stays"
 
 
 def test_interval_is_students():
@@ -105,7 +120,15 @@ def test_averages_stand_beside_every_control(two):
     assert lines["the paper, same rows"] == ["100.4", "84.3", f"{(100.4 + 84.3) / 2:.1f}", "100.4"]
     said = prose.explained(two).data
     assert "**label words shared** (1 task). Optimising in the subspace reaches 90.0 ± 2.8 % of <i>E</i><sub>ori</sub>" in said
-    assert "training solution as it is 66.7 (74 % of it)" in said and "it adds +23.3 ± 2.8 points (a change); over the random up-projection, tuned, " in said
+    assert "training solution as it is 66.7 (74 % of that)" in said
+    assert "it adds +23.3 ± 2.8 points (interval excludes zero); over the random up-projection, tuned, " in said
+
+
+@pytest.mark.parametrize(("n", "y"), [(1, 4), (3, 100), (6, 4), (7, 100), (8, 4)])
+def test_the_papers_averages_stand_beside_its_own_dimension_alone(two, n, y):
+    for tried in (4, 8, 100):
+        found = replace(two, run=SimpleNamespace(profile=replace(two.run.profile, y=tried)))
+        assert (grid(tables.averages(found, n))[-1][0] == "the paper, same rows") == (tried == y)
 
 
 def test_every_task_and_variant_has_its_line(two):
@@ -122,7 +145,8 @@ def test_every_task_and_variant_has_its_line(two):
 def test_variants_are_compared_by_seed(two):
     better = results({"rotten_tomatoes": (90.0, [85.5, 86.5, 87.5]), "glue-mrpc": (60.0, [36.0, 36.0, 36.0])})
     said = prose.moved({"as it is": two, "y=16": better}).data
-    assert "- `y=16`:\n  - label words shared (1): own +6.1 ± 0.0 points (a change)" in said and "  - all (2): own +8.1 ± 0.0 points (a change)" in said
+    assert "- `y=16`:\n  - label words shared (1): own +6.1 ± 0.0 points (interval excludes zero)" in said
+    assert "  - all (2): own +8.1 ± 0.0 points (interval excludes zero)" in said
     assert report.variants("ratio=0.1, y=3") == [("ratio=0.1, y=3", {"ratio": 0.1, "y": 3})]
     assert report.variants("y=16; y=16, optimize_init=train") == [("y=16", {"y": 16}), ("y=16, optimize_init=train", {"y": 16, "optimize_init": "train"})]
     zero = results({"rotten_tomatoes": (0.0, [10.0, 10.0, 10.0])})
@@ -164,6 +188,12 @@ def test_a_variant_without_some_controls_stands_beside_one_that_has_them(two):
 def test_figures_draw(two, n):
     for figure in (figures.dots(two, n), figures.controls(two, n), figures.square(results({"rotten_tomatoes": (90.0, [80.0, 81.0])}))):
         assert figure.axes and all(axis.has_data() for axis in figure.axes)
+
+
+def test_a_control_that_was_not_run_has_no_bar(two):
+    less = replace(two, frame=two.frame.drop(columns=["random", "scaled_solution"]))
+    shown = [[label.get_text() for label in figures.square(found).axes[1].get_yticklabels()] for found in (two, less)]
+    assert len(shown[0]) == 8 and shown[1] == [text for text in shown[0] if text not in (report.CONTROLS["random"], report.CONTROLS["scaled_solution"])]
 
 
 def test_an_interval_counts_what_is_a_number():
@@ -298,9 +328,10 @@ def test_the_results_on_one_page(two):
     *_, own, moved, every, _ = grid(outcome.table(found, None, {"as it is": two, "multi_task: as it is": many}))
     assert own[1:3] == ["87.0 ± 5.0", "87.0 ± 5.0"] and own[2] == moved[2] and every[2] == "–", "the long answers were not run with as many"
     assert outcome.missing(found).data.startswith("- One training task, in the subspace (all rows): `eli5-asks` 50.0"), "over all rows alone"
-    assert outcome.other_dimensions({"as it is": two, "y=16": two, "many tasks, y=50": many}).data == (
-        "One training task, label words shared, other dimensions: `y=16`: in the subspace 90.0 ± 2.8 % (aim 85), transferred 90.0 ± 2.8 % (aim 83).")
-    assert "not run" in outcome.other_dimensions({}).data
+    many.frame["train"] = "codah+dream"
+    assert outcome.other_settings({"as it is": two, "y=16": two}, {"many tasks, y=50": many}).data == (
+        "One training task, label words shared, other settings: `y=16`: in the subspace 90.0 ± 2.8 % (aim 85), transferred 90.0 ± 2.8 % (aim 83).")
+    assert outcome.other_settings({}).data == "No other settings were run with this backbone."
     assert outcome.missing([found[2]]).data == "Every aim is cleared by the whole interval.", "there was none"
     low = outcome.headlines(results({"rotten_tomatoes": (90.0, 3 * [45.0]), "amazon_polarity": (90.0, 3 * [81.0])}), {}, {})
     assert outcome.missing(low[:1]).data == ("- One training task, in the subspace (label words shared): `rotten_tomatoes` 50.0 (66.7); "
@@ -353,7 +384,7 @@ def test_directions_and_lengths():
     assert ["Prefix → LoRA", "50.0 ± 0.0", "75.0 ± 0.0", "90.0 ± 0.0", f"{2 ** (1 / 3):.2f}"] in rows
     assert rows[-1] == ["label words shared (1)", "50.0 ± 0.0", "75.0 ± 0.0", "90.0 ± 0.0", ""], "over all directions a factor says nothing"
     said = rescaling.told(fitted, fitted).data
-    assert "it adds -25.0 ± 0.0 points (a change) to the best that is there without it (training solution as it is)" in said
+    assert "it adds -25.0 ± 0.0 points (interval excludes zero) to the best that is there without it (training solution as it is)" in said
     assert "50.0 ± 0.0 %" in said and "90.0 ± 0.0 % if its length" in said and said.endswith("to 1.26 (Prefix → LoRA).")
     picture = rescaling.figure(fitted)
     assert len(picture.axes) == 3 and [line.get_ydata().tolist() for line in picture.axes[0].lines if len(line.get_xdata()) == len(FACTORS)] == 3 * [7 * [50.0]]

@@ -14,8 +14,8 @@ import pytest
 import tiny
 import torch
 
-from unidelta import data, deltas, evaluation, memory, profiles, stages, tasks, training
-from unidelta.projections import KINDS, Projection, draw_ratios
+from unidelta import compiled, data, deltas, evaluation, memory, profiles, stages, tasks, training
+from unidelta.projections import KINDS, Projection, draw_ratios, draw_spread
 from unidelta.report import planes
 from unidelta.stages import Run, baselines, controls, decomposed, landscapes, maps, shared, workbench
 
@@ -253,7 +253,7 @@ def test_centroid_by_hand(done):
         assert evaluation.scores(run.backbone, [at], [mine], "test") == [pytest.approx(artifact.metrics["test"][kind])]
 
 
-@pytest.mark.parametrize("task, options", [("qasc", 8), ("superglue-copa", 2), ("glue-mnli", 3), ("blimp-anaphor_number_agreement", 2)])
+@pytest.mark.parametrize("task, options", [("qasc", 8), ("superglue-copa", 2), ("quarel", 2), ("glue-mnli", 3), ("blimp-anaphor_number_agreement", 2)])
 def test_chance_knows_what_can_be_answered(open_run, task, options):
     run = open_run(caps={"train": 20, "dev": 10, "test": 200})
     opened = baselines.answers_open(run, task, 0)
@@ -289,6 +289,23 @@ def test_what_cannot_be_a_subspace_is_refused_before_anything_is_trained(open_ru
     with pytest.raises(ValueError, match="unknown delta 'bitfit'; allowed: adapter, lora, prefix, finetune"):
         stages.original(run, TRAIN, ["bitfit"])
     assert not list(run.store.base.glob("*/*/metrics.json"))
+
+
+@pytest.mark.parametrize("call, message", [
+    (lambda run: stages.original(run, TRAIN, ["lora", "bitfit"]), "unknown delta 'bitfit'; allowed: adapter, lora, prefix, finetune$"),
+    (lambda run: stages.optimize(run, TRAIN, UNSEEN, ["lora", "finetune"]), "unknown delta 'finetune'; allowed: adapter, lora, prefix$"),
+    (lambda run: stages.optimize(run, TRAIN, UNSEEN, up="mine"), "unknown up-projection 'mine'; allowed: trained, random"),
+    (lambda run: stages.transfer(run, TRAIN, UNSEEN, ["bitfit"]), "unknown delta 'bitfit'; allowed: adapter, lora, prefix$"),
+    (lambda run: shared.optimize(run, TRAIN, UNSEEN, up="mine"), "unknown up-projection 'mine'; allowed: trained, random"),
+    *((lambda run, stage=stage: stage(run, TRAIN, ["rotten"]), "no task 'rotten'; the nearest")
+      for stage in (stages.optimize, stages.transfer, controls.controls, controls.lengthened, controls.rescaled, shared.optimize, shared.transfer,
+                    shared.untuned, shared.lengthened)),
+    (lambda run: landscapes.landscape(run, TRAIN, "rotten"), "no task 'rotten'; the nearest"),
+])
+def test_a_wrong_name_is_refused_before_anything_is_trained(open_run, monkeypatch, call, message):
+    monkeypatch.setattr(workbench, "fit", lambda *args, **options: pytest.fail("something is trained"))
+    with pytest.raises(ValueError, match=message):
+        call(open_run())
 
 
 @pytest.mark.parametrize("task, number", [("sciq", 4), ("quail", 4), ("race-high", 4), ("ai2_arc", 4), ("cosmos_qa", 4)])
@@ -361,17 +378,19 @@ def task_loss(run, kind, theta, split, rows):
         return run.backbone.model(**data.collate([(split, rows)], torch.device("cpu"))).loss
 
 
-@pytest.mark.parametrize("variant, at, draws, batch", [("paper", 0, 3, 4), ("released", 3, 3, 4), ("released", 1, 7, 1)])
-def test_the_objective_of_approximate_by_hand(open_run, first_loss, variant, at, draws, batch):
+@pytest.mark.parametrize("variant, at, draws, batch, spread", [("paper", 0, 3, 4, 0.0), ("released", 3, 3, 4, 0.0), ("released", 1, 7, 1, 0.0),
+                                                               ("paper", 2, 3, 4, 5.0), ("released", 0, 3, 4, 5.0)])
+def test_the_objective_of_approximate_by_hand(open_run, first_loss, variant, at, draws, batch, spread):
     """One pass over the rows of all draws against a loop over them; with a batch of 1, over single rows, as in the multi-task setting."""
     both, seeds = ["glue-sst2", "amazon_polarity"], (0, 1)
-    run = open_run(variant=variant, approximate_draws=draws, approximate_batch=batch)
+    run = open_run(variant=variant, approximate_draws=draws, approximate_batch=batch, approximate_spread=spread)
     solutions = stages.original(run, both, seeds=seeds)
     ours, dev = first_loss("approximate", lambda: stages.approximate(run, both, seeds), at)
     for i, seed in enumerate(seeds):
         maps = {k: [t[0] for t in Projection.start(numel(run)[k], 3, [seed], k).tensors()] for k in KINDS}
         total = 0.0
-        for (t, own), ratio in zip(data.tasks_of_step(2, seed, at, draws), draw_ratios(seed, at, draws), strict=True):
+        aside = draw_spread(seed, at, draws, 3, spread)
+        for (t, own), ratio, beside in zip(data.tasks_of_step(2, seed, at, draws), draw_ratios(seed, at, draws), aside, strict=True):
             task = both[t]
             rows = data.rows_of_step(48, task, seed, own, batch)
             offset = {k: solutions[task, k, seed].tensors()["theta"] - run.start(k) for k in KINDS}
@@ -379,7 +398,7 @@ def test_the_objective_of_approximate_by_hand(open_run, first_loss, variant, at,
             mixed = ratio[0] * own["adapter"] + ratio[1] * own["prefix"] + ratio[2] * own["lora"]
             for k in KINDS:
                 up = maps[k][2]
-                total += task_loss(run, k, run.start(k) + up @ mixed, run.data(task, seed).train, rows) / draws
+                total += task_loss(run, k, run.start(k) + up @ (mixed + beside), run.data(task, seed).train, rows) / draws
                 if variant == "paper":
                     total += 10.0 * (up @ mixed - offset[k]).square().sum() / draws
                 else:
@@ -460,6 +479,7 @@ FROM = {"original": ALL, "approximate": ALL[1:], "optimize": ["optimize", "trans
     ("original", {"prefix": {"length": 20, "hidden": 8, "reading": "natural"}}), ("original", {"caps": {"train": 40, "dev": 20, "test": 24}}),
     ("approximate", {"y": 4}), ("approximate", {"variant": "paper"}), ("approximate", {"ratio": 0.37}), ("approximate", {"approximate_lr": 0.037}),
     ("approximate", {"approximate_every": 4}), ("approximate", {"approximate_batch": 5}), ("approximate", {"approximate_draws": 5}),
+    ("approximate", {"approximate_spread": 0.5}),
     ("optimize", {"optimize_lrs": (1.0,)}), ("optimize", {"optimize_every": 4}), ("optimize", {"optimize_batch": 5}), ("optimize", {"optimize_init": "train"}),
 ], ids=lambda value: value if isinstance(value, str) else "+".join(value))
 def test_every_setting_names_its_artifacts_and_those_after_them(open_run, monkeypatch, stage, change):
@@ -477,7 +497,7 @@ def test_backbone_source_and_precision_name_every_artifact(open_run, monkeypatch
 
 
 def test_how_solutions_are_stacked_and_where_they_run_names_nothing(open_run, monkeypatch):
-    assert identities(open_run(), monkeypatch) == identities(open_run(stack=3, device="auto"), monkeypatch)
+    assert identities(open_run(), monkeypatch) == identities(open_run(stack=3, device="auto", approximate_spread=0.0), monkeypatch)
 
 
 # ---- stacking
@@ -522,7 +542,8 @@ def test_a_stack_is_what_the_memory_holds(open_run, monkeypatch):
 
 
 def test_the_simplified_pipeline_is_cut_to_the_memory_too(open_run, monkeypatch):
-    runs = []
+    runs, counted = [], []
+    monkeypatch.setattr(memory, "subspace", lambda *given, real=memory.subspace, **more: counted.append((given[3], more)) or real(*given, **more))
     for free in (2**36, 0):
         monkeypatch.setattr(memory, "free", lambda device, free=free: free)
         sizes, fit = [], workbench.fit
@@ -531,6 +552,7 @@ def test_the_simplified_pipeline_is_cut_to_the_memory_too(open_run, monkeypatch)
             found = shared.shared(open_run(str(free), shared_steps=2, fastfood_steps=2, shared_every=2), TRAIN, seeds=(0, 1))
         runs.append((sizes, [a.id for a in found.values()]))
     assert runs[0][0] == [2] and runs[1][0] == [1, 1] and runs[0][1] == runs[1][1]
+    assert counted == 2 * [(0, {"down": False})], "it has no solutions, and nothing to take them down"
 
 
 def test_what_fits_is_a_round_number_and_never_none(monkeypatch):
@@ -567,6 +589,19 @@ def test_the_longest_answer_of_any_part_can_be_given(open_run):
     mine = open_run().data("rotten_tomatoes", 0)
     longer = replace(mine, dev=replace(mine.dev, labels=[*mine.dev.labels[:-1], np.arange(17)]))
     assert longer.longest_answer == 17 > mine.longest_answer == max(len(row) for part in (mine.train, mine.dev, mine.test) for row in part.labels)
+
+
+def test_a_heads_longest_answer_is_found_among_its_own_rows(open_run):
+    class Labels(list):
+        read = 0
+
+        def __iter__(self):
+            Labels.read += 1
+            return super().__iter__()
+
+    whole = open_run().data("rotten_tomatoes", 0)
+    mine = replace(whole, train=replace(whole.train, labels=Labels(whole.train.labels)))
+    assert [mine.head(rows, "dev").longest_answer for rows in (2, 5, 9)] == 3 * [whole.longest_answer] and Labels.read == 1, "as every validation does"
 
 
 def test_a_decoder_deeper_than_its_encoder_answers(tmp_path):
@@ -654,10 +689,9 @@ def die(monkeypatch, stage, after):
 
 @pytest.mark.parametrize("stage, after", [("original", 1), ("approximate", 3), ("optimize", 1), ("landscape", 7)])
 def test_a_killed_stage_goes_on_where_it_was(open_run, monkeypatch, stage, after):
-    steps, loss = [], decomposed.losses
+    steps, loss = [], compiled.losses
     count = lambda *args: (steps.append(1), loss(*args))[1]  # noqa: E731
-    for module in (decomposed, workbench):
-        monkeypatch.setattr(module, "losses", count)
+    monkeypatch.setattr(compiled, "losses", count)
     whole = CALLS[stage](open_run("whole"))
     monkeypatch.undo()
     needed = len(steps)
@@ -669,8 +703,7 @@ def test_a_killed_stage_goes_on_where_it_was(open_run, monkeypatch, stage, after
     checkpoints = list((run.store.base / ".partial" / stage).rglob("checkpoint.safetensors"))
     assert len(checkpoints) == 1 and not list((run.store.base).glob(f"{stage}/*/metrics.json"))
     steps.clear()
-    for module in (decomposed, workbench):
-        monkeypatch.setattr(module, "losses", count)
+    monkeypatch.setattr(compiled, "losses", count)
     same(CALLS[stage](run), whole)
     upstream = {"original": 0, "approximate": 12, "optimize": 16, "landscape": needed}[stage]
     assert len(steps) == needed - upstream - 2 * (stage != "landscape"), "neither the stages before nor the first two of four steps are done again"

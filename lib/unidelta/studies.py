@@ -25,6 +25,7 @@ AS_IT_IS, FORMER, MANY, FITTED, TRAINED, LONG = "as it is", "former settings", "
 # The single-task setting's stage 1, spelt out: the studies of settings stay what they are if the profile changes.
 FEW_STEPS = {"approximate_draws": 1, "approximate_steps": 50, "approximate_every": 25}
 MORE_STEPS = {"approximate_draws": 3, "approximate_steps": 100, "approximate_every": 50}
+WIDER = MORE_STEPS | {"approximate_spread": 0.5}
 GIVEN_UP = {"original_steps": 500, "original_prefix_steps": 1200, "original_learnt": 0.0, "ratio": 0.02}  # the multi-task setting when its steps were asked
 DRAWS = ("embedded", "rebuilt", "shorter", "stretches")  # the shipped backbones that know every wording
 Open = Callable[..., Run]
@@ -85,6 +86,7 @@ def trained_directions(open_run: Open, seeds: Sequence[int], only: Sequence[str]
     few, many = open_run(), open_run(setting="multi")
     singles, (train, _) = [[t] for t in chosen(list(suite.single(few.profile.source)), only)], suite.multi(few.profile.source)
     return {"one training task": directions.collect(few, singles, seeds), "one training task, y=16": directions.collect(open_run(y=16), singles, seeds, False),
+            "one training task, wider mixtures": directions.collect(open_run(**WIDER), singles, seeds, False),
             "many training tasks": directions.collect(many, [train], seeds)}
 
 
@@ -182,8 +184,14 @@ def stage1_again(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> d
 
 def wider_mixtures(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """the same with one training task (seeds each two higher): mixtures spread wider in stage 1, with its steps as in `stage1_again`"""
-    changes = {FORMER: FEW_STEPS, "more of stage 1": MORE_STEPS, "wider mixtures": MORE_STEPS | {"approximate_spread": 0.5}}
+    changes = {FORMER: FEW_STEPS, "more of stage 1": MORE_STEPS, "wider mixtures": WIDER}
     return on_every_draw(open_run, changes, chosen(sharing(open_run()), only), [s + 2 for s in seeds])
+
+
+def spread(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
+    """mixtures spread wider in stage 1 with one training task, and the same steps without, on test rows"""
+    changes = {AS_IT_IS: {}, "more of stage 1": MORE_STEPS, "wider mixtures": WIDER}
+    return {name: collect(open_run(**change), chosen(single_unseen(open_run()), only), seeds) for name, change in changes.items()}
 
 
 def many_settings(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
@@ -226,7 +234,8 @@ def real_rows(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
 
 
 STUDIES = {f.__name__: f for f in (multi_task, reconstruction, planes, dimension, trained_directions, simplified, finetune, absolute, second_group, fidelity,
-                                     backbones, more_seeds, settings, many_settings, many_weight, stage1_settings, stage1_again, wider_mixtures, long_answers, real_rows)}
+                                     backbones, more_seeds, settings, many_settings, many_weight, stage1_settings, stage1_again, wider_mixtures, spread,
+                                     long_answers, real_rows)}
 
 
 def main(argv: list[str] | None = None) -> None:

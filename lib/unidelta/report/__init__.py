@@ -6,10 +6,10 @@ or loads every stage for some unseen tasks and lays the scores out in one long f
 modules each serve one chapter.
 """
 
-from unidelta.report.measures import CONTROLS, FLAG, LABEL, MARGIN, html, interval, number, over_seeds, recovered, relative, rows_of, weak
+from unidelta.report.measures import CONTROLS, FLAG, MARGIN, interval, number, over_seeds, recovered, relative, rows_of, weak
 from unidelta.report.opening import check, compare, one_line, open_run, open_served, positive_whole, variants
 from unidelta.report.results import Results, caption, collect, collect_original, collect_shared, collect_trained, provenance, provenances, setting
 
-__all__ = ["CONTROLS", "FLAG", "LABEL", "MARGIN", "Results", "caption", "check", "collect", "collect_original", "collect_shared", "collect_trained",
-           "compare", "html", "interval", "number", "one_line", "open_run", "open_served", "over_seeds", "positive_whole", "provenance", "provenances",
+__all__ = ["CONTROLS", "FLAG", "MARGIN", "Results", "caption", "check", "collect", "collect_original", "collect_shared", "collect_trained",
+           "compare", "interval", "number", "one_line", "open_run", "open_served", "over_seeds", "positive_whole", "provenance", "provenances",
            "recovered", "relative", "rows_of", "setting", "variants", "weak"]

@@ -49,7 +49,8 @@ class Archived(Results):
 
 
 def save(found: dict[str, Results], name: str, root: Path | None = None) -> Path:
-    """Archive some variants of a study under data/results/`name` (or below `root`), replacing what was there once all is written."""
+    """Archive some variants of a study under data/results/`name` (or below `root`), replacing what was there once all is written. Raises FileNotFoundError
+    for an artifact that the store has not whole."""
     target = (root or FOLDER) / name
     target.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=target.parent, prefix=f".{name}-") as work:
@@ -58,7 +59,7 @@ def save(found: dict[str, Results], name: str, root: Path | None = None) -> Path
             folder.mkdir(parents=True)
             with ZipFile(folder / PACKED, "w", ZIP_DEFLATED) as packed:
                 for i, part in ((i, part) for i in results.ids for part in KEPT):
-                    if (source := results.run.store.base / i / part).exists():
+                    if (source := results.run.store.base / i / part).exists() or part != "log.jsonl":  # what was not trained has no log
                         packed.write(source, f"{i}/{part}")
             results.frame.to_csv(folder / "frame.csv", index=False, float_format="%.6g")
             about = {"variant": variant, "seeds": results.seeds, "y": results.run.profile.y, "line": setting(results.run, results.seeds),

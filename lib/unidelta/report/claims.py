@@ -70,7 +70,7 @@ def published(n: int, results: Results | None, say: Callable[[pd.DataFrame], str
     table = paper.table(n)
     whole = table[table["test"] != paper.AVERAGE]
     here = whole if results is None else paper.rows(n, set(results.frame.task))
-    return say(whole) + (f"; on the {len(here)} of its {len(whole)} rows that are run here {say(here)}" if 0 < len(here) < len(whole) else "")
+    return say(whole) + (f"; on the {len(here)} of its {len(whole)} rows that are counted here {say(here)}" if 0 < len(here) < len(whole) else "")
 
 
 def averages(rows: pd.DataFrame) -> str:
@@ -81,7 +81,8 @@ def averages(rows: pd.DataFrame) -> str:
 def recovered(results: Results) -> tuple[str, str, str]:
     """Whether every delta recovers more than RECOVERED in the subspace, on average."""
     values = {k: over_seeds(f, relative(f)) for k, f in ((k, results.own[results.own.target == k]) for k in results.kinds)}
-    return listed(values), f"each delta's mean above {RECOVERED:.0f}", verdict(list(values.values()), RECOVERED, len(results.seeds))
+    return (f"{listed(values)} over {results.own.task.nunique()} tasks", f"each delta's mean above {RECOVERED:.0f}",
+            verdict(list(values.values()), RECOVERED, len(results.seeds)))
 
 
 def on_average(what: str) -> Judge:

@@ -11,7 +11,7 @@ import numpy as np
 from IPython.display import HTML, Markdown
 
 from unidelta.projections import KINDS
-from unidelta.report.measures import LABEL, html, interval, number, signed
+from unidelta.report.measures import LABEL, html, interval, number
 from unidelta.stages import approximate, original
 from unidelta.stages.workbench import Run
 
@@ -80,6 +80,8 @@ def said(found: Curves, seeds: int) -> Markdown:
     each = found[TASK]
     low = {k: np.mean([min(c) for c in runs]) for k, runs in each.items()}
     passed = {k: np.mean([reached(c, max(min(p), min(c))) for c, p in zip(each[k], each["prefix"], strict=True)]) for k in ("adapter", "lora")}
-    return Markdown(f"While the subspace is approximated, the prefix's task loss is down {signed(*lag(found, seeds))} % of the steps after the slower of "
-                    f"the two others. Its lowest value is {low['prefix']:.3f}, theirs {low['adapter']:.3f} (adapter) and {low['lora']:.3f} "
-                    f"(LoRA). What it comes to at its lowest, they pass after {passed['adapter']:.0f} and {passed['lora']:.0f} % of the steps.")
+    late, half = lag(found, seeds)
+    return Markdown(f"While the subspace is approximated, the prefix's task loss comes down {number(abs(late), half)} % of the steps "
+                    f"{'later' if late >= 0 else 'earlier'} than the slower of the two others. Its lowest value is {low['prefix']:.3f}, theirs "
+                    f"{low['adapter']:.3f} (adapter) and {low['lora']:.3f} (LoRA). What it comes to at its lowest, they pass after "
+                    f"{passed['adapter']:.0f} and {passed['lora']:.0f} % of the steps.")

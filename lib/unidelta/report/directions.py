@@ -51,7 +51,7 @@ def table(found: Mapping[str, Results]) -> HTML:
             each = {LABEL[k]: f"{mine[mine.target == k].effective.mean():.1f}" for k in KINDS}
             lines.append({"setting": name, "": PIPELINES[pipeline], "y": results.run.profile.y, "training tasks": mine.tasks.max(), **each,
                           "least to most": f"{mine.effective.min():.1f} to {mine.effective.max():.1f}",
-                          "in the first of them": f"{mine['first'].min():.0f} to {mine['first'].max():.0f} %"})
+                          "share of the first": f"{mine['first'].min():.0f} to {mine['first'].max():.0f} %"})
     return html(lines)
 
 

@@ -158,7 +158,7 @@ def square(results: Results) -> Figure:
     left.set_yticks(range(len(kinds)), [LABEL[k] for k in kinds])
     left.set(xlabel="used for", ylabel="found with", title=OF)
     left.grid(False)
-    beside = ("train_solution", "scaled_solution", "mean_vector", "random", "chance", "untuned")
+    beside = [c for c in ("train_solution", "scaled_solution", "mean_vector", "random", "chance", "untuned") if c in results.frame]
     bars = {"own": results.own, "transferred": results.moved} | {c: results.own for c in beside}
     for i, (name, rows) in enumerate(bars.items()):
         for k, kind in enumerate(kinds):

@@ -76,7 +76,7 @@ def signed(mean: float, half: float = float("nan")) -> str:
 
 def points(mean: float, half: float) -> str:
     """A difference in points, and whether it is one: an effect is claimed only where its interval excludes zero."""
-    known = "one seed, no interval" if pd.isna(half) else "a change" if abs(mean) > half else "no change that could be told from the seeds"
+    known = "one seed, no interval" if pd.isna(half) else "interval excludes zero" if abs(mean) > half else "not told from zero by these seeds"
     return f"{signed(mean, half)} points ({known})"
 
 

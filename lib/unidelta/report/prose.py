@@ -21,8 +21,8 @@ def note(results: Results) -> str:
     flagged, undefined = weak(frame).groupby([frame.task, frame.target]).all().sum(), int((results.frame.ori == 0).sum())
     return (f"Mean over seeds ± half the 95 % t-interval over seeds. {FLAG}: E_ori less than {MARGIN:.0f} points above chance or above the untuned "
             f"backbone ({flagged} of {frame.groupby(['task', 'target']).ngroups} pairs of task and delta). Recovered: "
-            "100 (E_sub − chance) / (E_ori − chance) of the averages, flagged where one of these E_ori is; negative below chance. Untuned: 0 where the "
-            "backbone says none of the label words. Majority lies below chance where the metric is macro-F1."
+            f"100 (E_sub − chance) / (E_ori − chance), from averages over the rows shown; {FLAG} if one of their E_ori has it; negative below chance. "
+            "Untuned: 0 where the backbone says none of the label words. Majority lies below chance where the metric is macro-F1."
             + (f" {undefined} cells whose E_ori is zero are left out of the ratios." if undefined else ""))
 
 
@@ -78,11 +78,11 @@ def explained(results: Results, n: int = 1) -> Markdown:
         if mean != mean:
             lines.append(f"{group}: no ratio, for every E_ori is zero.")
             continue
-        parts = [f"{CONTROLS[c]} {number(v)}" + (f" ({100 * v / mean:.0f} % of it)" if v <= mean >= 1 else " (more than that)" if v > mean else "")
+        parts = [f"{CONTROLS[c]} {number(v)}" + (f" ({100 * v / mean:.0f} % of that)" if v <= mean >= 1 else " (more than that)" if v > mean else "")
                  for c, v in sorted(share.items(), key=lambda item: -item[1])]
         best, added = measures.best_control(mine, [c for c in share if c in measures.STILL])
         over = {c: measures.points(*measures.best_control(mine, [c])[1]) for c in ("random", *measures.ONE) if c in share}
-        lines.append(f"{group}. {what} reaches {number(mean, half)} % of E_ori. There without it: {'; '.join(parts)}. "
+        lines.append(f"{group}. {what} reaches {number(mean, half)} % of E_ori. Reached without it: {'; '.join(parts)}. "
                      f"Over the best control that tunes nothing ({CONTROLS[best]}) it adds {measures.points(*added)}"
                      + "".join(f"; over the {CONTROLS[c]}, {points}" for c, points in over.items()) + ".")
     return markdown("\n".join(lines))

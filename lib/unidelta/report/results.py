@@ -143,9 +143,8 @@ def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequen
         stages += [own, space, moved, noise, longer, still]
         for task, seed in ((t, s) for t in mine for s in seeds):
             m = still[task, seed].metrics
-            more = {t: {"random": noise[task, t, seed].metrics["test"], "scaled_solution": longer[task, seed].metrics["test"][t]} if tuned else {}
-                    for t in KINDS}
-            more = {t: more[t] | {c: m[c][t] for c in ("train_solution", "own_vector", "mean_vector")} for t in KINDS}
+            more = {t: ({"random": noise[task, t, seed].metrics["test"], "scaled_solution": longer[task, seed].metrics["test"][t]} if tuned else {})
+                    | {c: m[c][t] for c in ("train_solution", "own_vector", "mean_vector")} for t in KINDS}
             lines += [{"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t, "ori": own[task, t, seed].metrics["test"],
                        "sub": moved[task, seed].metrics["test"][s][t], **more[t], **{c: m[c] for c in FREE}}
                       for s in KINDS for t in KINDS if s in kinds and t in kinds]

@@ -33,8 +33,7 @@ def training(t5: Backbone) -> dict:
 
 def card(t5: Backbone) -> HTML:
     """Architecture and size of a backbone, and what the three deltas add to it."""
-    c, model = t5.config, t5.model
-    total = sum({p.data_ptr(): p.numel() for p in model.parameters()}.values())
+    c, total = t5.config, t5.model.num_parameters()
     lines = {
         "architecture": f"T5 v1.1, {c.num_layers} + {c.num_decoder_layers} layers, d = {c.d_model}, {c.num_heads} heads of {c.d_kv}, "
                         f"feed-forward {c.d_ff} ({c.feed_forward_proj})",

@@ -15,7 +15,7 @@ from unidelta.projections import KINDS
 from unidelta.report import figures
 from unidelta.report.measures import LABEL, html
 
-PARTS = ("recipe", "multitask", "floor", "stacks", "against_peft", "hadamard", "landscape", "scoring", "throughput", "cost", "book", "gpu")
+PARTS = ("recipe", "multitask", "floor", "stacks", "against_peft", "hadamard", "landscape", "scoring", "compiling", "throughput", "cost", "book", "gpu")
 FOLDER, BOOK = ROOT / "data" / "benchmarks", 10  # minutes that the book may take
 TARGETS = {("recipe", "released"): (15, "at least"), ("multitask", "one by one, padded"): (6, "at least"), ("multitask", "one by one"): (6, "at least"),
            ("hadamard", "released formulation"): (3, "at least"), ("landscape", "point by point"): (5, "at least"),
@@ -149,6 +149,16 @@ def transform(found: dict | None) -> Figure | Markdown:
     axis.set_xticks([line["log2"] for line in lines], [f"$2^{{{line['log2']}}}$" for line in lines])
     axis.legend(fontsize=7)
     return figure
+
+
+def compiling(found: dict | None) -> HTML | Markdown:
+    """What a compiled training step saves, what compiling takes, and after how many steps that is paid."""
+    if found is None:
+        return absent()
+    rows = [[name, number(r["median"]), f"{number(r['low'])} to {number(r['high'])}", r["n"], number(line["compiled_in"]),
+             "never" if line["paid_after"] is None else number(line["paid_after"])]
+            for name, line in found["lines"].items() for r in (line["ratio"]["as it is"],)]
+    return table(rows, ["step", "as it is / compiled", "quartiles", "repeats", "compiled in, seconds", "paid after, steps"])
 
 
 def throughput(found: dict | None) -> Figure | Markdown:
