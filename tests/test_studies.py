@@ -14,7 +14,7 @@ from bs4 import BeautifulSoup
 from unidelta import profiles, stages, studies, suite
 from unidelta.projections import RATIO
 from unidelta.report import archive, claims, claims_archived, directions, planes, settings, tables
-from unidelta.report.measures import gain, relative
+from unidelta.report.measures import by_seed, gain, interval, relative, rows_of
 from unidelta.store import plain
 from unidelta.studies import STUDIES, main
 
@@ -128,12 +128,14 @@ def test_the_square_is_moved(study):
 def test_directions_are_those_that_stage_1_changed(study):
     """One vector is shared by all methods of a training task, and so every gradient of their maps points along it; three deltas have three vectors."""
     found = study("trained_directions", "glue-sst2")
-    assert {name: len(r.frame) for name, r in found.items()} == {"one training task": 6, "one training task, y=16": 3, "many training tasks": 6}
+    assert {name: len(r.frame) for name, r in found.items()} == {"one training task": 6, "one training task, y=16": 3, "one training task, wider mixtures": 3,
+                                                                 "many training tasks": 6}
     one = found["one training task"].frame
     assert (one[one.pipeline == "simplified"]["first"] > 99.9).all() and one["first"].between(0, 100.001).all() and one.effective.between(1, 4).all()
     assert (found["many training tasks"].frame.tasks == 3).all() and found["one training task, y=16"].run.profile.y == 16
+    assert found["one training task, wider mixtures"].frame.effective.min() > one[one.pipeline == "main"].effective.max(), "noise is another vector"
     rows = BeautifulSoup(directions.table(found).data, "html.parser").find_all("tr")
-    assert len(rows) == 6 and "many" in rows[-1].text and "one direction holds" in directions.told(found["one training task"]).data
+    assert len(rows) == 7 and "many" in rows[-1].text and "one direction holds" in directions.told(found["one training task"]).data
     assert directions.effective(torch.tensor([3.0, 3.0, 0.0])) == pytest.approx(2) and directions.effective(torch.tensor([5.0, 0.0])) == 1
 
 
@@ -141,6 +143,13 @@ def test_the_second_group_is_moved(study):
     found = study("second_group", "superglue-rte")
     assert set(found) == {"as it is", "y=16", "optimize_init=train", "optimize_steps=180", "train=glue-mnli+glue-qqp"}
     assert found["y=16"].run.profile.y == 16 and set(found["train=glue-mnli+glue-qqp"].frame.train) == {"glue-mnli+glue-qqp"}
+
+
+def test_spread_changes_the_mixtures_of_stage_1_alone(study):
+    found = study("spread", "rotten_tomatoes")
+    assert list(found) == ["as it is", "more of stage 1", "wider mixtures"] and "approximate_spread=0.5" in found["wider mixtures"].line
+    same, wider = (set(found[name].ids) for name in ("more of stage 1", "wider mixtures"))
+    assert {i.split("/")[0] for i in same & wider} == {"original", "lengthened"} and all("random" in r.frame for r in found.values())
 
 
 def test_backbones_are_all_that_are_shipped(study):
@@ -278,6 +287,17 @@ def test_what_is_archived_was_obtained_with_todays_settings(name):
 @pytest.mark.parametrize("name", ASKED)
 def test_a_question_about_settings_was_asked_on_spare_rows(name):
     assert all("report_on=spare" in results.line for results in archive.load(name).values())
+
+
+def test_wider_mixtures_do_what_chapters_18_and_28_say_by_hand():
+    asked = archive.load("wider_mixtures")
+    for base in ("former settings", "more of stage 1"):
+        change = settings.changes({name: r for name, r in asked.items() if name.startswith((base, "wider"))}, base)["wider mixtures"]
+        assert settings.verdict(change) == "better" and (change["own"] > 0).all() and (change["moved"] > 0).sum() == 3
+    found = {name: (rows_of(r.own)["label words shared"], rows_of(r.moved)["label words shared"]) for name, r in archive.load("spread").items()}
+    over = {name: [interval(by_seed(f) - by_seed(f, "scaled_solution")) for f in both] for name, both in found.items()}
+    (mean, half), (sent, width) = over["wider mixtures"]
+    assert mean > half and abs(sent) < width and all(abs(m) < h for m, h in (over["as it is"][0], over["more of stage 1"][0]))
 
 
 def test_a_random_subspace_of_twenty_dimensions_is_best_at_the_largest_rate():
