@@ -170,7 +170,7 @@ def optimize(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequen
     `kept_scores` (C, L). Metrics: `dev`, `test` (E_sub).
     """
     asked(run, tasks, seeds, kinds, METHODS if subspaces else KINDS)
-    is_trained(up)
+    is_trained(up)  # refuses another word, before anything is trained
     subspaces = subspaces or approximate(run, train, seeds)
     return {key: artifact for kind in kinds for key, artifact in _optimized(run, kind, tasks, {seed: subspaces[seed] for seed in seeds}, up).items()}
 

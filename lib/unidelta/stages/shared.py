@@ -116,7 +116,7 @@ def optimize(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequen
              up: str = "trained") -> dict[tuple, Artifact]:
     """`decomposed.optimize` in the subspace that `kinds` share: (task, kind, seed) -> artifact."""
     asked(run, tasks, seeds)
-    is_trained(up)
+    is_trained(up)  # refuses another word, before anything is trained
     return decomposed.optimize(later(run, kinds), train, tasks, allowed(kinds), seeds, up, shared(run, train, kinds, seeds))
 
 
