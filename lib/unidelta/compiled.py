@@ -7,8 +7,6 @@ tens of seconds for every composition of a stack, so that it pays in long traini
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
@@ -38,9 +36,12 @@ def captured(backbone: Backbone, entries: Sequence[tuple], batch: dict[str, Tens
 
 
 def check(device: torch.device) -> None:
-    """Raises ValueError where nothing can be compiled for the device: for a CPU that takes a C++ compiler."""
-    if device.type == "cpu" and not any(map(shutil.which, filter(None, (os.environ.get("CXX"), "g++", "clang++")))):
-        raise ValueError("compiled=True takes a C++ compiler here (g++, clang++, or the one that CXX names), and there is none; allowed: False")
+    """Compiles one sum. Raises ValueError where that fails: on a CPU it takes a C++ compiler, and a torch in a folder without a blank in its path."""
+    try:
+        torch.compile(lambda x: x + 1)(torch.ones(2, device=device))
+    except RuntimeError as error:
+        told = " ".join(str(error).split())
+        raise ValueError(f"compiled=True is not possible here ({told:.80}): it takes a C++ compiler, and no blank in torch's path; allowed: False") from None
 
 
 @lru_cache(maxsize=16)
