@@ -147,6 +147,7 @@ def test_variants_are_compared_by_seed(two):
     said = prose.moved({"as it is": two, "y=16": better}).data
     assert "- `y=16`:\n  - label words shared (1): own +6.1 ± 0.0 points (interval excludes zero)" in said
     assert "  - all (2): own +8.1 ± 0.0 points (interval excludes zero)" in said
+    assert report.variants("compiled=True") == [("compiled=True", {"compiled": True})]
     assert report.variants("ratio=0.1, y=3") == [("ratio=0.1, y=3", {"ratio": 0.1, "y": 3})]
     assert report.variants("y=16; y=16, optimize_init=train") == [("y=16", {"y": 16}), ("y=16, optimize_init=train", {"y": 16, "optimize_init": "train"})]
     zero = results({"rotten_tomatoes": (0.0, [10.0, 10.0, 10.0])})

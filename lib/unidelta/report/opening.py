@@ -124,7 +124,9 @@ def variants(text: str) -> list[tuple[str, dict]]:
     return found
 
 
-def _value(text: str) -> int | float | str:
+def _value(text: str) -> bool | int | float | str:
+    if text in ("True", "False"):
+        return text == "True"
     for kind in (int, float):
         with suppress(ValueError):
             return kind(text)
