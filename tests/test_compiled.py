@@ -74,6 +74,7 @@ def test_where_nothing_can_be_compiled_a_run_is_refused_in_one_line(open_run, mo
             raise RuntimeError("\nC++ compile error\nat great length")
         return call
 
+    compiled.check.cache_clear()
     monkeypatch.setattr(torch, "compile", fails)
     with pytest.raises(ValueError, match=r"^compiled=True is not possible here \(C\+\+ compile error at great length\): .*; allowed: False$"):
         open_run(compiled=True)

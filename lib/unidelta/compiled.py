@@ -8,7 +8,7 @@ tens of seconds for every composition of a stack, so that it pays in long traini
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -35,8 +35,9 @@ def captured(backbone: Backbone, entries: Sequence[tuple], batch: dict[str, Tens
     return _graph(backbone.model, stack, len(batch["labels"]))([theta for _, theta in entries], batch)
 
 
+@cache
 def check(device: torch.device) -> None:
-    """Compiles one sum. Raises ValueError where that fails: on a CPU it takes a C++ compiler, and a torch in a folder without a blank in its path."""
+    """Compiles one sum, once in a process. Raises ValueError where that fails: on a CPU it takes a C++ compiler, and a torch in a folder without a blank in its path."""
     try:
         torch.compile(lambda x: x + 1)(torch.ones(2, device=device))
     except RuntimeError as error:
