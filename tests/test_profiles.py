@@ -103,6 +103,11 @@ def test_fields_can_be_replaced():
     assert (p.y, p.optimize_lrs, p.original_lr, p.ratio, p.mirror) == (7, (0.1, 1), 1, 0, "somewhere")
 
 
+def test_chapter_30_says_how_long_the_stages_of_the_embedded_profile_are():
+    steps = {setting: [v for name, v in vars(profiles.get("embedded", setting=setting)).items() if name.endswith("_steps")] for setting in ("single", "multi")}
+    assert (min(steps["single"]), max(steps["single"]), max(steps["multi"])) == (50, 1200, 4000)
+
+
 def test_steps_cap_training_and_scoring_alike():
     p, own = profiles.get("paper", steps=2), profiles.get("paper")
     assert {getattr(p, f"{s}_steps") for s in ("original", "original_prefix", "approximate", "optimize")} == {2}

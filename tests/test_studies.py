@@ -296,6 +296,8 @@ def test_wider_mixtures_do_what_chapters_18_and_28_say_by_hand():
         assert settings.verdict(change) == "better" and (change["own"] > 0).all() and (change["moved"] > 0).sum() == 3
     found = {name: (rows_of(r.own)["label words shared"], rows_of(r.moved)["label words shared"]) for name, r in archive.load("spread").items()}
     over = {name: [interval(by_seed(f) - by_seed(f, "scaled_solution")) for f in both] for name, both in found.items()}
+    trained = archive.load("trained_directions")["one training task, wider mixtures"].frame.groupby("target").effective.mean()
+    assert trained.between(2, 3.5).all(), "two to three, where it trained one"
     (mean, half), (sent, width) = over["wider mixtures"]
     assert mean > half and abs(sent) < width and all(abs(m) < h for m, h in (over["as it is"][0], over["more of stage 1"][0]))
 

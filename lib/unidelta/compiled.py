@@ -37,7 +37,7 @@ def captured(backbone: Backbone, entries: Sequence[tuple], batch: dict[str, Tens
 
 @cache
 def check(device: torch.device) -> None:
-    """Compiles one sum, once in a process. Raises ValueError where that fails: on a CPU it takes a C++ compiler, and a torch in a folder without a blank in its path."""
+    """Compiles one sum, once in a process. Raises ValueError where that fails: on a CPU it takes a C++ compiler, and no blank in the path of torch."""
     try:
         torch.compile(lambda x: x + 1)(torch.ones(2, device=device))
     except RuntimeError as error:

@@ -126,13 +126,13 @@ def table(found: Sequence[Headline], fine: Results | None, more: dict[str, Resul
 
 def other_settings(*studies: dict[str, Results]) -> Markdown:
     """With one training task, what the averages with an aim are in archived studies of other settings."""
-    lines = {}
+    lines = []
     for name, results in ((name, r) for study in studies for name, r in study.items() if name != "as it is" and "+" not in r.frame.train.iloc[0]):
         groups = {n: rows_of(results.shown(n), clear=False).get(SHARED) for n in (1, 2)}
         if all(rows is not None for rows in groups.values()):
             own, moved = (f"{number(*over_seeds(rows, relative(rows)))} % (aim {AIMS[n]:.0f})" for n, rows in groups.items())
-            lines[name] = f"`{name}`: in the subspace {own}, transferred {moved}"
-    return markdown(f"One training task, {SHARED}, other settings: {'; '.join(lines.values())}." if lines else "No other settings were run with this backbone.")
+            lines.append(f"`{name}`: in the subspace {own}, transferred {moved}")
+    return markdown(f"One training task, {SHARED}, other settings: {'; '.join(lines)}." if lines else "No other settings were run with this backbone.")
 
 
 def missing(found: Sequence[Headline]) -> Markdown:
