@@ -2,7 +2,7 @@
 
 transformers runs a T5 layer by layer in Python, hooks included, and every small operation is a kernel of its own. `captured` traces the same pass once
 (torch.export), with the lengths of inputs and answers left open, and has its forward and backward fused (torch.compile). Compiling takes
-tens of seconds for every composition of a stack, so that it pays in long trainings alone: `benchmarks/suite.py compiled` measures both.
+tens of seconds for every composition of a stack, so that it pays in long trainings alone: `benchmarks/suite.py compiling` measures both.
 """
 
 from __future__ import annotations
