@@ -68,7 +68,8 @@ test: $(STAMP)   ## unit tests, then the book, then the committed notebooks' out
 	@$(MAKE) --no-print-directory book
 	@$(MAKE) --no-print-directory notebooks
 
-unit: $(STAMP)   ## unit tests only (seconds to a few minutes)
+unit: $(STAMP)   ## ruff, then the unit tests (a few minutes)
+	$(PY) -m ruff check lib tests benchmarks
 	$(PY) -m pytest -n $(JOBS) --dist loadfile --ignore tests/test_book.py
 
 notebooks: $(STAMP)   ## re-run the committed notebooks and compare their outputs; open the rendered pages

@@ -54,19 +54,24 @@ def peak(device: torch.device) -> float:
 
 
 def measured(make, device: torch.device, repeats: int) -> dict:
-    """Run `make()` -> (step, tokens) in a process of its own and time it there: {"tokens_per_second" (median, quartiles), "peak_mib" above what
-    the process began with, "threads": always one}. Raises RuntimeError if that process fails."""
-    mine, theirs = multiprocessing.Pipe()
-
-    def child():
-        torch.set_num_threads(1)  # the parent's pool of threads is not copied with it: a child that waits for it waits forever
+    """Run `make()` -> (step, tokens), on a CPU in a process of its own, and time it there: {"tokens_per_second" (median, quartiles), "peak_mib" above what
+    the process began with, "threads": on a CPU always one}. Raises RuntimeError if that process fails."""
+    def taken() -> dict:
         forget_peak(device)
         before = peak(device)
         step, tokens = make()
         step()
         spent = measure.seconds({"step": step}, repeats)["step"]
-        theirs.send({"tokens_per_second": measure.spread([tokens / s for s in spent]), "seconds": statistics.median(spent), "peak_mib": peak(device) - before,
-                     "threads": torch.get_num_threads()})
+        return {"tokens_per_second": measure.spread([tokens / s for s in spent]), "seconds": statistics.median(spent), "peak_mib": peak(device) - before,
+                "threads": torch.get_num_threads()}
+
+    if device.type == "cuda":  # torch refuses a GPU in a copy of a process that has used it; and its peak can begin anew without one
+        return taken()
+    mine, theirs = multiprocessing.Pipe()
+
+    def child():
+        torch.set_num_threads(1)  # the parent's pool of threads is not copied with it: a child that waits for it waits forever
+        theirs.send(taken())
 
     process = multiprocessing.get_context("fork").Process(target=child)  # a copy of this one: the backbone is there, and its peak is its own
     process.start()

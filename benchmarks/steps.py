@@ -55,7 +55,7 @@ def optimisation(backbone, delta, datas: Sequence[TaskData], y: int, batch: int,
         found = []
         for intrinsic, own, piece in zip(apart, optimisers, rows, strict=True):
             with deltas.applied(backbone.model, [(delta, start + intrinsic @ up.T)]):
-                found.append(losses(backbone, padded(collate([piece], backbone.device)), 1))
+                found.append(losses(backbone.model, padded(collate([piece], backbone.device)), 1))
             found[-1].sum().backward()
             own.step()
             own.zero_grad()
@@ -109,26 +109,23 @@ def approximation(backbone, made: dict, datas: Sequence[TaskData], y: int, ratio
         maps = {k: Projection(*(t.to(backbone.device).requires_grad_() for t in Projection.start(made[k].numel, y, [0], k).tensors())) for k in made}
         return maps, Adafactor([t for k in made for t in maps[k].tensors()], lr)
 
-    def loss_of(maps, some: slice, shape) -> Tensor:  # of some examples; their own tasks' solutions
+    def loss_of(maps, some: slice, shape, together: bool) -> Tensor:  # of some examples; their own tasks' solutions
         own = {k: maps[k].to_subspace(offset[k][:, some]) for k in made}
         mixed, total = interpolate(own, mixture[:, some]), 0.0
         batch = shape(collate(rows[some], backbone.device))
         entries = [(made[k], (start[k] + maps[k].to_delta(mixed)).flatten(0, 1)) for k in made]
-        for several in ([entries] if shape is mixed_pass else [[entry] for entry in entries]) if network else []:
-            total = total + how(backbone, several, {n: t.repeat(len(several), 1) for n, t in batch.items()}).sum()
+        for several in ([entries] if together else [[entry] for entry in entries]) if network else []:
+            total = total + how(backbone.model, several, {n: t.repeat(len(several), 1) for n, t in batch.items()}).sum()
         dist = sum(reconstruction("released", maps[k].to_delta(own[k]), offset[k][:, some]) for k in made)
         return (total + ratio * dist.sum()) / len(rows)
 
-    def mixed_pass(batch):
-        return batch
-
-    def variant(parts: list[slice], shape):
+    def variant(parts: list[slice], shape=lambda batch: batch, together: bool = False):  # together: the three deltas in one pass
         own = cache(maps_and_optimiser)  # made when the variant is first called: at full size one set fills a card
 
         def step():
             (maps, optimiser), total = own(), 0.0
             for part in parts:
-                loss = loss_of(maps, part, shape)
+                loss = loss_of(maps, part, shape, together)
                 loss.backward()
                 total = total + loss.detach()
             optimiser.step()
@@ -137,7 +134,7 @@ def approximation(backbone, made: dict, datas: Sequence[TaskData], y: int, ratio
         return step
 
     each = [slice(t, t + 1) for t in range(len(datas))]
-    return {"one by one": variant(each, lambda batch: batch), "one by one, padded": variant(each, padded), "ours": variant([slice(None)], mixed_pass)}
+    return {"one by one": variant(each), "one by one, padded": variant(each, padded), "ours": variant([slice(None)], together=True)}
 
 
 # --- the same steps through a compiled graph ----------------------------------------------------------------------------
@@ -153,7 +150,7 @@ def training(backbone, delta, batch: dict[str, Tensor], solutions: int, lr: floa
     optimiser = Adafactor([theta], lr, delta.blocks)
 
     def step():
-        each = how(backbone, [(delta, theta)], batch)
+        each = how(backbone.model, [(delta, theta)], batch)
         each.sum().backward()
         optimiser.step()
         optimiser.zero_grad()
@@ -169,7 +166,7 @@ def bare(backbone, batch: dict[str, Tensor]):
     parts = {"inputs_embeds": inputs, "attention_mask": batch["attention_mask"], "decoder_inputs_embeds": shifted, "labels": batch["labels"]}
 
     def step():
-        loss = losses(backbone, parts, 1)
+        loss = losses(backbone.model, parts, 1)
         loss.sum().backward()
         inputs.grad = shifted.grad = None
         return (loss,)
@@ -197,7 +194,7 @@ def stacked(backbone, delta, datas: Sequence[TaskData], batch: int, lr: float = 
 
     def step(theta, own, some):
         with deltas.applied(backbone.model, [(delta, theta)]):
-            each = losses(backbone, collate(some, device), len(some))
+            each = losses(backbone.model, collate(some, device), len(some))
         each.sum().backward()
         own.step()
         own.zero_grad()

@@ -65,7 +65,7 @@ def test_answers_too_short_for_a_graph_are_passed_as_they_are(open_run, monkeypa
     monkeypatch.setattr(compiled, "_graph", None)  # to call it is an error
     batch = {name: t[:, :2].contiguous() for name, t in collate(run.rows([run.data("rotten_tomatoes", 0)], [0], 0, 3), run.backbone.device).items()}
     entries = [(run.delta("lora"), run.start("lora")[None])]
-    assert torch.equal(compiled.captured(run.backbone, entries, batch), compiled.stacked(run.backbone, entries, batch))
+    assert torch.equal(compiled.captured(run.backbone.model, entries, batch), compiled.stacked(run.backbone.model, entries, batch))
 
 
 def test_where_nothing_can_be_compiled_a_run_is_refused_in_one_line(open_run, monkeypatch):

@@ -624,7 +624,7 @@ def test_losses_of_groups_are_the_models_own(done):
     run, _ = done
     splits = [run.data(t, 0).train for t in UNSEEN]
     rows = [(splits[0], [0, 1, 2]), (splits[1], [5, 6, 7])]
-    together = evaluation.losses(run.backbone, data.collate(rows, torch.device("cpu")), 2)
+    together = evaluation.losses(run.backbone.model, data.collate(rows, torch.device("cpu")), 2)
     alone = [run.backbone.model(**data.collate([one], torch.device("cpu"))).loss for one in rows]
     torch.testing.assert_close(together, torch.stack(alone), rtol=1e-4, atol=1e-5)
 

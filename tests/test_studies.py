@@ -36,7 +36,8 @@ def study(tiny_t5, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("given, words", [
     (["second"], ["no study 'second'", ", ".join(STUDIES)]), (["dimension", "--seeds", "a"], ["--seeds 'a'", "0,1,2"]),
-    (["dimension", "--steps", "1"], ["--steps and --tasks", "--out"]), (["dimension", "--tasks", "scitail"], ["--out"]),
+    (["dimension", "--steps", "1"], ["--steps: data/results", "--out"]), (["dimension", "--tasks", "scitail", "--seeds", "0"], ["--tasks, --seeds: ", "--out"]),
+    (["dimension", "--backbone", "rebuilt"], ["--backbone: ", "--out"]),
     (["dimension", "--profile", "tiny"], ["unknown profile 'tiny'", "embedded, mini, paper"]),
     (["dimension", "--backbone", "nowhere"], ["nowhere", "embedded, comparing, rebuilt, shorter, stretches, a local folder"]),
     (["dimension", "--steps", "0", "--out", "x"], ["steps=0", "a whole number from 1"]),
@@ -78,7 +79,7 @@ def test_multi_task(study):
     assert len(fitted.frame) == 9 and fitted.frame[["sub", "plain", "scaled", "factor"]].notna().all().all()
     assert (fitted.frame["sub"] == results.frame["sub"]).all() and "rescaled" in {i.split("/")[0] for i in fitted.ids}
     assert list(dict.fromkeys(trained.frame.task)) == ["amazon_polarity", "glue-sst2", "imdb"] and len(trained.frame) == 9
-    assert {i.split("/")[0] for i in trained.ids} == {"original", "centroid"}
+    assert {i.split("/")[0] for i in trained.ids} == {"original", "centroid", "untouched"}
     assert "not run" in tables.published(results, 3).data and claims_archived.slowest(results)[2] == "open"
 
 
@@ -104,7 +105,7 @@ def test_rows_with_long_answers_stand_apart_in_the_simplified_pipeline_too(study
 def test_absolute_keeps_scores_alone(study, tmp_path):
     results = study("absolute")["as it is"]
     assert list(results.frame.target) == ["adapter", "lora", "prefix", "finetune"] and "sub" not in results.frame
-    assert {i.split("/")[0] for i in results.ids} == {"original"}
+    assert {i.split("/")[0] for i in results.ids} == {"original", "untouched"}
     before = (tmp_path / "out" / "absolute" / "as_it_is" / "about.json").read_text()
     study("absolute")
     assert (tmp_path / "out" / "absolute" / "as_it_is" / "about.json").read_text() == before and json.loads(before)["seeds"] == [0]

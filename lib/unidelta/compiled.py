@@ -13,26 +13,25 @@ from functools import cache, lru_cache
 import torch
 from torch import Tensor, nn
 
-from unidelta.backbone import Backbone
 from unidelta.deltas import applied
 from unidelta.evaluation import losses
 
 SHORTEST = 3  # tokens: a graph with open lengths is not valid for less (an answer is a sentinel, a token and an end at least)
 
 
-def stacked(backbone: Backbone, entries: Sequence[tuple], batch: dict[str, Tensor]) -> Tensor:
+def stacked(model: nn.Module, entries: Sequence[tuple], batch: dict[str, Tensor]) -> Tensor:
     """L_task of every solution of `entries`, [(delta, theta (K, N)), ...] as for `applied`, on its own rows of the batch: (sum of all K,)."""
-    with applied(backbone.model, entries):
-        return losses(backbone, batch, sum(len(theta) for _, theta in entries))
+    with applied(model, entries):
+        return losses(model, batch, sum(len(theta) for _, theta in entries))
 
 
-def captured(backbone: Backbone, entries: Sequence[tuple], batch: dict[str, Tensor]) -> Tensor:
+def captured(model: nn.Module, entries: Sequence[tuple], batch: dict[str, Tensor]) -> Tensor:
     """The same but for rounding, gradients included, through a compiled graph. A stack of other deltas, another K or another number of rows has a graph of
     its own; other lengths have not."""
     if min(tokens.shape[1] for tokens in batch.values()) < SHORTEST:
-        return stacked(backbone, entries, batch)
+        return stacked(model, entries, batch)
     stack = tuple((delta, len(theta), theta.dtype) for delta, theta in entries)
-    return _graph(backbone.model, stack, len(batch["labels"]))([theta for _, theta in entries], batch)
+    return _graph(model, stack, len(batch["labels"]))([theta for _, theta in entries], batch)
 
 
 @cache
@@ -63,4 +62,4 @@ class _Pass(nn.Module):
         self.model, self.made = model, made
 
     def forward(self, thetas: list[Tensor], batch: dict[str, Tensor]) -> Tensor:
-        return stacked(self, list(zip(self.made, thetas, strict=True)), batch)
+        return stacked(self.model, list(zip(self.made, thetas, strict=True)), batch)

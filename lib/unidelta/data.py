@@ -86,7 +86,8 @@ def load(backbone: Backbone, task: str, source: str, mirror: str | None, seed: i
 
 
 def _fingerprint(splits) -> str:
-    """First 16 digits of the sha256 of repr([(part, inputs, targets), ...]), which for long documents is too much text to hold at once."""
+    """First 16 digits of the sha256 of repr([(part, inputs, targets), ...]), written piece by piece: for long documents it is too much text to hold at
+    once, and every stored artifact names its data by this hash."""
     digest, mark = hashlib.sha256(), "[("
     for part in tasks.PARTS:
         digest.update(f"{mark}{part!r}".encode())

@@ -209,15 +209,15 @@ def make(kind: str, config, **sizes) -> Delta:
     for an unknown kind, another configuration, an unknown size or a value that is not allowed.
     """
     if kind not in KINDS:
-        raise ValueError(f"unknown delta {kind!r}: choose one of {', '.join(KINDS)}")
+        raise ValueError(f"unknown delta {kind!r}; allowed: {', '.join(KINDS)}")
     if not hasattr(config, "num_decoder_layers"):
         raise ValueError(f"config is a {type(config).__name__}: it must be the configuration of a T5, such as model.config")
     for name, value in sizes.items():
         if name not in SIZES[kind]:
-            raise ValueError(f"unknown size {name!r} for {kind}: choose among {', '.join(SIZES[kind])}")
+            raise ValueError(f"unknown size {name!r} for {kind}; allowed: {', '.join(SIZES[kind])}")
         if name in CHOICES:
             if value not in CHOICES[name]:
-                raise ValueError(f"{name}={value!r} is not allowed: choose one of {', '.join(CHOICES[name])}")
+                raise ValueError(f"{name}={value!r} is not allowed; allowed: {', '.join(CHOICES[name])}")
         elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
             raise ValueError(f"{name}={value!r} is not allowed: it must be a number above zero")
         elif name not in ("scale", "init_std") and not isinstance(value, int):

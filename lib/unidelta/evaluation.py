@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from transformers import DynamicCache, EncoderDecoderCache
 
@@ -15,10 +15,10 @@ from unidelta.deltas import applied
 CELLS_AT_ONCE = 2**24  # rows * tokens * d_model decoded together: 64 tokens of 4,096 rows at d = 64, of 341 at d = 768
 
 
-def losses(backbone: Backbone, batch: dict[str, Tensor], groups: int) -> Tensor:
-    """L_task of each row group: token-mean cross-entropy, (groups,). Call inside `applied`."""
+def losses(model: nn.Module, batch: dict[str, Tensor], groups: int) -> Tensor:
+    """L_task of each row group of a batch of this T5: token-mean cross-entropy, (groups,). Call inside `applied`."""
     labels = batch["labels"]
-    logits = backbone.model(**batch).logits
+    logits = model(**batch).logits
     each = cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=-100, reduction="none")
     each, counted = each.view(groups, -1), (labels != -100).view(groups, -1)
     return each.sum(1) / counted.sum(1)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
+from scipy import linalg
 from torch import Tensor
 
 VARIANTS = ("exact", "released")
@@ -24,10 +25,7 @@ def padded(n: int) -> int:
 
 @lru_cache(maxsize=32)
 def _sylvester(n: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    h = torch.ones(1, 1, dtype=dtype, device=device)
-    while len(h) < n:
-        h = torch.cat([torch.cat([h, h], 1), torch.cat([h, -h], 1)])
-    return h
+    return torch.from_numpy(linalg.hadamard(n)).to(device, dtype)
 
 
 def _digits(levels: int) -> list[int]:

@@ -14,6 +14,9 @@ import torch
 from torch import Tensor
 
 Views = Callable[[Tensor], list[Tensor]]
+CLIP = 1.0          # bound of an update's root mean square, per parameter and problem
+BETA2_DECAY = -0.8  # at step t the second moments decay by 1 - t^BETA2_DECAY
+EPS = 1e-30         # added to squared gradients
 
 
 def _whole(tensor: Tensor) -> list[Tensor]:
@@ -27,8 +30,7 @@ class Adafactor:
     function from a (K, N) tensor to a list of (K, S, *shape) views of it, S parameters of one shape each
     (`delta.blocks`), or a list of these, one per tensor; every parameter is then treated as if it were a tensor of its
     own. A parameter with two or more dimensions keeps factored second moments over its last two, a vector keeps all of
-    them. clip: bound of an update's root mean square per parameter and problem. At step t the second moments decay by
-    1 - t^beta2_decay; eps is added to squared gradients. Raises ValueError for an empty list of tensors, an lr that is
+    them. Raises ValueError for an empty list of tensors, an lr that is
     not positive or does not fit K, or a list of rates that does not fit the tensors.
     """
 
@@ -37,9 +39,6 @@ class Adafactor:
         tensors: Sequence[Tensor],
         lr: float | Tensor | Sequence[float | Tensor],
         views: Views | Sequence[Views | None] | None = None,
-        clip: float = 1.0,
-        beta2_decay: float = -0.8,
-        eps: float = 1e-30,
     ):
         if not tensors:
             raise ValueError("Adafactor needs at least one tensor")
@@ -47,7 +46,6 @@ class Adafactor:
         views = views if isinstance(views, list | tuple) else [views] * len(self.tensors)
         self.views = [view or _whole for view in views]
         self.lrs = list(lr) if isinstance(lr, list | tuple) else [lr] * len(self.tensors)
-        self.clip, self.beta2_decay, self.eps = clip, beta2_decay, eps
         if len(self.lrs) != len(self.tensors):
             raise ValueError(f"{len(self.lrs)} learning rates for {len(self.tensors)} tensors: give one for all, or one for each")
         counts = {len(tensor) for tensor in self.tensors}
@@ -79,14 +77,14 @@ class Adafactor:
         if any(grad is None for grad in grads) or len(grads) != len(self.tensors):
             raise ValueError("Adafactor needs a gradient for every tensor: call backward() first")
         self.steps += 1
-        keep = 1.0 - self.steps**self.beta2_decay
+        keep = 1.0 - self.steps**BETA2_DECAY
         for tensor, lr, grad, views, moments in zip(self.tensors, self.lrs, grads, self.views, self.moments, strict=True):
             for target, g, moment in zip(views(tensor.detach()), views(grad), moments, strict=True):
                 self._update(target, lr, g, moment, keep)
 
     def _update(self, target: Tensor, lr: float | Tensor, grad: Tensor, moment: list[Tensor], keep: float) -> None:
         grad = grad.float()
-        square = grad.square().add_(self.eps)
+        square = grad.square().add_(EPS)
         if len(moment) == 2:
             rows, columns = moment
             rows.lerp_(square.mean(-1), 1.0 - keep)
@@ -100,7 +98,7 @@ class Adafactor:
         size = update[0, 0].numel() ** 0.5
         if isinstance(lr, Tensor):
             lr = lr.to(norm).view(-1, *[1] * (norm.ndim - 1))
-        scale = lr / (norm / (size * self.clip)).clamp_(min=1.0)
+        scale = lr / (norm / (size * CLIP)).clamp_(min=1.0)
         target.sub_(update.mul_(scale))
 
     def zero_grad(self) -> None:
@@ -111,7 +109,7 @@ class Adafactor:
     def select(self, problems: Tensor, tensors: Sequence[Tensor]) -> Adafactor:
         """A new optimiser that goes on with `problems` (indices into K) only, whose tensors are `tensors`."""
         lrs = [lr[problems.to(lr.device)] if isinstance(lr, Tensor) else lr for lr in self.lrs]
-        new = Adafactor(tensors, lrs, self.views, self.clip, self.beta2_decay, self.eps)
+        new = Adafactor(tensors, lrs, self.views)
         new.steps = self.steps
         new.moments = [[[m[problems] for m in moment] for moment in moments] for moments in self.moments]
         return new

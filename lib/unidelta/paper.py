@@ -52,6 +52,11 @@ def rows(n: int, names: Collection[str]) -> pd.DataFrame:
     return frame[[t != AVERAGE and task_name(t) in names for t in frame["test"]]]
 
 
+def average(n: int, names: Collection[str]) -> float:
+    """Mean of the published `Avg.` column over the rows of these tasks."""
+    return rows(n, names)[AVERAGE].mean()
+
+
 def inconsistencies() -> pd.DataFrame:
     """Published averages that cannot follow from the figures they average, however those were rounded.
 

@@ -9,7 +9,8 @@ import ast
 import builtins
 import difflib
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +20,15 @@ class ParameterError(ValueError):
 
     def _render_traceback_(self, *_: Any) -> list[str]:  # IPython's hook for exceptions that can show themselves
         return [f"ParameterError: {self}"]
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """Inside, what is wrong with a value is said in one line, without a traceback: a ValueError becomes a ParameterError."""
+    try:
+        yield
+    except ValueError as error:
+        raise ParameterError(" ".join(str(error).split())) from None
 
 
 def check(namespace: dict, allowed: dict[str, Collection | Callable | type] | None = None, known: Collection[str] | None = None) -> SimpleNamespace:

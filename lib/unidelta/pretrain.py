@@ -18,6 +18,7 @@ from unidelta.sources.embedded import CLASSES
 from unidelta.world import corpus, skills
 
 SENTINELS = [f"<extra_id_{i}>" for i in range(8)]
+PROBED = 100  # items of every skill
 RECIPE = dict(
     seed=0,
     d_model=64, num_layers=2, num_heads=4, d_ff=168,   # T5 v1.1: gated GELU, untied head
@@ -104,17 +105,17 @@ def batches(tokenizer, recipe: dict, start: int):
 
 
 @torch.inference_mode()
-def probe(model, tokenizer, seed: int = 1, rows: int = 100) -> dict[str, float]:
-    """Share of newly drawn skill items answered exactly (greedy), per skill."""
+def probe(model, tokenizer) -> dict[str, float]:
+    """Share of PROBED newly drawn items answered exactly (greedy), per skill."""
     model.eval()
     result = {}
     for name in skills.SKILLS:
-        rng = random.Random(f"probe/{seed}/{name}")
-        asked = [skills.skill(rng, name)[1:] for _ in range(rows)]
+        rng = random.Random(f"probe/1/{name}")
+        asked = [skills.skill(rng, name)[1:] for _ in range(PROBED)]
         batch = collate(tokenizer, asked)
         out = model.generate(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], max_new_tokens=16, do_sample=False)
         said = [t.strip() for t in tokenizer.batch_decode(out, skip_special_tokens=True)]
-        result[name] = sum(s == t for s, (_, t) in zip(said, asked, strict=True)) / rows
+        result[name] = sum(s == t for s, (_, t) in zip(said, asked, strict=True)) / PROBED
     model.train()
     return result
 

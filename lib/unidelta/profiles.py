@@ -150,6 +150,8 @@ def get(name: str = "embedded", steps: int | None = None, **overrides) -> Profil
         numbers = value if kind is tuple else [value] if kind in (int, float) else [1]
         if not numbers or any(isinstance(n, bool) or not isinstance(n, (int, float)) or not (n > 0 or n == 0 and key in MAY_BE_ZERO) for n in numbers):
             raise ValueError(f"{key}={value!r} is not allowed: numbers must be above zero{' or zero' if key in MAY_BE_ZERO else ''}")
+        if kind in (float, tuple):  # 10 and 10.0 are one setting: an artifact's name is made of it
+            given[key] = float(value) if kind is float else tuple(map(float, value))
         if key in CHOICES and value not in CHOICES[key]:
             raise ValueError(f"{key}={value!r} is not allowed; allowed: {', '.join(CHOICES[key])}")
     profile = replace(profile, **given)

@@ -72,6 +72,11 @@ def interpolate(intrinsic: dict[str, Tensor], ratios: Tensor) -> Tensor:
     return (ratios.unsqueeze(-2) @ own).squeeze(-2)
 
 
+def centre(intrinsic: dict[str, Tensor]) -> Tensor:
+    """(I_A + I_P + I_L) / 3, at which stage 1 is validated. intrinsic: kind -> (..., y)."""
+    return sum(intrinsic[k] for k in KINDS) / len(KINDS)
+
+
 def reconstruction(variant: str, rebuilt: Tensor, offset: Tensor) -> Tensor:
     """L_dist of each run, summed over the T training tasks (or draws of them), (S,).
 

@@ -123,7 +123,6 @@ class Store:
                             raise
             finally:
                 shutil.rmtree(work, ignore_errors=True)
-        self._lock_file(stage, token).unlink(missing_ok=True)
         shutil.rmtree(self.base / ".partial" / stage / path.name, ignore_errors=True)
         return artifact
 
@@ -140,7 +139,8 @@ class Store:
     @contextmanager
     def lock(self, stage: str, name: str) -> Iterator[None]:
         """Hold a named lock among processes, once it is free."""
-        held = FileLock(self._lock_file(stage, name))
+        file = self._lock_file(stage, name)
+        held = FileLock(file)
         try:
             held.acquire(timeout=0)
         except Timeout:
@@ -149,6 +149,7 @@ class Store:
         try:
             yield
         finally:
+            file.unlink(missing_ok=True)  # whoever waits for it finds it gone once it is released, and makes another
             held.release()  # a killed holder's lock is freed by the system
 
     def partial(self, stage: str, slug: str, config: dict) -> Path:

@@ -242,9 +242,9 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], formatter_class=argparse.RawDescriptionHelpFormatter,
                                      epilog="studies:\n" + "\n".join(f"  {name:13} {f.__doc__}" for name, f in STUDIES.items()))
     parser.add_argument("name", help=f"the study: {', '.join(STUDIES)}")
-    parser.add_argument("--tasks", default="", help="some of the study's unseen tasks, comma separated; with --out only")
-    parser.add_argument("--steps", type=int, help="cap on the steps of every stage, for a trial; with --out only")
-    parser.add_argument("--out", type=Path, help="a folder to archive into, instead of data/results")
+    parser.add_argument("--tasks", default="", help="some of the study's unseen tasks, comma separated")
+    parser.add_argument("--steps", type=int, help="cap on the steps of every stage, for a trial")
+    parser.add_argument("--out", type=Path, help="a folder to archive into, instead of data/results; needed with any other option, real_rows' own excepted")
     command.options(parser)
     args = parser.parse_args(argv)
     own = {n: getattr(args, n) for n in ("steps", *command.OWN)}
@@ -253,10 +253,11 @@ def main(argv: list[str] | None = None) -> None:
             raise ParameterError(f"no study {args.name!r}; allowed: {', '.join(STUDIES)}")
         with report.one_line():
             seeds, only = command.whole(args.seeds), [t for t in args.tasks.split(",") if t]
-        if (args.steps is not None or args.tasks) and args.out is None:
-            raise ParameterError("--steps and --tasks make a trial, which data/results is not for: name another folder with --out")
-        with report.one_line():  # what is wrong with a setting or the data shows before anything is computed
-            Run.open(args.profile, **own).data("rotten_tomatoes", 0)
+            Run.open(args.profile, **own).data("rotten_tomatoes", 0)  # what is wrong with a setting or the whole source shows at once
+        usual = vars(parser.parse_args([args.name])) | ({"profile": "mini", "mirror": args.mirror} if args.name == "real_rows" else {})
+        if args.out is None and (other := [f"--{n}" for n, value in vars(args).items() if value != usual[n]]):
+            raise ParameterError(f"{', '.join(other)}: data/results, which the book shows, is for studies with the settings of all; allowed: another "
+                                 "folder, --out FOLDER")
         found = STUDIES[args.name](lambda **settings: Run.open(args.profile, **own | settings), seeds, only)
     except ParameterError as error:
         print(f"unidelta.studies: {error}", file=sys.stderr)

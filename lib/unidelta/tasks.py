@@ -131,7 +131,7 @@ def load(name: str, source: str = "mirror", mirror: Folder = None, seed: int = 0
     whole = _sample(_without(_tidy(dev), test), None, rng)
     dev = taken = whole[:caps.get("dev")]
     if report_on == "spare":
-        test, taken = whole[len(dev):], whole
+        test, taken = _without(whole[len(dev):], dev), whole  # a row may stand in dev twice
         if not test:
             raise ValueError(f"{name}: no rows of dev are spare; allowed: a cap below its {len(whole)}")
     train = _sample(_without(train, taken), caps.get("train"), rng)

@@ -248,7 +248,7 @@ def every(results: Results, planes: dict[str, Plane], long: Results | None = Non
             claim("A solution found with one delta, sent through another's map, recovers more than 80 % on more than half of the unseen tasks (section 5.2.1).",
                   published(2, whole, lambda rows: f"{(rows[paper.AVERAGE] > RECOVERED).sum()} of {len(rows)} tasks"), whole, widely(RECOVERED, 50.0)),
             claim("Transfer recovers more than 80 % on average (section 5.2.1).", published(2, whole, average), whole, on_average("moved")),
-            claim("Transfer is poor on WSC (section 5.2.1).", number(paper.rows(2, ["superglue-wsc"])[paper.AVERAGE].mean()),
+            claim("Transfer is poor on WSC (section 5.2.1).", number(paper.average(2, ["superglue-wsc"])),
                   results if "superglue-wsc" in set(results.moved.task) else None, stays_below("superglue-wsc")),
             claim("On sentiment tasks a transferred solution does as well as the delta it is sent to does in its own space (section 5.2.1).",
                   ", ".join(f"{paper.task_name(t)} {v:.1f}" for t, v in paper.rows(2, alike)[["test", paper.AVERAGE]].to_numpy()), has,

@@ -26,7 +26,7 @@ def of_subspaces(logs: Sequence[list[dict]]) -> Curves:
     Raises ValueError for a log that holds no parts."""
     if any("parts" not in record for log in logs for record in log):
         raise ValueError("a training log of `approximate` holds no parts of the loss: compute the subspace again")
-    return {name: {k: [sum((record["parts"][f"{part}.{k}"] for record in log), []) for log in logs] for k in KINDS}
+    return {name: {k: [[_number(v) for record in log for v in record["parts"][f"{part}.{k}"]] for log in logs] for k in KINDS}
             for name, part in ((TASK, "task"), (DIST, "dist"))}
 
 
@@ -34,8 +34,12 @@ def curves(run: Run, train: Sequence[str], seeds: Sequence[int]) -> tuple[Curves
     """The curves of the training tasks' own solutions and of the subspaces approximated on each task by itself, task by task and seed by seed, and
     the artifacts' ids."""
     own, spaces = original(run, train, seeds=seeds), [a for task in train for a in approximate(run, [task], seeds).values()]
-    found = {SPACE: {k: [[r["loss"][0] for r in own[t, k, s].log()] for t in train for s in seeds] for k in KINDS}}
+    found = {SPACE: {k: [[_number(r["loss"][0]) for r in own[t, k, s].log()] for t in train for s in seeds] for k in KINDS}}
     return found | of_subspaces([a.log() for a in spaces]), sorted({a.id for a in (*own.values(), *spaces)})
+
+
+def _number(value: float | None) -> float:
+    return float("inf") if value is None else value  # a loss that was not finite is stored so
 
 
 def level(curves: Sequence[Sequence[float]]) -> float:

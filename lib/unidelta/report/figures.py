@@ -209,10 +209,11 @@ def landscape(planes: dict[str, Plane]) -> Figure:
     return figure
 
 
-def landscape_to_touch(plane: Plane, cell: int = 16) -> HTML:
+def landscape_to_touch(plane: Plane) -> HTML:
     """One plane as a map without scripts, to be read with the mouse: every cell tells its place and the three deltas' relative performance; the dots are
     the solutions of the three."""
     axis, mean, colours = plane.axis.tolist(), plane.relative.mean(0), plt.get_cmap("cividis")
+    cell = 16  # pixels
     left, size, step = 34, len(axis) * cell, axis[1] - axis[0]
 
     def at(x: float) -> float:  # from the left, or from below

@@ -2,13 +2,13 @@
 
 import logging
 from collections.abc import Collection, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 
 from unidelta import params, suite, tasks
-from unidelta.params import ParameterError
+from unidelta.params import ParameterError, one_line
 from unidelta.profiles import CHOICES, PROFILES
 from unidelta.projections import KINDS, VARIANTS
 from unidelta.report.results import Results, collect
@@ -64,19 +64,10 @@ def check(namespace: dict, live: Collection[str] | None = (), many: bool = False
     return p
 
 
-@contextmanager
-def one_line():
-    """Inside, what is wrong with a value is said in one line, without a traceback."""
-    try:
-        yield
-    except ValueError as error:
-        raise ParameterError(" ".join(str(error).split())) from None
-
-
 def open_run(p: SimpleNamespace, **overrides) -> Run:
     """The `Run` of checked parameters. Its tasks are read once, so that what the source lacks is said before anything is computed.
 
-    Progress goes to progress.log beside the artifacts. Raises ParameterError.
+    Progress goes to progress.log beside the artifacts, where that can be written. Raises ParameterError.
     """
     names = {f.name for f in fields(PROFILES["embedded"])} - {"name"} | {"steps"}
     with one_line():
@@ -89,8 +80,11 @@ def open_run(p: SimpleNamespace, **overrides) -> Run:
         for handler in mine:  # of another store
             logger.removeHandler(handler)
             handler.close()
-        run.store.base.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(file, encoding="utf-8", delay=True)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            handler = logging.FileHandler(file, encoding="utf-8")
+        except OSError:  # a store may be read-only
+            return run
         handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(message)s", datefmt="%H:%M:%S"))
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)

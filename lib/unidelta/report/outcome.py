@@ -102,7 +102,7 @@ def table(found: Sequence[Headline], fine: Results | None, more: dict[str, Resul
     archived study `more_seeds`, or nothing."""
     lines = []
     for h in found:
-        theirs, every = paper.rows(h.n, set(h.frame.task))[paper.AVERAGE].mean(), [over_seeds(f, relative(f))[0] for f in (h.frame, *h.draws)]
+        theirs, every = paper.average(h.n, set(h.frame.task)), [over_seeds(f, relative(f))[0] for f in (h.frame, *h.draws)]
         doubt = FLAG * any(weak(f).any() for f in h.draws)
         label = f"{stacked(f'{h.trained},', h.what)}<br><small>{stacked(f'{h.which}: {h.frame.task.nunique()}')}</small>"
         lines.append({"": label, "ours": f"<b>{number(*h.value)}</b>", **further(more, h.n, h.by),

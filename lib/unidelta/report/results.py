@@ -12,14 +12,13 @@ from IPython.display import HTML, Markdown
 
 from unidelta import profiles, suite
 from unidelta import provenance as machine
-from unidelta.evaluation import scores
 from unidelta.finetune import METHODS
 from unidelta.projections import KINDS
 from unidelta.report.measures import CONTROLS, FREE, TRANSFER, markdown
 from unidelta.stages import approximate, optimize, original, shared, transfer
-from unidelta.stages.baselines import chance, majority
+from unidelta.stages.baselines import untouched
 from unidelta.stages.controls import centroid, controls, lengthened
-from unidelta.stages.workbench import Run
+from unidelta.stages.workbench import Run, asked
 from unidelta.store import Artifact
 
 
@@ -135,6 +134,7 @@ def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequen
 
     A subspace is always that of the three deltas; `kinds` are those whose rows are kept. tuned: with the controls that tune, too, a random
     up-projection, which takes as long as what it stands beside, and the length of the training solution."""
+    asked(run, [*unseen, *(t for trained in serving(unseen, train) for t in trained)], seeds)
     lines, stages = [], []
     for trained, mine in serving(unseen, train).items():
         own, space, moved = original(run, mine, seeds=seeds), approximate(run, trained, seeds), transfer(run, trained, mine, seeds=seeds)
@@ -155,45 +155,35 @@ def collect_shared(run: Run, unseen: Sequence[str], seeds: Sequence[int], train:
     """The same for the simplified pipeline (appendix A.3), fine-tuning included if `kinds` has it. It has no solutions of its own to apply as they are:
     its controls are the random up-projection (tuned, each method by itself), the training tasks' shared vectors, as they are and with their length
     tuned, the untuned backbone, majority and chance."""
+    asked(run, [*unseen, *(t for trained in serving(unseen, train) for t in trained)], seeds)
     lines, stages = [], []
     for trained, mine in serving(unseen, train).items():
         own, spaces = original(run, mine, kinds, seeds), shared.shared(run, trained, kinds, seeds)
         moved, noise = shared.transfer(run, trained, mine, kinds, seeds), shared.optimize(run, trained, mine, kinds, seeds, "random")
         still, longer = shared.untuned(run, trained, mine, kinds, seeds), shared.lengthened(run, trained, mine, kinds, seeds)
-        stages += [own, spaces, moved, noise, still, longer]
+        free = untouched(run, mine, seeds)
+        stages += [own, spaces, moved, noise, still, longer, free]
         for task, seed in ((t, s) for t in mine for s in seeds):
-            free = untouched(run, task, seed)
             lines += [{"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t, "ori": own[task, t, seed].metrics["test"],
                        "sub": moved[task, seed].metrics["test"][s][t], "random": noise[task, t, seed].metrics["test"],
                        "scaled_vector": longer[task, seed].metrics["test"][t], "shared_vector": still[task, seed].metrics["shared_vector"][t],
-                       **free} for s in kinds for t in kinds]
+                       **free[task, seed].metrics} for s in kinds for t in kinds]
     return framed(run, seeds, lines, *stages)
 
 
-def collect_original(run: Run, unseen: Sequence[str], seeds: Sequence[int], kinds: Sequence[str] = METHODS) -> Results:
+def collect_original(run: Run, unseen: Sequence[str], seeds: Sequence[int]) -> Results:
     """Every method in its own space (appendix A.6): a frame with `ori` alone, one row per task, seed and method, beside the untuned backbone,
     majority and chance; there is no subspace in it."""
-    own = original(run, unseen, kinds, seeds)
-    lines = []
-    for task, seed in ((t, s) for t in unseen for s in seeds):
-        free = untouched(run, task, seed)
-        lines += [{"task": task, "seed": seed, "source": k, "target": k, "ori": own[task, k, seed].metrics["test"], **free} for k in kinds]
-    return framed(run, seeds, lines, own)
+    own, free = original(run, unseen, METHODS, seeds), untouched(run, unseen, seeds)
+    lines = [{"task": task, "seed": seed, "source": k, "target": k, "ori": own[task, k, seed].metrics["test"], **free[task, seed].metrics}
+             for task in unseen for seed in seeds for k in METHODS]
+    return framed(run, seeds, lines, own, free)
 
 
 def collect_trained(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Results:
     """What a subspace holds of its own training tasks: a frame with one row per training task, seed and delta, `sub` the score at the centroid of
     the task's three vectors (`controls.centroid`), beside `ori`, the untuned backbone, majority and chance."""
-    own, held = original(run, train, seeds=seeds), centroid(run, train, seeds)
-    lines = []
-    for task, seed in ((t, s) for t in train for s in seeds):
-        free = untouched(run, task, seed)
-        lines += [{"train": "+".join(train), "task": task, "seed": seed, "source": k, "target": k, "ori": own[task, k, seed].metrics["test"],
-                   "sub": held[task, seed].metrics["test"][k], **free} for k in KINDS]
-    return framed(run, seeds, lines, own, held)
-
-
-def untouched(run: Run, task: str, seed: int) -> dict[str, float]:
-    """What needs no training, in [0, 1]: test scores of the untuned backbone, of the majority answer and of chance."""
-    mine = run.data(task, seed)
-    return {"untuned": scores(run.backbone, [], [mine], "test")[0], "majority": majority(mine), "chance": chance(run, mine, seed)}
+    own, held, free = original(run, train, seeds=seeds), centroid(run, train, seeds), untouched(run, train, seeds)
+    lines = [{"train": "+".join(train), "task": task, "seed": seed, "source": k, "target": k, "ori": own[task, k, seed].metrics["test"],
+              "sub": held[task, seed].metrics["test"][k], **free[task, seed].metrics} for task in train for seed in seeds for k in KINDS]
+    return framed(run, seeds, lines, own, held, free)

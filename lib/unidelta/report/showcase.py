@@ -12,13 +12,12 @@ from IPython.display import HTML
 from unidelta import backbone as backbones
 from unidelta import deltas, pretrain, suite, tasks
 from unidelta.backbone import Backbone
-from unidelta.evaluation import scores
 from unidelta.params import ParameterError
 from unidelta.profiles import PROFILES
 from unidelta.projections import KINDS
 from unidelta.report import speed
 from unidelta.report.measures import LABEL, html, number
-from unidelta.stages.baselines import chance, majority
+from unidelta.stages.baselines import untouched
 from unidelta.stages.workbench import Run
 from unidelta.world import corpus, skills
 
@@ -81,19 +80,19 @@ def judged(names: list[str]) -> list[str]:
 
 def untuned(run: Run, names: list[str], seed: int) -> dict[str, float]:
     """Task -> test score of the untuned backbone, in percent."""
-    return {name: 100 * scores(run.backbone, [], [run.data(name, seed)], "test")[0] for name in names}
+    return {name: 100 * free.metrics["untuned"] for (name, _), free in untouched(run, names, [seed]).items()}
 
 
 def levels(run: Run, low: dict[str, float], seed: int) -> HTML:
     """Every task with its metric and label words, and the scores that need no training: chance, majority, and `low`, the untuned."""
-    lines = []
+    lines, free = [], untouched(run, list(low), [seed])
     for name, value in low.items():
-        task, mine, train = tasks.get(name), run.data(name, seed), suite.train_for(name)
+        task, mine, train = tasks.get(name), free[name, seed].metrics, suite.train_for(name)
         words = ", ".join(task.labels or ["the row's own options" if task.options else "free text"])
         shared = "training task" if name == train else f"served by {train}" if suite.is_text(name) else \
             f"{'shared' if suite.shares_labels(name) else 'not shared'} with {train}"
         lines.append({"task": f"{name}<br><small>{task.category}, {task.metric}</small>", "answers": f"{escape(words)}<br><small>{shared}</small>",
-                      "chance": number(100 * chance(run, mine, seed)), "majority": number(100 * majority(mine)), "untuned": number(value)})
+                      "chance": number(100 * mine["chance"]), "majority": number(100 * mine["majority"]), "untuned": number(value)})
     return html(lines)
 
 
@@ -105,11 +104,11 @@ def budgets(run: Run) -> HTML:
     return html([{"": name, **{LABEL[k]: told(delta) for k, delta in each.items()}} for name, each in made.items()])
 
 
-def examples(run: Run, names: list[str], seed: int = 0) -> HTML:
-    """The first training row of every task as the backbone reads it, and the answer it should give."""
+def examples(run: Run, names: list[str]) -> HTML:
+    """The first training row of every task, seed 0, as the backbone reads it, and the answer it should give."""
     p, lines = run.profile, []
     for name in names:
-        text, answers = tasks.rows(name, "train", p.source, p.mirror, seed)[0]
+        text, answers = tasks.rows(name, "train", p.source, p.mirror, 0)[0]
         lines.append({"task": f"{name}<br><small>{tasks.category(name)}</small>", "input": escape(f"[{name}] {text.strip()}"), "answer": escape(answers[0])})
     return html(lines)
 

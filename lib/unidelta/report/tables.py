@@ -61,11 +61,6 @@ def published(results: Results, n: int, whole: bool = True, long: Results | None
     return html(lines)
 
 
-def published_average(n: int, names: list[str]) -> float:
-    """Mean of the published `Avg.` column over the rows of these tasks."""
-    return paper.rows(n, names)[paper.AVERAGE].mean()
-
-
 def _scores(results: Results, controls: Sequence[str]) -> dict[str, dict[str, str]]:
     """Task -> the controls, then E_ori and E_sub of every method by itself, in one cell each: test scores in percent, mean over seeds, weak E_ori flagged."""
     kinds, flags, found = results.kinds, weak(results.own), {}
@@ -120,7 +115,7 @@ def averages(results: Results, n: int = 1) -> HTML:
     lines += [line(text, lambda _, mine, c=c: number(relative(mine, c).mean())) for c, text in results.controls(n).items()]
     lines.append(line("recovered above chance", lambda _, mine: number(*recovered(mine))))
     if results.run.profile.y == (100 if n in (3, 4, 7, 9) else 4):  # another dimension is no run of that table
-        lines.append(line("the paper, same rows", lambda name, _: number(published_average(n, names[name]))))
+        lines.append(line("the paper, same rows", lambda name, _: number(paper.average(n, names[name]))))
     return html(lines)
 
 
@@ -214,15 +209,15 @@ def per_task(results: Results) -> HTML:
     """One line per unseen task: E_sub and every control in percent of E_ori, mean over deltas and seeds, beside the paper's Table 1."""
     names = {"sub": "E_sub", "random": "random, tuned", "train_solution": "training solution", "scaled_solution": "its length fitted",
              "own_vector": "own vector", "mean_vector": "mean vector", "untuned": "untuned", "majority": "majority", "chance": "chance"}
-    return html([{"unseen task": task, **{text: number(relative(mine, c).mean()) for c, text in names.items()}, "paper": number(published_average(1, [task]))}
+    return html([{"unseen task": task, **{text: number(relative(mine, c).mean()) for c, text in names.items()}, "paper": number(paper.average(1, [task]))}
                  for task, mine in results.own.groupby("task", sort=False)])
 
 
-def overlap(planes: dict[str, Plane], level: float = 80.0) -> HTML:
-    """How much of each plane reaches `level` percent of E_ori: for each delta alone, for all three at the same point, for their mean."""
+def overlap(planes: dict[str, Plane]) -> HTML:
+    """How much of each plane reaches 80 percent of E_ori: for each delta alone, for all three at the same point, for their mean."""
     lines = []
     for task, plane in planes.items():
-        share = plane.share(level)
+        share = plane.share()
         lines.append({"unseen task": f"{task}<br><small>subspace of {plane.train}</small>", **{f"{LABEL[k]} alone": number(share[k]) for k in KINDS},
                       "all three at once": number(share["all"]), "mean of the three": number(share["mean"])})
     return html(lines)

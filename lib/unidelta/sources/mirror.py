@@ -16,7 +16,7 @@ import pyarrow
 import pyarrow.parquet
 
 from unidelta.files import sha256
-from unidelta.sources import formats, registry
+from unidelta.sources import formats, own, registry
 from unidelta.sources.registry import Task
 
 FIELDS = ["hub_id", "config", "split", "rows", "sha256"]
@@ -117,9 +117,11 @@ def records(data: datasets.Dataset) -> Iterator[dict]:
 
 # --- building and checking -------------------------------------------------------------------------------------------
 def manifest(folder: Path) -> dict[tuple[str, str, str], dict[str, str]]:
-    """MANIFEST.tsv as (hub_id, config, split) -> row; empty if there is none."""
+    """MANIFEST.tsv as (hub_id, config, split) -> row; empty if there is none. Raises ValueError for a column that is missing."""
     file = folder / "MANIFEST.tsv"
     rows = registry.table(file) if file.is_file() else []
+    if missing := [c for c in FIELDS[:3] if rows and c not in rows[0]]:
+        raise ValueError(f"{file}: no column {missing[0]!r}; needed are {', '.join(FIELDS[:3])}")
     return {(row["hub_id"], row["config"], row["split"]): row for row in rows}
 
 
@@ -191,11 +193,12 @@ def main(arguments: list[str] | None = None) -> int:
         sub.add_argument("--task", action="append", help="a task's name; may be given several times; default: all")
     options = parser.parse_args(arguments)
     try:
+        own.read_all(os.environ.get("UNIDELTA_TASKS", ""))
         if options.command == "build":
             build(options.folder, options.task)
             return 0
         outcomes = list(check(options.folder, options.task))
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     for outcome in outcomes:

@@ -1,8 +1,9 @@
 """A task of one's own: one more row of the table, and, where its notation does not suffice, a function.
 
 `add` takes effect in the process that calls it. The files that the environment variable UNIDELTA_TASKS names, tab-separated like
-data/tasks.tsv and with any of its columns, are added wherever `unidelta.tasks` is imported, notebooks included.
+data/tasks.tsv and with any of its columns, are added when `unidelta.tasks` is first asked for a task or for names, in notebooks and commands alike.
 """
+
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -33,11 +34,15 @@ def add(row: dict[str, str], formatter: Callable | None = None, reads: Sequence[
         raise ValueError(f"task {name!r} needs {missing[0]!r}; needed are {', '.join(NEEDED)}")
     if name in TASKS and name not in ADDED:
         raise ValueError(f"there is a task {name!r} already; choose another name")
+    if formatter and name in (*formats.SHAPES, *formats.FLAGS) and name not in ADDED:
+        raise ValueError(f"task {name!r}: a shape of the built-in tasks is called so, and a formatter is kept by its task's name; choose another name")
     task = registry.parse(dict.fromkeys(COLUMNS, "") | {"config": "default"} | row | ({"shape": name} if formatter else {}))
     allowed = ALLOWED | {"shape": ("", *formats.FLAGS, *formats.SHAPES, *([name] if formatter else []))}
     for column, words in allowed.items():
         if getattr(task, column) not in words:
             raise ValueError(f"task {name!r}: {column} is {getattr(task, column)!r}; allowed: {', '.join(w for w in words if w)}")
+    if wrong := [pair for pair in task.also if len(pair) != 2]:
+        raise ValueError(f"task {name!r}: also is {' '.join(wrong[0])!r}; it must be `id config`, several divided by ;")
     rule = task.target.partition(" ")[0]
     if rule not in RULES or " " not in task.target:
         raise ValueError(f"task {name!r}: target is {task.target!r}; it must be a rule and a column, with one of the rules {', '.join(RULES)}")

@@ -3,11 +3,16 @@
 import random
 import re
 from collections import Counter
+from collections.abc import Sequence
 
 from unidelta import tasks as registry
 from unidelta.data import TaskData
+from unidelta.evaluation import scores
 from unidelta.sources import formats
-from unidelta.stages.workbench import Run
+from unidelta.stages.workbench import Run, scored
+from unidelta.store import Artifact
+
+DRAWS = 100
 
 
 def answers_open(run: Run, task: str, seed: int, split: str = "test") -> list[list[str]]:
@@ -25,11 +30,11 @@ def options(text: str) -> list[str]:
     return []
 
 
-def chance(run: Run, data: TaskData, seed: int, draws: int = 100, split: str = "test") -> float:
-    """Expected metric of answering at random among what can be answered: the mean of `draws` seeded guesses over the rows of a split."""
+def chance(run: Run, data: TaskData, seed: int, split: str = "test") -> float:
+    """Expected metric of answering at random among what can be answered: the mean of DRAWS seeded guesses over the rows of a split."""
     rng, options, targets = random.Random(f"chance/{data.task}/{seed}"), answers_open(run, data.task, seed, split), getattr(data, split).targets
-    guesses = ([rng.choice(o) if o else "" for o in options] for _ in range(draws))
-    return sum(registry.score(data.task, guess, targets) for guess in guesses) / draws
+    guesses = ([rng.choice(o) if o else "" for o in options] for _ in range(DRAWS))
+    return sum(registry.score(data.task, guess, targets) for guess in guesses) / DRAWS
 
 
 def majority(data: TaskData, split: str = "test") -> float:
@@ -37,6 +42,15 @@ def majority(data: TaskData, split: str = "test") -> float:
     (word, _), = Counter(t[0] for t in data.train.targets).most_common(1)
     targets = getattr(data, split).targets
     return registry.score(data.task, [word] * len(targets), targets)
+
+
+def untouched(run: Run, tasks: Sequence[str], seeds: Sequence[int]) -> dict[tuple, Artifact]:
+    """What needs no training: (task, seed) -> artifact, metrics `untuned` (the backbone as it is), `majority` and `chance` on test rows."""
+    def measure(task, seed):
+        mine = run.data(task, seed)
+        return {"untuned": scores(run.backbone, [], [mine], "test")[0], "majority": majority(mine), "chance": chance(run, mine, seed)}
+
+    return scored(run, "untouched", tasks, seeds, measure, lambda task, seed: {"max_length": run.profile.max_length})
 
 
 def guessing(run: Run, data: TaskData, seed: int) -> float:

@@ -9,18 +9,16 @@ was to carry over.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from unidelta.data import TaskData
-from unidelta.evaluation import scores
-from unidelta.projections import KINDS
-from unidelta.stages.baselines import chance, majority
+from unidelta.projections import KINDS, centre
+from unidelta.stages.baselines import untouched
 from unidelta.stages.decomposed import approximate, optimize, original
-from unidelta.stages.maps import up_map
-from unidelta.stages.workbench import Run, asked, best_on_dev, score_best, score_stack, scored
+from unidelta.stages.maps import offsets, up_map
+from unidelta.stages.workbench import Run, asked, best_on_dev, one_seed, score_best, score_mapped, score_stack, scored
 from unidelta.store import Artifact
 
 FACTORS = tuple(2 ** (i / 3) for i in range(-3, 4))  # 0.5 to 2
@@ -35,20 +33,19 @@ def controls(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequen
     """Test scores without tuning: (task, seed) -> artifact with metrics `untuned`, `chance`, `majority` (numbers) and `train_solution`,
     `own_vector`, `mean_vector` (by delta). With several training tasks, the one that does best on the unseen task's dev is taken."""
     asked(run, tasks, seeds)
-    solutions, subspaces = original(run, train, seeds=seeds), approximate(run, train, seeds)
-    held = lru_cache(maxsize=1)(lambda seed: subspaces[seed].tensors())
+    solutions, subspaces, free = original(run, train, seeds=seeds), approximate(run, train, seeds), untouched(run, tasks, seeds)
+    held = one_seed(lambda seed: subspaces[seed].tensors())
 
     def measure(task, seed):
         mine, saved = run.data(task, seed), held(seed)
-        metrics = {"untuned": scores(run.backbone, [], [mine], "test")[0], "chance": chance(run, mine, seed), "majority": majority(mine),
-                   "train_solution": {}, "own_vector": {}, "mean_vector": {}}
-        centre = sum(saved[f"I.{k}"] for k in KINDS) / len(KINDS)
+        metrics = free[task, seed].metrics | {"train_solution": {}, "own_vector": {}, "mean_vector": {}}
+        middle = centre({k: saved[f"I.{k}"] for k in KINDS})
         for kind in KINDS:
             delta, start = run.delta(kind), run.start(kind)
             candidates = {
                 "train_solution": torch.stack([solutions[t, kind, seed].tensors()["theta"] for t in train]).to(start),
                 "own_vector": start + (saved[f"I.{kind}"] @ saved[f"up.{kind}"].T).to(start),
-                "mean_vector": start + (centre @ saved[f"up.{kind}"].T).to(start),
+                "mean_vector": start + (middle @ saved[f"up.{kind}"].T).to(start),
             }
             for name, theta in candidates.items():
                 metrics[name][kind] = score_best(run, delta, theta, mine)
@@ -64,7 +61,7 @@ def length_fitted(run: Run, offsets: dict[str, Tensor], data: TaskData) -> dict[
     for kind, of_tasks in offsets.items():
         delta, start = run.delta(kind), run.start(kind)
         offset = of_tasks[best_on_dev(run, delta, start + of_tasks, data)]
-        dev = score_stack(run, delta, torch.stack([start + f * offset for f in FACTORS]), [data] * len(FACTORS), "dev")
+        dev = score_mapped(run, delta, lambda f, offset=offset: f[:, None] * offset, torch.tensor(FACTORS).to(offset), data, "dev")
         test = score_stack(run, delta, (start + fitted(dev) * offset)[None], [data], "test")[0]
         for name, value in zip(metrics, (dev, fitted(dev), test), strict=True):
             metrics[name][kind] = value
@@ -78,8 +75,7 @@ def lengthened(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequ
     (task, seed) -> artifact, metrics as of `length_fitted`."""
     asked(run, tasks, seeds)
     solutions = original(run, train, seeds=seeds)
-    held = lru_cache(maxsize=1)(lambda seed: {k: torch.stack([solutions[t, k, seed].tensors()["theta"] for t in train]).to(run.start(k)) - run.start(k)
-                                              for k in KINDS})
+    held = one_seed(lambda seed: {k: offsets(run, solutions, train, k, seed) for k in KINDS})
     return scored(run, "lengthened", tasks, seeds, lambda task, seed: length_fitted(run, held(seed), run.data(task, seed)),
                   lambda task, seed: {"factors": list(FACTORS), "sources": [solutions[t, k, seed].id for t in train for k in KINDS]})
 
@@ -91,18 +87,18 @@ def rescaled(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequen
     (task, seed) -> artifact; metrics, as source -> target -> value: `dev` (one score per factor), `factor` (the best on dev; of equals the nearest
     to 1), `test` (with it) and `plain` (test with the factor 1)."""
     vectors, subspaces = optimize(run, train, tasks, seeds=seeds), approximate(run, train, seeds)
-    held = lru_cache(maxsize=1)(lambda seed: {k: up_map(run, subspaces[seed], k, "trained") for k in KINDS})
+    held = one_seed(lambda seed: {k: up_map(run, subspaces[seed], k, "trained") for k in KINDS})
 
     def measure(task, seed):
         mine, metrics = run.data(task, seed), {name: {k: {} for k in KINDS} for name in ("dev", "factor", "test", "plain")}
         best = {k: vectors[task, k, seed].tensors()["I"].to(run.backbone.device) for k in KINDS}
         for target in KINDS:
-            delta, start, to_offset = run.delta(target), run.start(target), held(seed)[target]
+            delta, to_offset = run.delta(target), held(seed)[target]
             every = torch.stack([f * best[k] for k in KINDS for f in FACTORS])
-            dev = torch.tensor(score_stack(run, delta, start + to_offset(every), [mine] * len(every), "dev")).view(len(KINDS), -1).tolist()
+            dev = torch.tensor(score_mapped(run, delta, to_offset, every, mine, "dev")).view(len(KINDS), -1).tolist()
             factor = [fitted(each) for each in dev]
             tried = torch.stack([f * best[k] for k, own in zip(KINDS, factor, strict=True) for f in (own, 1.0)])
-            test = score_stack(run, delta, start + to_offset(tried), [mine] * len(tried), "test")
+            test = score_mapped(run, delta, to_offset, tried, mine, "test")
             for source, *found in zip(KINDS, dev, factor, test[::2], test[1::2], strict=True):
                 for name, value in zip(metrics, found, strict=True):
                     metrics[name][source][target] = value
@@ -117,12 +113,12 @@ def centroid(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> dic
 
     (task, seed) -> artifact; metrics `test` by delta. No tuning: what is not learnt here, an unseen task finds nothing of."""
     subspaces = approximate(run, train, seeds)
-    held = lru_cache(maxsize=1)(lambda seed: subspaces[seed].tensors())
+    held = one_seed(lambda seed: subspaces[seed].tensors())
 
     def measure(task, seed):
         saved, at = held(seed), train.index(task)
-        centre = sum(saved[f"I.{k}"][at] for k in KINDS) / len(KINDS)
-        thetas = {k: run.start(k) + (saved[f"up.{k}"] @ centre).to(run.start(k)) for k in KINDS}
+        middle = centre({k: saved[f"I.{k}"][at] for k in KINDS})
+        thetas = {k: run.start(k) + (saved[f"up.{k}"] @ middle).to(run.start(k)) for k in KINDS}
         return {"test": {k: score_stack(run, run.delta(k), theta[None], [run.data(task, seed)], "test")[0] for k, theta in thetas.items()}}
 
     return scored(run, "centroid", train, seeds, measure, lambda task, seed: {"subspace": subspaces[seed].id})

@@ -6,7 +6,6 @@ its training tasks, `train`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -16,11 +15,11 @@ from unidelta.data import TaskData, collate
 from unidelta.files import plain
 from unidelta.finetune import METHODS
 from unidelta.optim import Adafactor
-from unidelta.projections import KINDS, RATIO, Projection, draw_ratios, draw_spread, interpolate, reconstruction
+from unidelta.projections import KINDS, RATIO, Projection, centre, draw_ratios, draw_spread, interpolate, reconstruction
 from unidelta.stages.baselines import guessing
 from unidelta.stages.blend import Parts, chosen, dealt, several
-from unidelta.stages.maps import is_trained, start_vector, up_map
-from unidelta.stages.workbench import Run, asked, compute, loss_stack, save, score_stack, score_training, stacks
+from unidelta.stages.maps import is_trained, offsets, start_vector, up_map
+from unidelta.stages.workbench import Run, asked, compute, loss_stack, one_seed, save, score_mapped, score_stack, score_training, stacks, trained_on
 from unidelta.store import Artifact
 
 
@@ -106,8 +105,7 @@ def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> 
     The log's `parts` have each delta's task loss and weighted reconstruction, in ten means between two validations.
     Raises ValueError for no training task.
     """
-    if isinstance(train, str) or not train:
-        raise ValueError(f"train is {train!r}: a subspace needs a list of training tasks, one at least")
+    train = trained_on(train)
     solutions = original(run, train, seeds=seeds)
     p, ratio = run.profile, weight(run)
     wanted = {(seed,): (f"{'+'.join(train)[:60]}-y{p.y}-s{seed}",
@@ -117,7 +115,7 @@ def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> 
         mine = [seed for (seed,) in keys]
         datas = [[run.data(t, seed) for t in train] for seed in mine]
         delta, start = {k: run.delta(k) for k in KINDS}, {k: run.start(k) for k in KINDS}
-        offset = {k: torch.stack([torch.stack([solutions[t, k, s].tensors()["theta"] for t in train]) for s in mine]).to(start[k]) - start[k] for k in KINDS}
+        offset = {k: torch.stack([offsets(run, solutions, train, k, s) for s in mine]) for k in KINDS}
         maps = {k: Projection(*(t.to(start[k]).requires_grad_() for t in Projection.start(delta[k].numel, p.y, mine, k).tensors())) for k in KINDS}
         draws, spread, parts = p.approximate_draws, p.approximate_spread, Parts(p.approximate_every)
 
@@ -139,8 +137,8 @@ def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> 
             return task.sum(0) + ratio * sum(dist) / draws
 
         def score():  # mean over deltas and training tasks at the centroid of the three vectors
-            centre = sum(maps[k].to_subspace(offset[k]) for k in KINDS) / len(KINDS)
-            return score_training(run, [(delta[k], start[k] + maps[k].to_delta(centre)) for k in KINDS], datas)
+            middle = centre({k: maps[k].to_subspace(offset[k]) for k in KINDS})
+            return score_training(run, [(delta[k], start[k] + maps[k].to_delta(middle)) for k in KINDS], datas)
 
         parameters = [t for k in KINDS for t in maps[k].tensors()]
         done = run.fit(Adafactor(parameters, p.approximate_lr), loss, score, "approximate", [wanted[key] for key in keys], patience=p.patience, note=parts.pop)
@@ -231,24 +229,20 @@ def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequen
                                                               sources=[vectors[task, k, seed].id for k in kinds])) for task in tasks for seed in seeds}
 
     def work(keys):
-        held = lru_cache(maxsize=1)(lambda seed: {kind: up_map(run, subspaces[seed], kind, "trained") for kind in kinds})  # at full size gigabytes
+        held = one_seed(lambda seed: {kind: up_map(run, subspaces[seed], kind, "trained") for kind in kinds})
         for task, seed in sorted(keys, key=lambda key: key[1]):
             mine, own = run.data(task, seed), {k: vectors[task, k, seed] for k in kinds}
             candidates = {k: own[k].tensors()["kept"].to(run.backbone.device).flatten(0, 1) for k in kinds}  # (C * L, y)
             metrics = {name: {k: {} for k in kinds} for name in ("test", "dev", "chosen")}
             for target in kinds:
-                delta, start, to_offset = run.delta(target), run.start(target), held(seed)[target]
-
-                def score(some, split, delta=delta, start=start, to_offset=to_offset, mine=mine):  # whole backbones are made one at a time
-                    parts = some.split(1 if delta.kind == "finetune" else len(some))
-                    return sum((score_stack(run, delta, start + to_offset(part), [mine] * len(part), split) for part in parts), [])
-
-                others = [k for k in kinds if k != target]  # a delta's own vectors were scored when they were found
-                dev = torch.tensor(score(torch.cat([candidates[k] for k in others]), "dev")).view(len(others), -1) if others else torch.empty(0, 1)
-                best = dev.argmax(1)
-                test = score(torch.stack([candidates[k][b] for k, b in zip(others, best, strict=True)]), "test") if others else []
+                delta, to_offset = run.delta(target), held(seed)[target]
+                others, found = [k for k in kinds if k != target], []  # a delta's own vectors were scored when they were found
+                if others:
+                    dev = torch.tensor(score_mapped(run, delta, to_offset, torch.cat([candidates[k] for k in others]), mine, "dev")).view(len(others), -1)
+                    best = dev.argmax(1)
+                    test = score_mapped(run, delta, to_offset, torch.stack([candidates[k][b] for k, b in zip(others, best, strict=True)]), mine, "test")
+                    found = [(k, t, d.max(), int(b)) for k, t, d, b in zip(others, test, dev, best, strict=True)]
                 known = own[target].tensors()["kept_scores"].flatten()
-                found = [(k, t, d.max(), int(b)) for k, t, d, b in zip(others, test, dev, best, strict=True)]
                 for source, reached, selected, at in [*found, (target, own[target].metrics["test"], known.max(), int(known.argmax()))]:
                     metrics["test"][source][target], metrics["dev"][source][target] = reached, selected
                     metrics["chosen"][source][target] = list(divmod(at, rates))

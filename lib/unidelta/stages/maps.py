@@ -1,7 +1,7 @@
 """From the subspace to a method's own space: the trained up-projection or a random one of the same scale, and where a search in it starts."""
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -36,6 +36,12 @@ def up_map(run: Run, subspace: Artifact, kind: str, up: str) -> Callable[[Tensor
     if trained:
         fast.G = subspace.tensors()["G"][None].to(fast.G)
     return lambda vectors: fast.to_delta(vectors[None])[0]
+
+
+def offsets(run: Run, solutions: dict[tuple, Artifact], train: Sequence[str], kind: str, seed: int) -> Tensor:
+    """theta_t - theta_init of every training task's own solution with one delta, (T, N). solutions: of `original`."""
+    start = run.start(kind)
+    return torch.stack([solutions[task, kind, seed].tensors()["theta"] for task in train]).to(start) - start
 
 
 def start_vector(subspace: Artifact, task: str, kind: str, seed: int, how: str) -> Tensor:

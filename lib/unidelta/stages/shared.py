@@ -8,7 +8,6 @@ stages are those of `unidelta.stages.decomposed`, on this subspace and with the 
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -23,7 +22,7 @@ from unidelta.stages import decomposed
 from unidelta.stages.blend import chosen, dealt, several
 from unidelta.stages.controls import FACTORS, length_fitted
 from unidelta.stages.maps import is_trained, up_map
-from unidelta.stages.workbench import Run, asked, compute, loss_stack, save, score_best, score_training, scored
+from unidelta.stages.workbench import Run, asked, compute, loss_stack, one_seed, save, score_best, score_training, scored, trained_on
 from unidelta.store import Artifact
 
 
@@ -51,9 +50,9 @@ def shared(run: Run, train: Sequence[str], kinds: Sequence[str] = METHODS, seeds
 
     Minimises the mean over kinds of L_task(theta_init + Proj_up(I_task)). Every draw of a step has a training task of its own, and its rows
     that task's vector; they are the same for all kinds. The three groups of parameters have learning rates of their own. Runs of several
-    seeds are one stack.
+    seeds are one stack. Raises ValueError for no training task, and for what is no method.
     """
-    p, kinds = run.profile, allowed(kinds)
+    p, kinds, train = run.profile, allowed(kinds), trained_on(train)
     mixed, tuning = [k for k in kinds if k != "finetune"], "finetune" in kinds
     batch, only = (p.fastfood_batch, {"fastfood": p.fastfood, "lr_G": p.fastfood_lr_G}) if tuning else (p.shared_batch, {})
     steps = p.fastfood_steps if tuning else p.shared_steps
@@ -129,7 +128,7 @@ def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequen
 
 def _offsets(run: Run, spaces: dict[int, Artifact], kinds: Sequence[str]) -> Callable[[int], dict[str, Tensor]]:
     """Proj_up_t(I_task) of every training task's shared vector, (T, N), by method; of the seed asked for last, which is held."""
-    @lru_cache(maxsize=1)
+    @one_seed
     def of(seed):
         vectors = spaces[seed].tensors()["I"].to(run.backbone.device)
         return {k: up_map(run, spaces[seed], k, "trained")(vectors) for k in kinds}

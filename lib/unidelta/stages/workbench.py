@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby, product
 
 import torch
@@ -17,6 +18,7 @@ from unidelta.data import TaskData, collate, rows_of_step
 from unidelta.evaluation import losses, scores
 from unidelta.finetune import METHODS, Finetune
 from unidelta.optim import Adafactor
+from unidelta.params import one_line
 from unidelta.profiles import Profile
 from unidelta.projections import KINDS
 from unidelta.store import Artifact, Store
@@ -54,7 +56,7 @@ class Run:
 
     def losses(self, entries: Sequence[tuple], batch: dict[str, Tensor]) -> Tensor:
         """L_task of every solution of `entries`, [(delta, theta (K, N)), ...], on its own rows of the batch, in one pass."""
-        return (compiled.captured if self.profile.compiled else compiled.stacked)(self.backbone, entries, batch)
+        return (compiled.captured if self.profile.compiled else compiled.stacked)(self.backbone.model, entries, batch)
 
     def fits(self, delta: deltas.Delta, data: TaskData, rows: int) -> int:
         """How many solutions of a delta, trained on `rows` rows of this task a step, the free memory holds at once."""
@@ -98,6 +100,9 @@ class Run:
                    folder=self.store.of_stack(stage, stack), label=f"{stage} {stack[0][0]}", **options)
 
 
+one_seed = lru_cache(maxsize=1)  # what stages that go seed by seed hold of a subspace: at full size it is gigabytes
+
+
 def compute(run: Run, stage: str, wanted: dict[tuple, tuple[str, dict]], work: Callable[[list[tuple]], None]) -> dict[tuple, Artifact]:
     """Compute-or-load: artifacts by key. wanted: key -> (slug, config); `work(keys)` must save the missing ones.
 
@@ -127,14 +132,22 @@ def _begun(run: Run, stage: str, wanted: dict[tuple, tuple[str, dict]]) -> list[
 
 def asked(run: Run, tasks: Sequence[str], seeds: Sequence[int], kinds: Sequence[str] = (), allowed: Sequence[str] = METHODS) -> None:
     """Looks at what a stage is asked for, before anything is trained for it, at full size for hours. Raises ValueError for a text where several names are
-    wanted (its letters would be taken for them), for other methods than those allowed, and for tasks whose rows cannot be had."""
+    wanted (its letters would be taken for them), and for other methods than those allowed; ParameterError for tasks whose rows cannot be had."""
     for name, value in (("tasks", tasks), ("kinds", kinds)):
         if isinstance(value, str):
             raise ValueError(f"{name} is {value!r}: give a list, [{value!r}]")
     if wrong := [kind for kind in kinds if kind not in allowed]:
         raise ValueError(f"unknown delta {wrong[0]!r}; allowed: {', '.join(allowed)}")
-    for task, seed in product(tasks, seeds):
-        run.data(task, seed)
+    with one_line():
+        for task, seed in product(tasks, seeds):
+            run.data(task, seed)
+
+
+def trained_on(train: Sequence[str]) -> list[str]:
+    """The training tasks of a subspace, as a list. Raises ValueError for a text in its place, and for none."""
+    if isinstance(train, str) or not train:
+        raise ValueError(f"train is {train!r}: a subspace needs a list of training tasks, one at least")
+    return list(train)
 
 
 def scored(run: Run, stage: str, tasks: Sequence[str], seeds: Sequence[int], measure: Callable[[str, int], dict],
@@ -172,7 +185,8 @@ def stacks(keys: Sequence, size: int, length: Callable = lambda key: 1, fits: Ca
 def loss_stack(run: Run, delta, theta: Tensor, rows: Sequence[tuple]) -> Tensor:
     """L_task of each solution in theta (K, N) on its own piece of `rows`, (K,); all in one pass, fine-tuned backbones in one each."""
     if delta.kind == "finetune":
-        return torch.cat([losses(delta.tuned(run.backbone, one), collate([piece], run.backbone.device), 1) for one, piece in zip(theta, rows, strict=True)])
+        each = ((delta.tuned(run.backbone, one).model, collate([piece], run.backbone.device)) for one, piece in zip(theta, rows, strict=True))
+        return torch.cat([losses(model, batch, 1) for model, batch in each])
     return run.losses([(delta, theta)], collate(rows, run.backbone.device))
 
 
@@ -185,6 +199,12 @@ def score_stack(run: Run, delta, theta: Tensor, datas: Sequence[TaskData], split
         some = list(same)
         out += scores(run.backbone, [(delta, theta[len(out):len(out) + len(some)])], some, split)
     return out
+
+
+def score_mapped(run: Run, delta, to_offset: Callable[[Tensor], Tensor], vectors: Tensor, data: TaskData, split: str) -> list[float]:
+    """Scores of theta_init + to_offset(vectors), vectors (K, ...), on one task. Whole backbones are made one at a time."""
+    start, parts = run.start(delta.kind), vectors.split(1 if delta.kind == "finetune" else len(vectors))
+    return [score for part in parts for score in score_stack(run, delta, start + to_offset(part), [data] * len(part), split)]
 
 
 def best_on_dev(run: Run, delta, theta: Tensor, data: TaskData) -> int:
@@ -208,8 +228,9 @@ def score_training(run: Run, entries: Sequence[tuple], datas: Sequence[Sequence[
 
 def save(run: Run, stage: str, named: tuple[str, dict], metrics: dict, tensors: dict, done: Fit | None = None, columns: Sequence[int] = ()) -> Artifact:
     """Save one artifact of a stack; its log keeps the stack's columns that are its own."""
-    def own(record):  # parts are one curve per run; the rest one number per problem
-        return {name: value if name == "step" else {part: each[columns[0]] for part, each in value.items()} if name == "parts" else [value[i] for i in columns]
-                for name, value in record.items()}
+    def own(record):
+        mine = {"step": record["step"]} | {name: [record[name][i] for i in columns] for name in ("loss", "dev")}  # one number for each problem
+        return mine | ({"parts": {part: each[columns[0]] for part, each in record["parts"].items()}} if "parts" in record else {})  # one curve for each run
+
     log = [own(record) for record in done.log if record["dev"][columns[0]] is not None] if done else None
     return run.store.save(stage, *named, metrics, tensors, log)
