@@ -108,7 +108,7 @@ def clean(monkeypatch):
     ({"options": "a, b|upper"}, "no filter 'upper'; allowed: "), ({"target": "list label|strip|x"}, "no filter 'x'; allowed: "),
     ({"labels": ""}, "the rule 'label' needs labels"),
     ({"single": "train", "category": "SA"}, "'glue-sst2' is the training task of category SA already; allowed: single unseen"),
-    ({"splits": "train"}, "splits are train; train is needed, and 'test'"),
+    ({"splits": "train"}, "splits are train; train is needed, and 'test'"), ({"also": "other"}, "also is 'other'; it must be `id config`"),
 ])
 def test_a_faulty_row_is_refused_in_one_line(clean, change, message):
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
@@ -125,6 +125,14 @@ def test_a_task_with_a_formatter_is_like_the_others(clean, tmp_path):
         pyarrow.parquet.write_table(pyarrow.table({"n": range(20), "label": [i % 2 for i in range(20)], "unused": ["x"] * 20}), file)
     assert tasks.rows("own-task", "train", mirror=tmp_path)[:2] == [("number 1", ["yes"]), ("number 2", ["no"])]
     assert "own-task" in tasks.names("single", "unseen") and tasks.score("own-task", ["yes"], ["yes"]) == 1
+
+
+def test_a_formatter_does_not_take_the_place_of_a_built_in_shape(clean):
+    before = dict(formats.SHAPES)
+    for name in ("cloze", "nonempty"):
+        with pytest.raises(ValueError, match=f"task '{name}': a shape of the built-in tasks is called so"):
+            own.add(ROW | {"name": name}, lambda row, rng: {"words": "x"}, gives=["words"])
+    assert before == formats.SHAPES and "cloze" not in tasks.TASKS
 
 
 def test_a_column_that_another_task_computes_may_be_ones_own(clean):
@@ -149,4 +157,8 @@ def test_a_file_of_tasks_is_named_by_the_environment(tmp_path):
     command = subprocess.run([sys.executable, "-m", "unidelta.run", "--train", "glue-sst2"], env=os.environ | {"UNIDELTA_TASKS": str(bad)},
                              capture_output=True, text=True)
     assert command.returncode and command.stderr.strip().splitlines() == [f"unidelta.run: {said.split(': ', 1)[1]}"], "one line"
+    check = [subprocess.run([sys.executable, "-m", "unidelta.sources.mirror", "check", "--mirror", str(tmp_path), "--task", "own-task"],
+                            env=os.environ | {"UNIDELTA_TASKS": str(file)}, capture_output=True, text=True) for file in (good, long)]
+    assert check[0].stdout.splitlines() == ["own-task\ttrain\tabsent", "own-task\ttest\tabsent"] and check[0].returncode == 0
+    assert check[1].returncode == 1 and len(check[1].stderr.splitlines()) == 1, "one line"
     assert run[2].stderr.strip().splitlines()[-1].endswith("task 'own-task' has more cells than the first line has columns")

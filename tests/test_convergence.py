@@ -34,6 +34,12 @@ def test_the_lag_is_taken_seed_by_seed():
     assert "comes down 25.0 % of the steps later than" in said and "after 50 and 25 % of the steps" in said
 
 
+def test_a_loss_that_was_not_finite_is_above_every_level():
+    parts = {f"{name}.{k}": [None, 2.0, 1.0] for name in ("task", "dist") for k in KINDS}
+    found = convergence.of_subspaces([[{"step": 3, "loss": [None], "dev": [0.0], "parts": parts}]])
+    assert found[convergence.TASK]["lora"] == [[float("inf"), 2.0, 1.0]] and convergence.reached(found[convergence.TASK]["lora"][0], 2.0) > 0
+
+
 def test_a_log_without_parts_is_said_to_be_one():
     with pytest.raises(ValueError, match="holds no parts of the loss"):
         convergence.of_subspaces([[{"step": 1, "loss": [1.0], "dev": [0.0]}]])

@@ -99,6 +99,7 @@ def test_what_is_not_allowed_is_one_line(options, message):
 
 
 def test_fields_can_be_replaced():
+    assert all(isinstance(v, float) for v in (profiles.get(ratio=10).ratio, *profiles.get(optimize_lrs=[1, 0.05]).optimize_lrs)), "10 and 10.0 are one"
     p = profiles.get("embedded", y=7, optimize_lrs=[0.1, 1], original_lr=1, ratio=0, mirror="somewhere", patience=0)
     assert (p.y, p.optimize_lrs, p.original_lr, p.ratio, p.mirror) == (7, (0.1, 1), 1, 0, "somewhere")
 

@@ -16,6 +16,7 @@ from unidelta.profiles import PROFILES
 from unidelta.projections import KINDS
 from unidelta.report import Results, archive, figures, measures, outcome, planes, prose, rescaling, tables
 from unidelta.report.results import joined
+from unidelta.stages import workbench
 from unidelta.stages.controls import FACTORS
 
 FREE = {"random": 10.0, "scaled_solution": 65.0, "scaled_vector": 45.0, "train_solution": 60.0, "own_vector": 50.0, "mean_vector": 40.0,
@@ -273,6 +274,21 @@ def test_from_nothing_to_a_table(tiny_t5, tmp_path, monkeypatch):
     assert "Proj_up has one direction (y is 1)" in prose.anatomy(line, p.train, p.seeds).data and "inf" not in prose.anatomy(line, p.train, p.seeds).data
     assert figures.training_curves(run, p.train, p.seeds).axes and figures.trajectories(found).axes
     assert (tmp_path / "embedded" / "progress.log").read_text(), "progress goes to a file, not into cells"
+
+
+def test_a_store_that_cannot_be_written_is_opened_all_the_same(tiny_t5, tmp_path, monkeypatch):
+    (tmp_path / "runs").write_text("a file where the folder would be")
+    monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path / "runs"))
+    p = report.check({"train": "glue-sst2", "tasks": "rotten_tomatoes", "profile": "embedded", "seeds": "0", "backbone": tiny_t5, "source": None, "steps": 1})
+    assert len(report.open_run(p).data("rotten_tomatoes", 0).test) > 0
+
+
+def test_a_training_task_whose_rows_cannot_be_had_is_told_first(tiny_t5, tmp_path, monkeypatch):
+    run = stages.Run.open("embedded", str(tmp_path), backbone=tiny_t5, steps=1, device="cpu")
+    monkeypatch.setattr(workbench, "fit", lambda *args, **options: pytest.fail("something is trained"))
+    for of in (report.collect, report.collect_shared):
+        with pytest.raises(ParameterError, match="no embedded stand-in for task .financial_phrasebank."):
+            of(run, ["rotten_tomatoes"], [0], ["financial_phrasebank"])
 
 
 def test_variants_are_all_opened_before_any_is_computed(tiny_t5, tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -99,7 +100,7 @@ def test_a_second_call_computes_nothing(done, monkeypatch):
         raise AssertionError("computed again")
 
     for module, name in ((workbench, "fit"), (workbench, "score_stack"), (decomposed, "score_stack"), (controls, "score_stack"), (landscapes, "score_stack"),
-                         (workbench, "scores"), (controls, "scores")):
+                         (workbench, "scores"), (baselines, "scores")):
         monkeypatch.setattr(module, name, never)
     both = (0, 1)
     again = {"original": stages.original(run, TRAIN + UNSEEN, seeds=both), "approximate": stages.approximate(run, TRAIN, both),
@@ -283,9 +284,9 @@ def test_what_cannot_be_a_subspace_is_refused_before_anything_is_trained(open_ru
     most = min(run.delta(k).numel for k in KINDS)
     with pytest.raises(ValueError, match=f"y={most + 1} is not allowed: at most {most}"):
         open_run(y=most + 1)
-    for train in ([], "glue-sst2"):
+    for train, stage in product(([], "glue-sst2"), (stages.approximate, shared.shared)):
         with pytest.raises(ValueError, match="needs a list of training tasks"):
-            stages.approximate(run, train)
+            stage(run, train)
     with pytest.raises(ValueError, match="unknown delta 'bitfit'; allowed: adapter, lora, prefix, finetune"):
         stages.original(run, TRAIN, ["bitfit"])
     assert not list(run.store.base.glob("*/*/metrics.json"))
@@ -301,6 +302,8 @@ def test_what_cannot_be_a_subspace_is_refused_before_anything_is_trained(open_ru
       for stage in (stages.optimize, stages.transfer, controls.controls, controls.lengthened, controls.rescaled, shared.optimize, shared.transfer,
                     shared.untuned, shared.lengthened)),
     (lambda run: landscapes.landscape(run, TRAIN, "rotten"), "no task 'rotten'; the nearest"),
+    *((lambda run, of=of: landscapes.landscape(run, TRAIN, UNSEEN[0], **of), "an extent of a whole number of steps")
+      for of in ({"extent": 1.0, "step": 0.4}, {"extent": 0.1}, {"step": 0.0})),
 ])
 def test_a_wrong_name_is_refused_before_anything_is_trained(open_run, monkeypatch, call, message):
     monkeypatch.setattr(workbench, "fit", lambda *args, **options: pytest.fail("something is trained"))

@@ -242,6 +242,22 @@ def test_lock_across_processes_and_after_a_kill(tmp_path, start, caplog):
     holder.wait()
 
 
+def test_locks_exclude_each_other_and_are_cleared_away(tmp_path):
+    code = """
+import sys
+from pathlib import Path
+from unidelta.store import Store
+count = Path(sys.argv[1]) / "count"
+for _ in range(100):
+    with Store(sys.argv[1]).lock("original", "qasc"):
+        count.write_text(str(int(count.read_text()) + 1))
+"""
+    (tmp_path / "count").write_text("0")
+    started = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stderr=subprocess.DEVNULL) for _ in range(3)]
+    assert [process.wait() for process in started] == [0, 0, 0] and (tmp_path / "count").read_text() == "300"
+    assert not list(tmp_path.glob("*/.locks/*"))
+
+
 def test_checkpoint(box, caplog):
     folder = box.partial("original", "qasc adapter", CONFIG)
     assert load_checkpoint(folder) is None and caplog.text == ""

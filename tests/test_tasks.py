@@ -285,6 +285,13 @@ def test_spare_rows_of_dev_stand_in_for_test():
         tasks.load("scitail", source="embedded", report_on="train")
 
 
+def test_a_row_that_dev_holds_twice_is_not_spare(monkeypatch):
+    plain = tasks.rows
+    monkeypatch.setattr(tasks, "rows", lambda name, split, *rest: plain(name, split, *rest) * (2 if split == "validation" else 1))
+    spare = tasks.load("scitail", source="embedded", caps={"train": None, "dev": 100, "test": None}, report_on="spare")
+    assert not {*spare["dev"]["input"]} & {*spare["test"]["input"]} and len({*spare["dev"]["input"]}) < 100
+
+
 def test_rows_without_an_answer_are_dropped_and_white_space_is_stripped(tmp_path):
     rows = [{"question": f" q{i}? ", "answers": [" a ", ""] if i else [" "]} for i in range(30)]
     put(tmp_path, "web_questions", "train", rows)
@@ -335,6 +342,12 @@ def test_a_mirror_is_built_resumed_and_checked(tmp_path, monkeypatch, capsys):
                                                          "glue-sst2\ttest\tlabels hidden"]
     assert mirror.main(["check", "--mirror", str(tmp_path), "--task", "sst"]) == 1
     assert "no task 'sst'" in capsys.readouterr().err and not list(tmp_path.rglob("*.partial"))
+
+
+def test_a_manifest_must_name_its_files(tmp_path, capsys):
+    (tmp_path / "MANIFEST.tsv").write_text("config\tsplit\nx\ttrain\n")
+    assert mirror.main(["check", "--mirror", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.strip().endswith("MANIFEST.tsv: no column 'hub_id'; needed are hub_id, config, split")
 
 
 def test_a_manifest_of_other_columns_keeps_them(tmp_path, monkeypatch):
