@@ -10,6 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from unidelta import tasks
+from unidelta.params import ParameterError
 from unidelta.report import availability, catalogue, figures
 from unidelta.sources import embedded, formats, mirror, own
 
@@ -109,6 +110,10 @@ def clean(monkeypatch):
     ({"labels": ""}, "the rule 'label' needs labels"),
     ({"single": "train", "category": "SA"}, "'glue-sst2' is the training task of category SA already; allowed: single unseen"),
     ({"splits": "train"}, "splits are train; train is needed, and 'test'"), ({"also": "other"}, "also is 'other'; it must be `id config`"),
+    ({"labels": "yes; yes"}, "labels are yes; yes; each may stand there once"),
+    ({"labels": ["no", "yes"]}, "labels is ['no', 'yes']; every cell must be a text"),
+    ({"input": "t: {words"}, "it must name columns, each in braces"), ({"input": "words"}, "it must name columns, each in braces"),
+    ({"name": "../own-task"}, "a task cannot be called '../own-task'"), ({"category": "Zoo"}, "no training task of category 'Zoo' serves it; allowed: SA, "),
 ])
 def test_a_faulty_row_is_refused_in_one_line(clean, change, message):
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
@@ -142,10 +147,12 @@ def test_a_column_that_another_task_computes_may_be_ones_own(clean):
     assert formats.columns(own.add(ROW)) == ["words", "label"]
 
 
-def test_a_file_of_tasks_is_named_by_the_environment(tmp_path):
-    good, bad, long = tmp_path / "good.tsv", tmp_path / "bad.tsv", tmp_path / "long.tsv"
+def test_a_file_of_tasks_is_named_by_the_environment(tmp_path, clean):
+    good, bad, long, empty, twice = (tmp_path / f"{name}.tsv" for name in ("good", "bad", "long", "empty", "twice"))
+    empty.write_text("\t".join(ROW) + "\n")
+    twice.write_text("\n".join("\t".join(line) for line in (ROW, ROW.values(), ROW.values())) + "\n")
     long.write_text("\n".join("\t".join(line) for line in (ROW, [*ROW.values(), "more"])) + "\n")
-    good.write_text("\n".join("\t".join(line) for line in (ROW, ROW.values())) + "\n")
+    good.write_text("\n".join("\t".join(line) for line in (ROW, ROW.values())) + "\n", encoding="utf-8-sig")
     bad.write_text("name\tcategory\nx\tTC\n")
     script = "from unidelta import tasks; print(tasks.names()[-1], len(tasks.names()))"
     run = [subprocess.run([sys.executable, "-c", script], env=os.environ | {"UNIDELTA_TASKS": str(file)}, capture_output=True, text=True)
@@ -160,5 +167,8 @@ def test_a_file_of_tasks_is_named_by_the_environment(tmp_path):
     check = [subprocess.run([sys.executable, "-m", "unidelta.sources.mirror", "check", "--mirror", str(tmp_path), "--task", "own-task"],
                             env=os.environ | {"UNIDELTA_TASKS": str(file)}, capture_output=True, text=True) for file in (good, long)]
     assert check[0].stdout.splitlines() == ["own-task\ttrain\tabsent", "own-task\ttest\tabsent"] and check[0].returncode == 0
+    for file, told in ((empty, "there is no row below a first line that names the columns"), (twice, "task 'own-task' stands there twice")):
+        with pytest.raises(ParameterError, match=told):
+            own.read_all(str(file))
     assert check[1].returncode == 1 and len(check[1].stderr.splitlines()) == 1, "one line"
     assert run[2].stderr.strip().splitlines()[-1].endswith("task 'own-task' has more cells than the first line has columns")

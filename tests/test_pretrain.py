@@ -1,6 +1,5 @@
 """Pre-training of the embedded backbone: its text and masks, its tokenizer, its batches, and a short run killed and resumed."""
 
-import functools
 import json
 import random
 from zipfile import ZipFile
@@ -27,7 +26,7 @@ def words():
 def quick(monkeypatch, words):
     """Training without the two slow parts: the tokenizer is the one above, the probe asks few questions."""
     monkeypatch.setattr(pretrain, "make_tokenizer", lambda vocabulary, seed: words)
-    monkeypatch.setattr(pretrain, "probe", functools.partial(pretrain.probe, rows=3))
+    monkeypatch.setattr(pretrain, "PROBED", 3)
 
 
 def test_input_and_target_of_a_masked_text_restore_it():
@@ -268,6 +267,22 @@ def test_a_finished_run_is_gone_on_with(quick, tmp_path, monkeypatch):
     assert steps == [7, 8, 9] and all(torch.equal(first[n], more[n]) for n in first), "at a rate of zero the weights stay as they were"
     curves = [json.loads((tmp_path / run / "training.json").read_text())["curve"] for run in ("first", "more")]
     assert curves[1][:2] == curves[0] and [line["step"] for line in curves[1]] == [3, 6, 9] and curves[1][2]["seconds"] > curves[0][1]["seconds"]
+
+
+@pytest.mark.parametrize("option, value", [("lr", "inf"), ("lr", "nan"), ("text_share", "2"), ("text_share", "nan"), ("vocabulary", "3")])
+def test_numbers_that_make_no_backbone_are_refused(tmp_path, capsys, option, value):
+    with pytest.raises(SystemExit):
+        pretrain.main(["--out", str(tmp_path / "x"), "--steps", "2", f"--{option}", value])
+    assert "allowed are" in capsys.readouterr().err and not (tmp_path / "x").exists()
+
+
+def test_a_loss_that_is_not_finite_ends_a_run(tmp_path, monkeypatch, capsys):
+    plain = pretrain._untrained
+    monkeypatch.setattr(pretrain, "_untrained", lambda *given: plain(*given).requires_grad_().apply(
+        lambda part: part.weight.data.fill_(float("nan")) if isinstance(part, torch.nn.Embedding) else None))
+    with pytest.raises(SystemExit):
+        pretrain.main(["--out", str(tmp_path / "x"), "--steps", "1", "--batch", "2", "--vocabulary", "400"])
+    assert "the loss is nan by step 1; allowed: a lower --lr" in capsys.readouterr().err and not list((tmp_path / "x").iterdir())
 
 
 @pytest.mark.parametrize("steps, message", [(None, "training.json"), ("6", "has 6 steps; allowed are more")])

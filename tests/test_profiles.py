@@ -1,6 +1,7 @@
 """Profiles, the suite, and the command line that fills a store: what is allowed, what it means, and one-line errors for the rest."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import tiny
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import T5Config
 
 from unidelta import backbone, deltas, profiles, run, suite, tasks
@@ -99,6 +101,8 @@ def test_what_is_not_allowed_is_one_line(options, message):
 
 
 def test_fields_can_be_replaced():
+    with pytest.raises(ValueError, match="caps: tran=10 is not allowed; allowed: train, dev, test"):
+        profiles.get(caps={"tran": 10})
     assert all(isinstance(v, float) for v in (profiles.get(ratio=10).ratio, *profiles.get(optimize_lrs=[1, 0.05]).optimize_lrs)), "10 and 10.0 are one"
     p = profiles.get("embedded", y=7, optimize_lrs=[0.1, 1], original_lr=1, ratio=0, mirror="somewhere", patience=0)
     assert (p.y, p.optimize_lrs, p.original_lr, p.ratio, p.mirror) == (7, (0.1, 1), 1, 0, "somewhere")
@@ -180,6 +184,18 @@ def small_t5(tmp_path):
             backbone.load(str(folder), device="cpu")
         return str(error.value)
     return folder, load
+
+
+@pytest.mark.parametrize("change", [lambda tensors: tensors.pop("lm_head.weight"),
+                                    lambda tensors: tensors.pop("encoder.block.0.layer.0.SelfAttention.q.weight"),
+                                    lambda tensors: tensors.update({"shared.weight": tensors["shared.weight"][:, :-1].contiguous()})])
+def test_a_backbone_without_all_its_weights_is_refused(tmp_path, change):
+    folder = shutil.copytree(backbone.SHIPPED["embedded"], tmp_path / "t5")
+    change(tensors := load_file(folder / "model.safetensors"))
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ValueError, match=r"^no T5 backbone .*; allowed: embedded, ") as told:
+        backbone.load(str(folder))
+    assert "\n" not in str(told.value)
 
 
 def test_a_backbone_without_a_tokenizer_is_refused(small_t5):

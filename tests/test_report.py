@@ -14,7 +14,7 @@ from unidelta import paper, report, stages, suite
 from unidelta.params import ParameterError
 from unidelta.profiles import PROFILES
 from unidelta.projections import KINDS
-from unidelta.report import Results, archive, figures, measures, outcome, planes, prose, rescaling, tables
+from unidelta.report import Results, archive, figures, measures, opening, outcome, planes, prose, rescaling, tables
 from unidelta.report.results import joined
 from unidelta.stages import workbench
 from unidelta.stages.controls import FACTORS
@@ -277,10 +277,16 @@ def test_from_nothing_to_a_table(tiny_t5, tmp_path, monkeypatch):
 
 
 def test_a_store_that_cannot_be_written_is_opened_all_the_same(tiny_t5, tmp_path, monkeypatch):
-    (tmp_path / "runs").write_text("a file where the folder would be")
-    monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path / "runs"))
+    def refused(*args, **options):
+        raise PermissionError
+    monkeypatch.setattr(opening.logging, "FileHandler", refused)
+    monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path))
     p = report.check({"train": "glue-sst2", "tasks": "rotten_tomatoes", "profile": "embedded", "seeds": "0", "backbone": tiny_t5, "source": None, "steps": 1})
     assert len(report.open_run(p).data("rotten_tomatoes", 0).test) > 0
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path / "file"))
+    with pytest.raises(ParameterError, match="which is a file; allowed: a folder, as .UNIDELTA_RUNS"):
+        report.open_run(p)
 
 
 def test_a_training_task_whose_rows_cannot_be_had_is_told_first(tiny_t5, tmp_path, monkeypatch):

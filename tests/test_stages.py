@@ -302,6 +302,9 @@ def test_what_cannot_be_a_subspace_is_refused_before_anything_is_trained(open_ru
       for stage in (stages.optimize, stages.transfer, controls.controls, controls.lengthened, controls.rescaled, shared.optimize, shared.transfer,
                     shared.untuned, shared.lengthened)),
     (lambda run: landscapes.landscape(run, TRAIN, "rotten"), "no task 'rotten'; the nearest"),
+    (lambda run: landscapes.landscape(run, TRAIN, UNSEEN[0], rows=-1), "rows=-1 is not allowed: whole numbers from 1"),
+    *((lambda run, seeds=seeds: stages.original(run, TRAIN, seeds=seeds), "seed .* is not allowed; allowed: whole numbers from 0 to 2147483647")
+      for seeds in ([True], [-1], [1.5], 0, [2**31])),
     *((lambda run, of=of: landscapes.landscape(run, TRAIN, UNSEEN[0], **of), "an extent of a whole number of steps")
       for of in ({"extent": 1.0, "step": 0.4}, {"extent": 0.1}, {"step": 0.0})),
 ])

@@ -42,6 +42,9 @@ def study(tiny_t5, tmp_path, monkeypatch):
     (["dimension", "--backbone", "nowhere"], ["nowhere", "embedded, comparing, rebuilt, shorter, stretches, a local folder"]),
     (["dimension", "--steps", "0", "--out", "x"], ["steps=0", "a whole number from 1"]),
     (["absolute", "--tasks", "qsac", "--out", "x"], ["task 'qsac' is not in this study", "scitail"]),
+    (["absolute", "--out", __file__], ["--out ", "a file; allowed: a folder"]), (["absolute", "--tasks", ","], ["',' names nothing"]),
+    (["absolute", "--seeds", "99999999999"], ["up to 2147483647"]), (["absolute", "--mirror", "."], ["--mirror changes nothing"]),
+    (["real_rows", "--seeds", "0", "--out", "x"], ["real_rows is of real rows", "--profile mini"]),
     (["absolute", "--source", "mirror", "--mirror", "nowhere"], ["nowhere", "is not a folder"])], ids=str)
 def test_what_is_not_allowed_is_one_line(given, words, capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path / "runs"))

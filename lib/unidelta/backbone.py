@@ -58,7 +58,7 @@ def load(name: str = "embedded", dtype: str = "float32", device: str = "auto") -
     folder, or a hub id such as google/t5-base-lm-adapt.
 
     Every parameter is frozen (section 4: only theta, the projections or I are ever trained). Raises ValueError with one line
-    for an unknown dtype, for a device that is not there, for a folder that is not a T5 with its tokenizer, and for a hub id that cannot be had.
+    for an unknown dtype, for a device that is not there, for a folder that is not a whole T5 with its tokenizer, and for a hub id that cannot be had.
     """
     if dtype not in DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}; allowed: {', '.join(DTYPES)}")
@@ -69,6 +69,8 @@ def load(name: str = "embedded", dtype: str = "float32", device: str = "auto") -
     logging.set_verbosity_error()  # T5 v1.1's head is untied, as it should be; the library warns of that at every load
     logging.disable_progress_bar()
     try:
+        if not place.is_dir() and (name[:1] in (".", "/", "~") or name.count("/") > 1):  # no hub id
+            raise ValueError("there is no such folder")
         kind = transformers.T5Config.get_config_dict(source)[0].get("model_type")
         if kind != "t5":
             raise ValueError(f"a model of type {kind}")
@@ -77,14 +79,19 @@ def load(name: str = "embedded", dtype: str = "float32", device: str = "auto") -
             config.decoder_start_token_id = config.pad_token_id
         if config.dense_act_fn == "gelu_new":  # the same function, fused: a fifth less time on a CPU
             config.dense_act_fn = "gelu_pytorch_tanh"
-        model = transformers.T5ForConditionalGeneration.from_pretrained(source, config=config, dtype=DTYPES[dtype])
+        model, found = transformers.T5ForConditionalGeneration.from_pretrained(source, config=config, dtype=DTYPES[dtype], output_loading_info=True)
+        lost = sorted(found["missing_keys"])  # they would be drawn at random, anew at every load
+        if model.lm_head.weight is model.shared.weight and not getattr(config, "scale_decoder_outputs", True):
+            lost.append("lm_head.weight")  # T5 v1.1 has a head of its own; the library makes one of the embedding
+        if lost:
+            raise ValueError(f"its weights lack {len(lost)} of the configuration's, such as {lost[0]}")
         model.generation_config.decoder_start_token_id = config.decoder_start_token_id
         tokenizer = transformers.AutoTokenizer.from_pretrained(source)
         if tokenizer.unk_token_id in tokenizer(PROBE).input_ids:  # the library makes a tokenizer of nothing where the folder has none
             raise ValueError("its tokenizer does not know plain English, or is missing")
         if len(tokenizer) > config.vocab_size:
             raise ValueError(f"its tokenizer has {len(tokenizer)} tokens, the model {config.vocab_size}")
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         allowed = f"allowed: {', '.join(SHIPPED)}, a local folder with a T5 and its tokenizer, or a hub id that is cached or can be reached"
         raise ValueError(f"no T5 backbone {name!r} ({(str(error) or type(error).__name__).splitlines()[0]:.80}); {allowed}") from None
     finally:

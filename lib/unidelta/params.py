@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
+SEEDS = range(2**31)  # generators are seeded with multiples of them
+
 
 class ParameterError(ValueError):
     """A parameter that cannot be used. Notebooks show its one line, without a traceback."""

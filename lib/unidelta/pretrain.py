@@ -6,6 +6,7 @@ the task targets use too (design: target = "<extra_id_0>" + answer).
 """
 import argparse
 import json
+import math
 import random
 import time
 from pathlib import Path
@@ -164,6 +165,7 @@ def train(out: Path, recipe: dict, every: int = 1000, start: Path | None = None)
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         curve, first, spent = state["curve"], state["step"], state["seconds"]
+    out.mkdir(parents=True, exist_ok=True)  # what cannot be written shows before an hour of work
     model.train()
     began, running = time.monotonic() - spent, []
     for step, batch in enumerate(batches(tokenizer, recipe, first), first):
@@ -184,7 +186,8 @@ def train(out: Path, recipe: dict, every: int = 1000, start: Path | None = None)
             rate = (step + 1 - first) / (seconds - spent)
             print(json.dumps({k: round(v, 3) for k, v in curve[-1].items()}), f"| {rate:.1f} steps/s, {(recipe['steps'] - step - 1) / rate / 60:.0f} min left",
                   flush=True)
-            out.mkdir(parents=True, exist_ok=True)
+            if not math.isfinite(curve[-1]["loss"]):
+                raise ValueError(f"the loss is {curve[-1]['loss']} by step {step + 1}; allowed: a lower --lr, and {out} holds what came before")
             model.save_pretrained(out)
             tokenizer.save_pretrained(out)
             record.write_text(json.dumps({"recipe": recipe, "threads": torch.get_num_threads(), "curve": curve}, indent=1))
@@ -252,15 +255,21 @@ def main(argv: list[str] | None = None) -> None:
     out, start = args.pop("out"), args.pop("start")
     if low := [name for name, value in args.items() if isinstance(value, (int, float)) and value <= 0 and name != "seed"]:
         parser.error(f"--{low[0]} {args[low[0]]}: allowed are numbers above zero")
+    if not 0 < args["text_share"] <= 1 or not args["lr"] < 1 or args["vocabulary"] < 300:
+        parser.error("allowed are a --text_share up to 1, an --lr below 1 and a --vocabulary from 300 (256 bytes, and what else every tokenizer has)")
     if start:
         record = start / "training.json"
         if not record.is_file():
             parser.error(f"--start {start}: allowed is the folder of a finished run, with its training.json")
-        if args["steps"] <= (done := json.loads(record.read_text(encoding="utf-8"))["curve"][-1]["step"]):
+        try:
+            done = json.loads(record.read_text(encoding="utf-8"))["curve"][-1]["step"]
+        except (ValueError, LookupError, TypeError):
+            parser.error(f"--start {start}: its training.json is not one of a finished run")
+        if args["steps"] <= done:
             parser.error(f"--steps {args['steps']}: the run in {start} has {done} steps; allowed are more")
     try:
         train(out, args, start=start)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         parser.error(str(error))
 
 

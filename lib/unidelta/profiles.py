@@ -118,6 +118,7 @@ _SMALL = dict(
 
 CHOICES = {"source": ("embedded", "mirror", "hub"), "variant": ("paper", "released"), "dtype": ("float32", "bfloat16"),
            "optimize_init": ("random", "train"), "fastfood": ("exact", "released"), "setting": ("single", "multi"), "report_on": ("test", "spare")}
+PARTS = ("train", "dev", "test")
 MAY_BE_ZERO = ("init_seed", "patience", "original_learnt", "ratio", "approximate_spread")
 
 PROFILES = {
@@ -152,6 +153,8 @@ def get(name: str = "embedded", steps: int | None = None, **overrides) -> Profil
             raise ValueError(f"{key}={value!r} is not allowed: numbers must be above zero{' or zero' if key in MAY_BE_ZERO else ''}")
         if kind in (float, tuple):  # 10 and 10.0 are one setting: an artifact's name is made of it
             given[key] = float(value) if kind is float else tuple(map(float, value))
+        if key == "caps" and (wrong := [f"{part}={n!r}" for part, n in value.items() if part not in PARTS or n is not None and (type(n) is not int or n < 1)]):
+            raise ValueError(f"caps: {wrong[0]} is not allowed; allowed: {', '.join(PARTS)}, each a number from 1, or None")
         if key in CHOICES and value not in CHOICES[key]:
             raise ValueError(f"{key}={value!r} is not allowed; allowed: {', '.join(CHOICES[key])}")
     profile = replace(profile, **given)

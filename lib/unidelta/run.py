@@ -10,6 +10,7 @@ import re
 import sys
 
 from unidelta import suite, tasks
+from unidelta.params import SEEDS
 from unidelta.stages import landscape, optimize, original, transfer
 from unidelta.stages.controls import controls, lengthened, rescaled
 from unidelta.stages.workbench import Run
@@ -30,9 +31,25 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def whole(text: str) -> list[int]:
     """The seeds that `--seeds` names, once each. Raises ValueError for anything else than whole numbers."""
-    if not re.fullmatch(r"\d+(,\d+)*", text):
-        raise ValueError(f"--seeds {text!r}: allowed are whole numbers, comma separated, such as 0,1,2")
+    if not re.fullmatch(r"\d+(,\d+)*", text) or any(int(seed) not in SEEDS for seed in text.split(",")):
+        raise ValueError(f"--seeds {text!r}: allowed are whole numbers up to {SEEDS[-1]}, comma separated, such as 0,1,2")
     return [int(seed) for seed in dict.fromkeys(text.split(","))]
+
+
+def listed(text: str) -> list[str]:
+    """The names in an option's text, comma separated. Raises ValueError for a text that is not empty and names nothing."""
+    found = [name.strip() for name in text.split(",") if name.strip()]
+    if text and not found:
+        raise ValueError(f"{text!r} names nothing: allowed are names, comma separated")
+    return found
+
+
+def opened(args: argparse.Namespace, **own) -> Run:
+    """The `Run` of a command's options. Raises ValueError for what is not allowed, a mirror that nothing would read included."""
+    run = Run.open(args.profile, **{n: getattr(args, n) for n in OWN}, **own)
+    if args.mirror and run.profile.source == "embedded":
+        raise ValueError("--mirror changes nothing where the source is embedded: add --source mirror, or another profile")
+    return run
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -43,11 +60,11 @@ def main(argv: list[str] | None = None) -> None:
     options(parser)
     args = parser.parse_args(argv)
     try:
-        run, seeds = Run.open(args.profile, **{n: getattr(args, n) for n in OWN}), whole(args.seeds)
+        run, seeds = opened(args), whole(args.seeds)
         if args.plane < 0:
             raise ValueError(f"--plane {args.plane}: allowed are whole numbers from 1, the test rows scored at every point")
         train = tasks.get(args.train).name
-        unseen = [tasks.get(t).name for t in args.tasks.split(",") if t] or suite.single(run.profile.source).get(train)
+        unseen = [tasks.get(t).name for t in listed(args.tasks)] or suite.single(run.profile.source).get(train)
         if not unseen:
             raise ValueError(f"{train!r} trains no single-task subspace; allowed: {', '.join(suite.single(run.profile.source))}")
         for task in (train, *unseen):  # what is wrong with the data shows before anything is computed

@@ -63,6 +63,8 @@ class Store:
 
     def __init__(self, root: Path | str | None = None, profile: str = "embedded"):
         self.base = base(root) / _word(profile, "profile")
+        if files := [p for p in (self.base, *self.base.parents) if p.is_file()]:
+            raise ValueError(f"results cannot be kept below {str(files[0])!r}, which is a file; allowed: a folder, as $UNIDELTA_RUNS or otherwise")
 
     def path(self, stage: str, slug: str, config: dict) -> Path:
         """Where the artifact of this config lies, or will; in `slug` all but letters, digits . _ + become hyphens."""

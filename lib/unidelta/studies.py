@@ -230,6 +230,8 @@ def long_answers(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> d
 
 def real_rows(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """real rows, which the embedded backbone is not made for: --profile mini --mirror FOLDER"""
+    if open_run().profile.source == "embedded":
+        raise ParameterError("real_rows is of real rows, not of stand-ins; allowed: --profile mini --mirror FOLDER, or another source than embedded")
     return {task: collect(open_run(), [task], seeds) for task in chosen(["rotten_tomatoes", "qasc"], only)}
 
 
@@ -252,12 +254,14 @@ def main(argv: list[str] | None = None) -> None:
         if args.name not in STUDIES:
             raise ParameterError(f"no study {args.name!r}; allowed: {', '.join(STUDIES)}")
         with report.one_line():
-            seeds, only = command.whole(args.seeds), [t for t in args.tasks.split(",") if t]
-            Run.open(args.profile, **own).data("rotten_tomatoes", 0)  # what is wrong with a setting or the whole source shows at once
+            seeds, only = command.whole(args.seeds), command.listed(args.tasks)
+            command.opened(args, steps=args.steps).data("rotten_tomatoes", 0)  # what is wrong with a setting or the whole source shows at once
         usual = vars(parser.parse_args([args.name])) | ({"profile": "mini", "mirror": args.mirror} if args.name == "real_rows" else {})
         if args.out is None and (other := [f"--{n}" for n, value in vars(args).items() if value != usual[n]]):
             raise ParameterError(f"{', '.join(other)}: data/results, which the book shows, is for studies with the settings of all; allowed: another "
                                  "folder, --out FOLDER")
+        if args.out and not next(p for p in (args.out, *args.out.absolute().parents) if p.exists()).is_dir():  # shows before hours of work
+            raise ParameterError(f"--out {args.out} is, or lies below, a file; allowed: a folder, or the name of a new one")
         found = STUDIES[args.name](lambda **settings: Run.open(args.profile, **own | settings), seeds, only)
     except ParameterError as error:
         print(f"unidelta.studies: {error}", file=sys.stderr)

@@ -214,6 +214,8 @@ def render(task: Task, row: dict, rng: np.random.RandomState) -> Row | None:
         extra = SHAPES[task.shape][2](row, rng)
         if extra is None:
             return None
+        if not isinstance(extra, dict):
+            raise FormatError(task.shape, f"is made by a function that must give a dict of columns or None, not {extra!r:.40}")
         row = row | extra
     letters, texts = _options(task, row)
     targets = _targets(task, row, letters, texts)

@@ -28,9 +28,9 @@ def root(mirror: str | os.PathLike | None) -> Path:
     folder = mirror or os.environ.get("UNIDELTA_MIRROR")
     if not folder:
         raise ValueError('source "mirror" needs a folder: pass mirror=... or set environment variable UNIDELTA_MIRROR')
-    if not Path(folder).is_dir():
+    if not (found := Path(folder).expanduser()).is_dir():
         raise ValueError(f"the mirror {str(folder)!r} is not a folder")
-    return Path(folder)
+    return found
 
 
 def physical(task: Task, split: str) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ data/tasks.tsv and with any of its columns, are added when `unidelta.tasks` is f
 """
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -28,6 +29,10 @@ def add(row: dict[str, str], formatter: Callable | None = None, reads: Sequence[
     A task with a role (single="unseen", say) is offered by the notebooks too. ValueError, one line, for what cannot be used.
     """
     name = row.get("name") or "without a name"
+    if wrong := [c for c, cell in row.items() if not isinstance(cell, str)]:
+        raise ValueError(f"task {name!r}: {wrong[0]} is {row[wrong[0]]!r}; every cell must be a text")
+    if not re.fullmatch(r"\w[\w.-]*|without a name", name):
+        raise ValueError(f"a task cannot be called {name!r}; allowed: letters, digits and . _ - after a letter or digit")
     if wrong := [c for c in row if c not in COLUMNS]:
         raise ValueError(f"task {name!r}: no column {wrong[0]!r}; allowed: {', '.join(COLUMNS)}")
     if missing := [c for c in NEEDED if not row.get(c)]:
@@ -49,6 +54,10 @@ def add(row: dict[str, str], formatter: Callable | None = None, reads: Sequence[
     filters = [f for spec in (*formats.FIELD.findall(task.input), task.options, task.target) for f in spec.split("|")[1:]]
     if unknown := [f for f in filters if f not in formats.FILTERS]:
         raise ValueError(f"task {name!r}: no filter {unknown[0]!r}; allowed: {', '.join(formats.FILTERS)}")
+    if not formats.FIELD.search(task.input) or set("{}") & set(formats.FIELD.sub("", task.input)):
+        raise ValueError(f"task {name!r}: input is {task.input!r}; it must name columns, each in braces, such as 'sentence: {{sentence}}'")
+    if len(set(task.labels or ())) < len(task.labels or ()):
+        raise ValueError(f"task {name!r}: labels are {'; '.join(task.labels)}; each may stand there once")
     if rule in ("label", "word") and not task.labels:
         raise ValueError(f"task {name!r}: the rule {rule!r} needs labels, such as 'no; yes'")
     if "train" not in task.splits or task.test != "cut" and task.test not in task.splits:
@@ -56,6 +65,10 @@ def add(row: dict[str, str], formatter: Callable | None = None, reads: Sequence[
     trainer = next((t.name for t in TASKS.values() if task.single == t.single == "train" and t.category == task.category and t.name != name), None)
     if trainer:
         raise ValueError(f"task {name!r}: {trainer!r} is the training task of category {task.category} already; allowed: single unseen, or another category")
+    if task.single == "unseen" and not any(t.single == "train" and t.category == task.category for t in TASKS.values()):
+        known = dict.fromkeys(t.category for t in TASKS.values() if t.single == "train")
+        raise ValueError(f"task {name!r}: no training task of category {task.category!r} serves it; allowed: "
+                         f"{', '.join(known)}, or a category whose training task is added first")
     if formatter:
         formats.SHAPES[name] = (tuple(reads), tuple(gives), formatter)
     TASKS[name] = task
@@ -67,7 +80,13 @@ def read_all(files: str) -> None:
     """Add every row of some tab-separated files, their paths divided as in PATH. ParameterError naming the file for what cannot be used."""
     for file in filter(None, files.split(os.pathsep)):
         try:
-            for row in registry.table(Path(file)):
+            rows, seen = registry.table(Path(file)), set()
+            if not rows:
+                raise ValueError("there is no row below a first line that names the columns")
+            for row in rows:
+                if row.get("name") in seen:
+                    raise ValueError(f"task {row['name']!r} stands there twice")
+                seen.add(row.get("name"))
                 if None in row:
                     raise ValueError(f"task {row.get('name')!r} has more cells than the first line has columns")
                 add({c: cell or "" for c, cell in row.items()})

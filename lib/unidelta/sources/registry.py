@@ -77,7 +77,7 @@ def parse(row: dict[str, str]) -> Task:
 
 def table(file: Path) -> list[dict[str, str]]:
     """The rows of a tab-separated file with a header line; quotation marks are ordinary characters."""
-    with file.open(encoding="utf-8", newline="") as stream:
+    with file.open(encoding="utf-8-sig", newline="") as stream:  # spreadsheets begin a file with a mark
         return list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 

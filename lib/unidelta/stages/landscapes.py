@@ -31,10 +31,13 @@ def landscape(run: Run, train: Sequence[str], task: str, seeds: Sequence[int] = 
     """Scores of the three deltas over I_A + alpha u + beta v, alpha and beta from -extent to extent: seed -> artifact.
 
     Tensors: `scores` (3, A, B) in the order adapter, lora, prefix, on the first `rows` test rows; `axis` (A,); `points` (3, 2), where the
-    three solutions lie. A killed run goes on at the first row of the grid that is missing. Raises ValueError for an extent that is no multiple of the step.
+    three solutions lie. A killed run goes on at the first row of the grid that is missing. Raises ValueError for an extent that is no multiple of the
+    step, and for no rows.
     """
     if not (0 < step <= extent and math.isclose(round(extent / step) * step, extent)):
         raise ValueError(f"extent={extent} and step={step} are not allowed: a step above zero, and an extent of a whole number of steps")
+    if rows < 1:
+        raise ValueError(f"rows={rows} is not allowed: whole numbers from 1")
     vectors, subspaces = optimize(run, train, [task], seeds=seeds), approximate(run, train, seeds)
     axis = torch.arange(-round(extent / step), round(extent / step) + 1) * step
     wanted = {(seed,): (f"{task}-s{seed}", run.config("landscape", task=task, seed=seed, extent=extent, step=step, rows=rows,

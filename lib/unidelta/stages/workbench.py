@@ -18,7 +18,7 @@ from unidelta.data import TaskData, collate, rows_of_step
 from unidelta.evaluation import losses, scores
 from unidelta.finetune import METHODS, Finetune
 from unidelta.optim import Adafactor
-from unidelta.params import one_line
+from unidelta.params import SEEDS, one_line
 from unidelta.profiles import Profile
 from unidelta.projections import KINDS
 from unidelta.store import Artifact, Store
@@ -131,13 +131,17 @@ def _begun(run: Run, stage: str, wanted: dict[tuple, tuple[str, dict]]) -> list[
 
 
 def asked(run: Run, tasks: Sequence[str], seeds: Sequence[int], kinds: Sequence[str] = (), allowed: Sequence[str] = METHODS) -> None:
-    """Looks at what a stage is asked for, before anything is trained for it, at full size for hours. Raises ValueError for a text where several names are
-    wanted (its letters would be taken for them), and for other methods than those allowed; ParameterError for tasks whose rows cannot be had."""
+    """Looks at what a stage is asked for, before anything is trained for it, at full size for hours. Raises ValueError for what is no list of seeds, for a
+    text where several names are wanted (its letters would be taken for them), and for other methods than those allowed; ParameterError for tasks whose
+    rows cannot be had."""
     for name, value in (("tasks", tasks), ("kinds", kinds)):
         if isinstance(value, str):
             raise ValueError(f"{name} is {value!r}: give a list, [{value!r}]")
     if wrong := [kind for kind in kinds if kind not in allowed]:
         raise ValueError(f"unknown delta {wrong[0]!r}; allowed: {', '.join(allowed)}")
+    if not isinstance(seeds, Sequence) or (bad := [s for s in seeds if type(s) is not int or s not in SEEDS]):
+        got = repr(bad[0]) if isinstance(seeds, Sequence) else f"{seeds!r}, no list,"
+        raise ValueError(f"seed {got} is not allowed; allowed: whole numbers from 0 to {SEEDS[-1]}")
     with one_line():
         for task, seed in product(tasks, seeds):
             run.data(task, seed)
