@@ -81,7 +81,7 @@ STUDIES := multi_task backbones more_seeds reconstruction simplified dimension t
 studies: $(STAMP)  ## compute anew what the book shows archived, into data/results (eight to nine hours; a killed one goes on)
 	@printf '%s\n' $(STUDIES) | xargs -n 1 -P $(JOBS) $(PY) -m unidelta.studies
 
-bench: $(STAMP)  ## measure speed anew (a few minutes of an idle machine); results in data/benchmarks
+bench: $(STAMP)  ## measure speed anew (ten to fifteen minutes of an idle machine); results in data/benchmarks
 	$(PY) benchmarks/suite.py
 
 lint: $(STAMP)   ## ruff over the library and the tests

@@ -6,6 +6,7 @@ data/benchmarks/gpu.json.
 """
 
 import argparse
+import re
 import sys
 import time
 from pathlib import Path
@@ -90,10 +91,9 @@ def transforms(exponents: list[int], device: str, repeats: int) -> list[dict]:
 
 
 def whole(text: str) -> list[int]:
-    numbers = [int(part) for part in text.split(",")]
-    if min(numbers) < 1:
-        raise ValueError
-    return numbers
+    if not re.fullmatch(r"[1-9]\d*(,[1-9]\d*)*", text):
+        raise argparse.ArgumentTypeError(f"{text!r}: allowed are whole numbers from 1, comma separated")
+    return [int(part) for part in text.split(",")]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -109,7 +109,14 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if min(given.repeats, given.length) < 1:
         parser.error("--repeats and --length must be whole numbers from 1")
-    began, device = time.monotonic(), str(device_of(given.device))
+    if max(given.log2) > 32:
+        parser.error(f"--log2 {max(given.log2)}: allowed are whole numbers from 1 to 32")
+    if given.out.is_file():
+        parser.error(f"--out {given.out} is a file; allowed: a folder")
+    try:
+        began, device = time.monotonic(), str(device_of(given.device))
+    except ValueError as error:
+        parser.error(str(error))
     t5 = shapes.random_t5(given.shape, given.dtype, device)
     made = steps.made_for(t5, {k: profiles.PROFILES["paper"].sizes(k) for k in KINDS})
     results = {"what": "full-size steps on one device, random weights", "shape": given.shape, "dtype": given.dtype, "length": given.length, "batch": BATCH,

@@ -205,6 +205,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"unknown part {wrong[0]!r}; allowed: {', '.join(PARTS)}")
     if given.repeats < 1:
         parser.error(f"--repeats {given.repeats} is not allowed: a whole number from 1")
+    if given.out.is_file():
+        parser.error(f"--out {given.out} is a file; allowed: a folder")
     try:
         setting = Setting(repeats=given.repeats, small=given.small, device=str(backbone.device_of(given.device)))
     except ValueError as error:
