@@ -13,6 +13,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from papermill.translators import PythonTranslator
 
+from unidelta import papermill as command
 from unidelta import tasks
 from unidelta.params import ParameterError
 
@@ -154,6 +155,15 @@ def test_papermill_as_typed_exits_non_zero(tmp_path, output):
     assert "Traceback" not in errors and [p.name for p in tmp_path.iterdir()] == ["out.ipynb"] * (output == "file"), "nothing is computed or left"
     assert output != "file" or (tmp_path / "out.ipynb").read_text() == "kept", "what was there is"
     assert output != "pipe" or "Traceback" not in "".join(o.get("ename", "") for c in json.loads(said)["cells"] for o in c.get("outputs", []))
+
+
+def test_a_path_that_leads_nowhere_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for given, told in ((["03.ipynb", "out.ipynb"], "no notebook '03.ipynb'"), ([str(NOTEBOOKS[0]), "there/out.ipynb"], "no folder 'there'")):
+        monkeypatch.setattr(sys, "argv", ["papermill", *given])
+        with pytest.raises(SystemExit, match=f"^papermill: there is {told}"):
+            command.main()
+    assert not list(tmp_path.iterdir())
 
 
 def test_papermill_in_a_terminal_says_where_the_notebook_is(tmp_path):

@@ -24,7 +24,11 @@ def main() -> None:
     if notebook and notebook != "-" and not output:
         output = f"{Path(notebook).stem}.out.ipynb" if sys.stdout.isatty() else "-"
         args.append(output)
-    file = Path(output) if output and output != "-" else None
+    file = Path(output) if output and output != "-" and "://" not in output else None
+    if notebook and notebook != "-" and "://" not in notebook and not Path(notebook).is_file():
+        sys.exit(f"papermill: there is no notebook {notebook!r} here; allowed: the path of one, such as notebooks/03_transfer.ipynb")
+    if file and not file.parent.is_dir():
+        sys.exit(f"papermill: there is no folder {str(file.parent)!r} for the output; allowed: a path in a folder that is there")
     before = file.read_bytes() if file and file.is_file() else None
     try:
         papermill.main(args=args, prog_name="papermill")
