@@ -418,9 +418,9 @@ def test_the_objective_of_approximate_by_hand(open_run, first_loss, variant, at,
         assert dev[i] == pytest.approx(sum(by_hand) / 6)
 
 
-@pytest.mark.parametrize("start", ["random", "train"])
-def test_the_objective_of_optimize_by_hand(open_run, first_loss, start):
-    run = open_run(optimize_init=start, optimize_batch=5)
+@pytest.mark.parametrize("start, spread", [("random", 0.0), ("train", 0.0), ("train", 0.3)])
+def test_the_objective_of_optimize_by_hand(open_run, first_loss, start, spread):
+    run = open_run(optimize_init=start, optimize_batch=5, optimize_spread=spread)
     subspaces = stages.approximate(run, TRAIN, (0, 1))
     ours, _ = first_loss("optimize", lambda: stages.optimize(run, TRAIN, UNSEEN[:1], ["lora"], (0, 1)), at=2)
     expected = []
@@ -428,7 +428,8 @@ def test_the_objective_of_optimize_by_hand(open_run, first_loss, start):
         mine, saved = run.data(UNSEEN[0], seed), subspaces[seed].tensors()
         vector = maps.start_vector(subspaces[seed], UNSEEN[0], "lora", seed, start)
         assert torch.equal(vector, saved["I.lora"].mean(0)) == (start == "train") and vector.shape == (3,)
-        loss = task_loss(run, "lora", run.start("lora") + saved["up.lora"] @ vector, mine.train, data.rows_of_step(48, UNSEEN[0], seed, 2, 5))
+        aside = draw_spread(seed, 2, 1, 3, spread)[0]
+        loss = task_loss(run, "lora", run.start("lora") + saved["up.lora"] @ (vector + aside), mine.train, data.rows_of_step(48, UNSEEN[0], seed, 2, 5))
         expected += [loss, loss]  # one for each learning rate, all from the same start and on the same rows
     torch.testing.assert_close(ours, torch.stack(expected), rtol=1e-4, atol=1e-5)
 
@@ -487,6 +488,7 @@ FROM = {"original": ALL, "approximate": ALL[1:], "optimize": ["optimize", "trans
     ("approximate", {"approximate_every": 4}), ("approximate", {"approximate_batch": 5}), ("approximate", {"approximate_draws": 5}),
     ("approximate", {"approximate_spread": 0.5}),
     ("optimize", {"optimize_lrs": (1.0,)}), ("optimize", {"optimize_every": 4}), ("optimize", {"optimize_batch": 5}), ("optimize", {"optimize_init": "train"}),
+    ("optimize", {"optimize_spread": 0.3}),
 ], ids=lambda value: value if isinstance(value, str) else "+".join(value))
 def test_every_setting_names_its_artifacts_and_those_after_them(open_run, monkeypatch, stage, change):
     before, after = (identities(open_run(**c), monkeypatch) for c in ({}, change))
@@ -503,7 +505,7 @@ def test_backbone_source_and_precision_name_every_artifact(open_run, monkeypatch
 
 
 def test_how_solutions_are_stacked_and_where_they_run_names_nothing(open_run, monkeypatch):
-    assert identities(open_run(), monkeypatch) == identities(open_run(stack=3, device="auto", approximate_spread=0.0), monkeypatch)
+    assert identities(open_run(), monkeypatch) == identities(open_run(stack=3, device="auto", approximate_spread=0.0, optimize_spread=0.0), monkeypatch)
 
 
 # ---- stacking

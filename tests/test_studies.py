@@ -151,7 +151,10 @@ def test_the_second_group_is_moved(study):
 
 def test_spread_changes_the_mixtures_of_stage_1_alone(study):
     found = study("spread", "rotten_tomatoes")
-    assert list(found) == ["as it is", "more of stage 1", "wider mixtures"] and "approximate_spread=0.5" in found["wider mixtures"].line
+    assert list(found) == ["as it is", "more of stage 1", "wider mixtures", "wider mixtures and search", "wider search"]
+    assert "approximate_spread=0.5" in found["wider mixtures"].line and "optimize_spread=0.5" in found["wider search"].line
+    usual, search = (set(found[name].ids) for name in ("as it is", "wider search"))
+    assert {i.split("/")[0] for i in usual & search} == {"original", "approximate", "controls", "lengthened"}
     same, wider = (set(found[name].ids) for name in ("more of stage 1", "wider mixtures"))
     assert {i.split("/")[0] for i in same & wider} == {"original", "lengthened"} and all("random" in r.frame for r in found.values())
 
@@ -194,12 +197,13 @@ def test_settings_are_told_by_spare_rows_of_every_draw(study, monkeypatch):
 
 @pytest.mark.parametrize("name, others, many", [("many_settings", ["more of both stages"], True), ("many_weight", ["more reconstruction"], True),
                                                 ("stage1_settings", ["more of stage 1"], False), ("stage1_again", ["one look", "more of stage 1"], False),
-                                                ("wider_mixtures", ["more of stage 1", "wider mixtures"], False)])
+                                                ("wider_mixtures", ["more of stage 1", "wider mixtures"], False),
+                                                ("wider_search", ["wider search", "wider mixtures", "wider mixtures and search"], False)])
 def test_other_settings_are_asked_in_the_same_way(study, monkeypatch, name, others, many):
     monkeypatch.setattr(studies, "DRAWS", ("embedded",))
     found = study(name)
     assert set(found) == {f"{setting}, backbone=embedded" for setting in ("former settings", *others)}
-    assert all(r.seeds == ([2] if name in ("stage1_again", "wider_mixtures") else [0]) for r in found.values())
+    assert all(r.seeds == ([2] if name in ("stage1_again", "wider_mixtures", "wider_search") else [0]) for r in found.values())
     assert all("report_on=spare" in r.line and ("multi-task setting" in r.line) == many for r in found.values())
 
 
@@ -261,7 +265,7 @@ def test_what_is_archived_is_what_the_store_held(study, tmp_path):
     assert all(len(log) == 1 and log[0]["step"] == 1 for log in results.logs("original"))
 
 
-ASKED = ("settings", "many_settings", "many_weight", "stage1_settings", "stage1_again", "wider_mixtures")  # of other settings, on spare rows
+ASKED = ("settings", "many_settings", "many_weight", "stage1_settings", "stage1_again", "wider_mixtures", "wider_search")  # of other settings, on spare rows
 
 
 @pytest.mark.parametrize("name", [n for n in archive.names() if n not in ASKED])

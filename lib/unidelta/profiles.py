@@ -61,6 +61,7 @@ class Profile:
     optimize_every: int = 500
     optimize_batch: int = 8
     optimize_lrs: tuple = (1e-2, 5e-2)
+    optimize_spread: float = 0.0        # standard deviation of what every step adds to I; the paper adds nothing
     optimize_init: str = "random"       # where I starts: N(0, 0.02), or "train": the training tasks' mean vector of that delta
 
     # the simplified pipeline (appendices A.3 to A.5); where A.5, with fine-tuning in it, differs from A.4, the `fastfood_` fields hold
@@ -119,7 +120,7 @@ _SMALL = dict(
 CHOICES = {"source": ("embedded", "mirror", "hub"), "variant": ("paper", "released"), "dtype": ("float32", "bfloat16"),
            "optimize_init": ("random", "train"), "fastfood": ("exact", "released"), "setting": ("single", "multi"), "report_on": ("test", "spare")}
 PARTS = ("train", "dev", "test")
-MAY_BE_ZERO = ("init_seed", "patience", "original_learnt", "ratio", "approximate_spread")
+MAY_BE_ZERO = ("init_seed", "patience", "original_learnt", "ratio", "approximate_spread", "optimize_spread")
 
 PROFILES = {
     "embedded": Profile("embedded", backbone="embedded", source="embedded", caps={"train": None, "dev": 100, "test": None}, **_SMALL),

@@ -26,6 +26,7 @@ AS_IT_IS, FORMER, MANY, FITTED, TRAINED, LONG = "as it is", "former settings", "
 FEW_STEPS = {"approximate_draws": 1, "approximate_steps": 50, "approximate_every": 25}
 MORE_STEPS = {"approximate_draws": 3, "approximate_steps": 100, "approximate_every": 50}
 WIDER = MORE_STEPS | {"approximate_spread": 0.5}
+SEARCH = {"optimize_spread": 0.5}
 GIVEN_UP = {"original_steps": 500, "original_prefix_steps": 1200, "original_learnt": 0.0, "ratio": 0.02}  # the multi-task setting when its steps were asked
 DRAWS = ("embedded", "rebuilt", "shorter", "stretches")  # the shipped backbones that know every wording
 Open = Callable[..., Run]
@@ -188,9 +189,15 @@ def wider_mixtures(open_run: Open, seeds: Sequence[int], only: Sequence[str]) ->
     return on_every_draw(open_run, changes, chosen(sharing(open_run()), only), [s + 2 for s in seeds])
 
 
+def wider_search(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
+    """the same seeds: a search spread wider in stage 2, with mixtures spread wider in stage 1 and without"""
+    changes = {FORMER: FEW_STEPS, "wider search": FEW_STEPS | SEARCH, "wider mixtures": WIDER, "wider mixtures and search": WIDER | SEARCH}
+    return on_every_draw(open_run, changes, chosen(sharing(open_run()), only), [s + 2 for s in seeds])
+
+
 def spread(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
-    """mixtures spread wider in stage 1 with one training task, and the same steps without, on test rows"""
-    changes = {AS_IT_IS: {}, "more of stage 1": MORE_STEPS, "wider mixtures": WIDER}
+    """with one training task, on test rows: mixtures spread wider in stage 1, the same steps without, a search spread wider in stage 2, and both"""
+    changes = {AS_IT_IS: {}, "more of stage 1": MORE_STEPS, "wider mixtures": WIDER, "wider search": SEARCH, "wider mixtures and search": WIDER | SEARCH}
     return {name: collect(open_run(**change), chosen(single_unseen(open_run()), only), seeds) for name, change in changes.items()}
 
 
@@ -236,8 +243,8 @@ def real_rows(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
 
 
 STUDIES = {f.__name__: f for f in (multi_task, reconstruction, planes, dimension, trained_directions, simplified, finetune, absolute, second_group, fidelity,
-                                     backbones, more_seeds, settings, many_settings, many_weight, stage1_settings, stage1_again, wider_mixtures, spread,
-                                     long_answers, real_rows)}
+                                     backbones, more_seeds, settings, many_settings, many_weight, stage1_settings, stage1_again, wider_mixtures, wider_search,
+                                     spread, long_answers, real_rows)}
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -160,7 +160,8 @@ def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> 
 # --- optimize --------------------------------------------------------------------------------------------------------
 def optimize(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = KINDS, seeds: Sequence[int] = (0,),
              up: str = "trained", subspaces: dict[int, Artifact] | None = None) -> dict[tuple, Artifact]:
-    """argmin over I of L_task(theta_init + Proj_up(I)) for unseen tasks: (task, kind, seed) -> artifact.
+    """argmin over I of L_task(theta_init + Proj_up(I)) for unseen tasks: (task, kind, seed) -> artifact. With `optimize_spread`, of the loss around I,
+    at I + epsilon; validated is I itself.
 
     subspaces: by seed; those of `approximate` unless given.
 
@@ -178,7 +179,8 @@ def _optimized(run: Run, kind: str, tasks: Sequence[str], subspaces: dict[int, A
     p, lrs = run.profile, run.profile.optimize_lrs
     wanted = {(task, kind, seed): (f"{task}-{kind}-{up}-s{seed}", run.config(
         "optimize", "optimize_steps", "optimize_every", "optimize_batch", "optimize_lrs", "optimize_init", subspace=subspace.id, up=up, kind=kind,
-        task=task, data=run.data(task, seed).fingerprint, seed=seed)) for task in tasks for seed, subspace in subspaces.items()}
+        task=task, data=run.data(task, seed).fingerprint, seed=seed, **({"spread": p.optimize_spread} if p.optimize_spread else {})))
+        for task in tasks for seed, subspace in subspaces.items()}
 
     def work(keys):
         delta, of = run.delta(kind), {key: run.data(key[0], key[2]) for key in keys}
@@ -196,8 +198,11 @@ def _optimized(run: Run, kind: str, tasks: Sequence[str], subspaces: dict[int, A
             return start + torch.cat([maps[s](v) for v, s in zip(vectors.split(len(vectors) // len(stack)), seeds, strict=True)])
 
         def loss(step):
-            rows = [piece for piece in run.rows(mine, seeds, step, p.optimize_batch) for _ in lrs]
-            return loss_stack(run, delta, theta(intrinsic), rows)
+            rows, vectors = [piece for piece in run.rows(mine, seeds, step, p.optimize_batch) for _ in lrs], intrinsic
+            if p.optimize_spread:  # the same for every learning rate
+                aside = torch.cat([draw_spread(seed, step, 1, intrinsic.shape[1], p.optimize_spread) for seed in seeds for _ in lrs])
+                vectors = intrinsic + aside.to(intrinsic)
+            return loss_stack(run, delta, theta(vectors), rows)
 
         def score():
             return score_stack(run, delta, theta(intrinsic), [d for d in mine for _ in lrs], "dev")
