@@ -324,3 +324,96 @@ def test_verdicts_are_counted_apart_for_claims_questions_and_planes():
              one(claims.FAILS, "A question (not in the paper)."), one(claims.FAILS, "Another (not in the paper).")]
     assert claims.tally(found).data == ("Of 4 claims: 2 hold, 1 does not hold, 1 open; among them 1 read off planes of one seed: 1 open. "
                                         "Of 2 questions that the paper does not ask: 2 do not hold.")
+
+
+def apart(scores: dict, own: float = 0.0, moved: float = 0.0, **options):
+    """Results whose rows of every delta by itself, and those of transfer, lie so many points of E_sub higher."""
+    found = archived(scores, **options)
+    found.frame.loc[found.frame.source == found.frame.target, "sub"] += own
+    found.frame.loc[found.frame.source != found.frame.target, "sub"] += moved
+    return found
+
+
+@pytest.mark.parametrize("own, moved", [(0.0, -45.0), (-45.0, 0.0)])
+def test_claims_of_tuning_look_at_a_deltas_own_rows_and_those_of_transfer_at_transfer(own, moved):
+    scores = {"rotten_tomatoes": (90.0, [89.0, 90.0, 91.0]), "amazon_polarity": (90.0, [89.0, 90.0, 91.0])}
+    verdicts = {c.text: c.verdict for c in claims.every(apart(scores, own, moved), {})}
+    for begins, what in (("Every delta recovers", own), ("A solution found with", moved), ("Transfer recovers", moved), ("On sentiment", moved),
+                         ("Tuning in the subspace adds to what", own), ("Tuning in the subspace adds to the training", own), ("What is recovered", own),
+                         ("A transferred vector adds", moved), ("A transferred vector does more than the other delta's", moved)):
+        (text, verdict), = ((t, v) for t, v in verdicts.items() if t.startswith(begins))
+        assert verdict == (claims.FAILS if what else claims.HOLDS), text
+    low = apart(scores, own, moved)
+    low.frame["random"] = 70.0
+    assert claims.transfers(low)[2].verdict == (claims.FAILS if moved else claims.HOLDS)
+
+
+def test_rows_with_long_answers_count_where_the_papers_averages_have_them(monkeypatch):
+    long = results({"eli5-asks": (90.0, 3 * [80.0])})
+    told = {c.text[:30]: c.ours for c in claims.every(results(GOOD), {}, long)}
+    assert told["Every delta recovers more than"].endswith("over 3 tasks") and told["Transfer recovers more than 80"].endswith("over 3 tasks")
+    assert told["A solution found with one delt"].startswith("3 of 3 tasks")
+    monkeypatch.setattr(Archived, "logs", lambda self, stage: [log(False)] * 3)
+    many = judged(results(GOOD), multi_task={"as it is": archived(GOOD)}, long_answers={"many tasks": archived({"eli5-asks": (90.0, 3 * [80.0])})})
+    assert "over 3 tasks" in of(many, "the deltas recover more").ours and of(many, "around 80 %").ours.startswith("3 of 3 tasks")
+
+
+def test_what_lies_exactly_on_a_boundary():
+    even = results({"rotten_tomatoes": (100.0, 3 * [80.0])})
+    assert said(claims.widely(80.0, 50.0), even) == claims.HOLDS, "at the level or more"
+    half = results({"rotten_tomatoes": (100.0, [83.0, 84.0, 85.0]), "glue-mrpc": (100.0, 3 * [50.0])})
+    assert said(claims.widely(80.0, 50.0), half) == claims.FAILS, "one of two tasks is no more than half, whatever the other seeds say"
+    assert claims.differ([(2.5, 2.5)]) is False and claims.differ([(0.0, 5.5)]) is None
+    shared = plane(4, 10, 20)
+    shared.relative[0] = 10.0
+    shared.relative[0].view(-1)[[0, 1, 23, 24]] = 90.0
+    assert claims.overlap({"a": shared}).verdict == claims.FAILS, "half of the smallest region is not more than half"
+    assert plane(5, 10, 20).share(90.0)["adapter"] == pytest.approx(20)
+
+
+def test_three_differences_at_once_need_wider_intervals():
+    """3 points with half an interval of 2.5 alone, and of 4.4 as one of three."""
+    found = results({"rotten_tomatoes": (100.0, 3 * [80.0])})
+    for seed in range(3):
+        found.frame.loc[(found.frame.source == "prefix") & (found.frame.seed == seed), "sub"] -= 2 + seed
+    assert said(claims.alike_as_sources, found) == claims.OPEN and "Adapter minus Prefix +3.0 ± 4.4" in claims.alike_as_sources(found)[0]
+    assert said(claims.asymmetric, found) == claims.OPEN
+
+
+def test_one_solution_outside_the_good_region_is_enough():
+    good, low = plane(25, 25, 25), plane(25, 25, 25)
+    good.relative[[0, 2], 2, 2], good.points[1] = 60.0, torch.tensor([2.0, 2.0])  # 70 % in the mean there, and 90 % at the two others
+    low.relative[:, 0, 0] = 10.0
+    assert claims.near({"a": good}).verdict == claims.FAILS and claims.near({"b": low}).verdict == claims.OPEN
+    assert claims.near({"a": good, "b": low}).verdict == claims.FAILS, "one plane that tells is enough"
+
+
+def test_archived_claims_look_at_the_rows_that_they_are_about():
+    moved = [gained(results(GOOD), task="superglue-wsc", many=apart(GOOD, own=own, moved=sent)) for own, sent in ((5.0, -20.0), (-20.0, 5.0))]
+    assert moved == [claims.FAILS, claims.HOLDS], "transfer on WSC"
+    lower = apart(GOOD, moved=-30.0)
+    assert [said(claims_archived.no_poorer(results(GOOD), what), lower) for what in ("own", "moved")] == [claims.HOLDS, claims.FAILS]
+    assert said(claims_archived.no_poorer(results(GOOD), "own"), apart(GOOD, own=-2.0)) == claims.HOLDS, "two points less are no less"
+    assert said(claims_archived.each_row, apart({"eli5-asks": (70.0, [60.0, 61.0, 62.0])}, moved=-60.0)) == claims.HOLDS
+    behind = archived(GOOD)
+    for kind, less in (("lora", 20), ("prefix", 10)):
+        behind.frame.loc[behind.frame.target == kind, "sub"] -= less
+    assert said(claims_archived.prefix_behind, behind) != claims.HOLDS, "less than the adapter, and more than LoRA"
+
+
+def gained(few, task, many) -> str:
+    return said(claims_archived.more_tasks(few, task), many)
+
+
+def test_dimensions_are_judged_by_whole_intervals_for_as_many_as_there_are():
+    base, near, far = (archived({"rotten_tomatoes": (100.0, each)}) for each in (3 * [80.0], [84.0, 85.2, 82.8], [91.6, 90.0, 88.4]))
+    for study, verdict in (({"y=8": near}, claims.OPEN), ({"y=8": far}, claims.FAILS), ({"y=8": far, "y=16": far}, claims.OPEN)):
+        assert said(claims_archived.dimensions(study), base) == verdict, study.keys()
+
+
+def test_a_study_with_a_variant_of_another_backbone_is_not_judged_by(monkeypatch, tmp_path):
+    monkeypatch.setattr(archive, "FOLDER", tmp_path)
+    base, other = (replace(results(GOOD), ids=[]) for _ in range(2))
+    other.run.backbone.fingerprint = "0" * 16
+    archive.save({"as it is": base, "backbone=other": other}, "multi_task")
+    assert claims_archived.judged_by(base) == {}

@@ -1,11 +1,13 @@
 """Curves from training logs: by hand, and from a tiny subspace of two tasks to a table and a figure."""
 
 import pytest
+import torch
 from bs4 import BeautifulSoup
 
 from unidelta.projections import KINDS
 from unidelta.report import convergence, figures
 from unidelta.stages import Run
+from unidelta.stages.blend import Parts
 
 SLOW, FAST = [4.0, 3.0, 2.0, 1.0], [4.0, 1.0, 1.0, 1.0]
 
@@ -57,3 +59,20 @@ def test_from_a_run_to_a_table_and_a_figure(tiny_t5, tmp_path):
     assert first == pytest.approx(log[0]["loss"][0], rel=1e-4), "the parts add up to the loss"
     rows = BeautifulSoup(convergence.table(found, 2).data, "html.parser").find_all("tr")
     assert len(rows) == 1 + 2 * 3 and len(figures.convergence(found).axes) == 3
+
+
+def test_parts_are_means_over_the_steps_of_a_tenth():
+    """Between two validations, whatever their distance."""
+    parts = Parts(20)
+    for step in range(40):
+        parts.add(step, {"x": torch.tensor([float(step), 2.0 * step])})
+        if step == 19:
+            first = parts.pop()["parts"]["x"]
+    assert first == [[0.5 + 2 * i for i in range(10)], [1.0 + 4 * i for i in range(10)]]
+    assert parts.pop()["parts"]["x"][0] == [20.5 + 2 * i for i in range(10)]
+
+
+def test_when_runs_arrive_is_averaged_over_tasks_within_a_seed():
+    """Two tasks, three seeds: the seed changes fastest."""
+    each = {k: [FAST, FAST, SLOW, FAST, FAST, SLOW] for k in KINDS}
+    assert convergence.arrivals(each, 3)["lora"].tolist() == [25.0, 25.0, 75.0]

@@ -506,3 +506,34 @@ def test_rows_and_solutions_must_fit(model):
         pass
     with deltas.applied(model, []):
         assert math.isfinite(model(**batch_of(3)).loss)
+
+
+@pytest.mark.parametrize("kind", ["adapter", "lora", "prefix"])
+def test_every_delta_is_drawn_by_its_seed(model, kind):
+    delta = deltas.make(kind, model.config, **SIZES[kind])
+    assert torch.equal(delta.init(5), delta.init(5)) and not torch.equal(delta.init(5), delta.init(6))
+
+
+def test_a_prefix_is_computed_in_its_own_precision():
+    half, seen = tiny_t5().to(torch.bfloat16), []
+
+    class Seen(deltas.Prefix):
+        def keys_values(self, weights, stack):
+            seen.append(weights[f"{stack}.embedding"].dtype)
+            return super().keys_values(weights, stack)
+
+    made = deltas.make("prefix", half.config, **SIZES["prefix"])
+    delta = Seen(made.geometry, made.shapes, made.length, made.hidden, made.reading, made.bias, made.init_std)
+    assert logits(half, [(delta, delta.init(0))], batch_of(2)).dtype == torch.bfloat16 and set(seen) == {torch.float32}
+
+
+def test_attention_drops_out_with_a_prefix_as_without():
+    trained = tiny_t5().train()
+    for module in trained.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        elif hasattr(module, "relative_attention_bias") or type(module).__name__ == "T5Attention":
+            module.dropout = 0.5
+    entry = solutions(trained, "prefix", 1)
+    one, other = (logits(trained, [entry], batch_of(2)) for _ in range(2))
+    assert not torch.equal(one, other)

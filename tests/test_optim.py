@@ -126,3 +126,15 @@ def test_bad_input():
         Adafactor(start(), 0.0)
     with pytest.raises(ValueError, match="gradient"):
         Adafactor(start(), 1e-2).step()
+
+
+def test_a_tiny_gradient_moves_as_far_as_a_large_one():
+    """Only the squares of eps, 1e-30, are added to: LoRA's A has almost no gradient while B is near zero."""
+    large, tiny_ = start(), start()
+    one, other = Adafactor(large, 1e-2), Adafactor(tiny_, 1e-2)
+    for step in range(3):
+        grads = [g.clamp(-2, 2) for g in gradients(step)]
+        one.step(grads)
+        other.step([g * 1e-8 for g in grads])
+    for a, b in zip(large, tiny_, strict=True):
+        torch.testing.assert_close(a[1:], b[1:], atol=1e-5, rtol=1e-4)

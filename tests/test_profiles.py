@@ -243,3 +243,10 @@ def test_suggestions_for_mistyped_tasks_name_the_allowed():
     with pytest.raises(ValueError, match="glue-sst2") as error:
         tasks.get("glue-sst")
     assert "\n" not in str(error.value)
+
+
+def test_the_paper_profile_has_the_appendixs_numbers_of_one_training_task():
+    p = profiles.get("paper")
+    assert (p.approximate_lr, p.approximate_steps, p.approximate_every, p.approximate_batch, p.approximate_spread) == (5e-5, 100_000, 1000, 8, 0.0)
+    assert (p.optimize_lrs, p.optimize_steps, p.optimize_every, p.optimize_batch) == ((1e-2, 5e-2), 5000, 500, 8)
+    assert (p.original_steps, p.original_prefix_steps, p.fastfood_steps, p.shared_steps) == (20_000, 20_000, 100_000, 100_000)

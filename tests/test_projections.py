@@ -103,3 +103,22 @@ def test_the_random_control_keeps_every_columns_length_and_no_direction():
     assert torch.equal(noise, random_like(up, 0, "prefix")) and not torch.equal(noise, random_like(up, 1, "prefix"))
     other = random_like(up, 0, "lora")
     assert torch.cosine_similarity(noise, other, dim=0).abs().max() < 0.06, "the deltas' random subspaces have nothing in common"
+
+
+def test_neighbouring_seeds_steps_and_deltas_share_no_draw():
+    """Where seed, step and delta are added up, one's numbers are another's."""
+    def apart(drawn):
+        return len({tuple(t.flatten().tolist()) for t in drawn}) == len(drawn)
+    assert apart([draw_ratios(seed, step, 2) for seed in range(3) for step in range(3)])
+    assert apart([draw_spread(seed, step, 2, 4, 0.5) for seed in range(3) for step in range(3)])
+    starts = Projection.start
+    assert apart([starts(11, 3, [seed], kind).up for seed in range(3) for kind in KINDS])
+    up = starts(11, 3, [0], "lora").up[0]
+    assert apart([random_like(up, seed, kind) for seed in range(3) for kind in KINDS])
+
+
+def test_beta_is_uniform_in_what_alpha_leaves():
+    drawn = draw_ratios(3, 7, 20_000)
+    share = drawn[:, 1] / (1 - drawn[:, 0])
+    for q in (0.1, 0.5, 0.9):
+        assert (share < q).float().mean().item() == pytest.approx(q, abs=0.01)

@@ -8,13 +8,14 @@ from zipfile import ZipFile
 
 import pandas as pd
 import pytest
+import torch
 from bs4 import BeautifulSoup
 
 from unidelta import paper, report, stages, suite
 from unidelta.params import ParameterError
 from unidelta.profiles import PROFILES
-from unidelta.projections import KINDS
-from unidelta.report import Results, archive, figures, measures, opening, outcome, planes, prose, rescaling, tables
+from unidelta.projections import KINDS, Projection
+from unidelta.report import Results, archive, directions, figures, measures, opening, outcome, planes, prose, rescaling, tables
 from unidelta.report.results import joined
 from unidelta.stages import workbench
 from unidelta.stages.controls import FACTORS
@@ -411,3 +412,123 @@ def test_directions_and_lengths():
     assert "50.0 ± 0.0 %" in said and "90.0 ± 0.0 % if its length" in said and said.endswith("to 1.26 (Prefix → LoRA).")
     picture = rescaling.figure(fitted)
     assert len(picture.axes) == 3 and [line.get_ydata().tolist() for line in picture.axes[0].lines if len(line.get_xdata()) == len(FACTORS)] == 3 * [7 * [50.0]]
+
+
+def test_a_cell_is_weak_by_the_untuned_backbone_too():
+    """Less than fifteen points above chance or above the untuned backbone, whichever is higher."""
+    found = results({"rotten_tomatoes": (90.0, [80.0, 81.0, 82.0])}).own
+    for chance, untuned, flagged in ((50.0, 0.0, False), (50.0, 76.0, True), (76.0, 0.0, True), (75.0, 75.0, False)):
+        assert report.weak(found.assign(chance=chance, untuned=untuned)).all() == flagged, (chance, untuned)
+
+
+def test_differences_are_paired_by_seed_whatever_seeds_there_are():
+    one = results({"rotten_tomatoes": (100.0, [80.0, 60.0, 40.0])}).own
+    later = one.assign(seed=one.seed + 1, sub=one["sub"].mean())  # seeds 1, 2, 3: 60 each
+    assert measures.gain(one, later)[0] == pytest.approx(10.0), "seeds 1 and 2 alone have both: 60 - 60 and 60 - 40"
+
+
+def test_no_difference_is_no_effect():
+    assert measures.points(0.0, 0.0).endswith("(not told from zero by these seeds)") and measures.points(-1.0, 0.5).endswith("(interval excludes zero)")
+
+
+class Coded:
+    """Stages that compute nothing: every score is a number of its own, found again by what it is of."""
+
+    def __init__(self):
+        self.code = {}
+
+    def value(self, *what):
+        return self.code.setdefault(what, (1 + len(self.code)) / 1000)
+
+    def artifacts(self, name, keys, metrics):
+        return {key: SimpleNamespace(id=f"{name}/{'-'.join(map(str, key))}", config={"solutions": [f"of/{name}"]}, metrics=metrics(*key)) for key in keys}
+
+    def single(self, name, kinds):
+        keys = [("qasc", k, s) for k in kinds for s in (0, 1)]
+        return lambda *given, **options: self.artifacts(name, keys, lambda t, k, s: {m: self.value(name, m, k, s) for m in ("dev", "test")})
+
+    def square(self, name, kinds, of=("dev", "test", "plain", "factor")):
+        return lambda *given, **options: self.artifacts(name, [("qasc", 0), ("qasc", 1)], lambda t, s: {
+            m: {a: {b: self.value(name, m, a, b, s) for b in kinds} for a in kinds} for m in of})
+
+    def row(self, name, kinds, *columns):
+        return lambda *given, **options: self.artifacts(name, [("qasc", 0), ("qasc", 1)], lambda t, s: {
+            m: {k: self.value(name, m, k, s) for k in kinds} for m in columns} | {m: self.value(name, m, s) for m in measures.FREE})
+
+
+RUN = SimpleNamespace(data=lambda task, seed: None)
+
+
+def test_every_column_is_of_its_own_stage_and_delta(monkeypatch):
+    coded = Coded()
+    for name, stage in {"original": coded.single("ori", KINDS), "approximate": lambda *given: {}, "transfer": coded.square("sub", KINDS),
+                        "optimize": coded.single("random", KINDS), "lengthened": coded.row("long", KINDS, "dev", "test"),
+                        "controls": coded.row("still", KINDS, "train_solution", "own_vector", "mean_vector")}.items():
+        monkeypatch.setattr(report.results, name, stage)
+    found = report.results.collect(RUN, ["qasc"], [0, 1])
+    for _, r in found.frame.iterrows():
+        t, s = r.target, r.seed
+        expected = {"ori": ("ori", "test", t, s), "sub": ("sub", "test", r.source, t, s), "random": ("random", "test", t, s),
+                    "scaled_solution": ("long", "test", t, s),
+                    **{c: ("still", c, t, s) for c in ("train_solution", "own_vector", "mean_vector")}, **{c: ("still", c, s) for c in measures.FREE}}
+        assert {c: r[c] for c in expected} == pytest.approx({c: 100 * coded.code[what] for c, what in expected.items()}), (r.source, t, s)
+    assert {"of/ori", "of/sub", "of/random", "of/long", "of/still"} <= set(found.ids)
+    few = report.results.collect(RUN, ["qasc"], [0, 1], tuned=False)
+    assert not {"random", "scaled_solution"} & set(few.frame) and "of/random" not in few.ids
+
+
+def test_every_column_of_the_simplified_pipeline_too(monkeypatch):
+    coded, kinds = Coded(), (*KINDS, "finetune")
+    monkeypatch.setattr(report.results, "original", coded.single("ori", kinds))
+    for name, stage in {"shared": lambda *given: {}, "transfer": coded.square("sub", kinds), "optimize": coded.single("random", kinds),
+                        "untuned": coded.row("still", kinds, "shared_vector"), "lengthened": coded.row("long", kinds, "dev", "test")}.items():
+        monkeypatch.setattr(report.results.shared, name, stage)
+    monkeypatch.setattr(report.results, "untouched", coded.row("free", ()))
+    for _, r in report.results.collect_shared(RUN, ["qasc"], [0, 1], ["dream"]).frame.iterrows():
+        t, s = r.target, r.seed
+        expected = {"ori": ("ori", "test", t, s), "sub": ("sub", "test", r.source, t, s), "random": ("random", "test", t, s),
+                    "scaled_vector": ("long", "test", t, s), "shared_vector": ("still", "shared_vector", t, s)}
+        assert {c: r[c] for c in expected} == pytest.approx({c: 100 * coded.code[what] for c, what in expected.items()}), (r.source, t, s)
+
+
+def test_every_column_of_what_is_fitted_and_held_too(monkeypatch):
+    coded = Coded()
+    numbers = coded.square("fit", KINDS)
+    curves = lambda *given, **options: {key: SimpleNamespace(id=a.id, config={}, metrics=a.metrics | {  # noqa: E731
+        "dev": {s: {t: [coded.value("dev", s, t, key[1], i) for i in range(len(FACTORS))] for t in KINDS} for s in KINDS}}) for key, a in numbers().items()}
+    for name, stage in {"original": coded.single("ori", KINDS), "transfer": coded.square("sub", KINDS), "rescaled": curves,
+                        "controls": coded.row("still", KINDS)}.items():
+        monkeypatch.setattr(rescaling, name, stage)
+    for _, r in rescaling.collect(RUN, ["qasc"], [0, 1], ["dream"]).frame.iterrows():
+        t, s, at = r.target, r.seed, ("fit", r.source)
+        expected = {"sub": ("sub", "test", r.source, t, s), "plain": ("fit", "plain", r.source, t, s), "scaled": ("fit", "test", r.source, t, s)}
+        assert {c: r[c] for c in expected} == pytest.approx({c: 100 * coded.code[what] for c, what in expected.items()}), at
+        assert r["x 2.00"] == pytest.approx(100 * coded.code["dev", r.source, t, s, 6] / coded.code["ori", "dev", t, s]), "of dev, in percent of dev"
+    monkeypatch.setattr(report.results, "original", coded.single("ori", KINDS))
+    monkeypatch.setattr(report.results, "centroid", lambda *given: coded.artifacts("held", [("qasc", 0), ("qasc", 1)],
+                        lambda t, s: {"test": {k: coded.value("held", k, s) for k in KINDS}}))
+    monkeypatch.setattr(report.results, "untouched", coded.row("free", ()))
+    for _, r in report.results.collect_trained(RUN, ["qasc"], [0, 1]).frame.iterrows():
+        assert (r.ori, r["sub"]) == pytest.approx((100 * coded.code["ori", "test", r.target, r.seed], 100 * coded.code["held", r.target, r.seed]))
+
+
+def test_a_plane_is_in_percent_of_each_deltas_own_test_score(monkeypatch):
+    best = dict(zip(KINDS, (0.5, 0.8, 1.0), strict=True))
+    monkeypatch.setattr(planes, "original", lambda run, tasks, seeds: {
+        (tasks[0], k, seeds[0]): SimpleNamespace(id=k, metrics={"test": v, "dev": 0.1}) for k, v in best.items()})
+    tensors = {"scores": torch.full((3, 2, 2), 0.4), "axis": torch.arange(2.0), "points": torch.zeros(3, 2)}
+    monkeypatch.setattr(planes, "landscape", lambda run, train, task, seeds, rows: {seeds[0]: SimpleNamespace(id="l", tensors=lambda: tensors)})
+    plane = planes.drawn(SimpleNamespace(profile=SimpleNamespace(y=4)), [(["dream"], "qasc")], 0, 6)["qasc"]
+    assert plane.relative[:, 0, 0].tolist() == pytest.approx([80.0, 50.0, 40.0]) and plane.train == "dream"
+
+
+def test_directions_are_of_the_change_since_the_seeds_own_start(monkeypatch):
+    def space(seed):
+        maps = {k: Projection.start(40, 3, [seed], k).up[0] for k in KINDS}
+        change = torch.zeros(40, 3)
+        change[0, 0], change[1, 1] = 3.0, 4.0
+        return SimpleNamespace(id=str(seed), tensors=lambda: {f"up.{k}": up + change for k, up in maps.items()})
+    monkeypatch.setattr(directions, "approximate", lambda run, train, seeds: {s: space(s) for s in seeds})
+    frame = directions.collect(None, [["dream"]], [0, 1], simplified=False).frame
+    assert frame["first"].tolist() == pytest.approx(6 * [64.0], rel=1e-3), "16 of 25"
+    assert frame.effective.tolist() == pytest.approx(6 * [25**2 / (81 + 256)], rel=1e-3)

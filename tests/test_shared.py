@@ -286,3 +286,42 @@ def test_the_training_tasks_vector_as_it_is(done, monkeypatch):
         assert workbench.score_stack(run, run.delta(kind), run.start(kind) + offset, [mine], "test") == [pytest.approx(longer.metrics["test"][kind])]
     monkeypatch.setattr(workbench, "score_stack", lambda run, delta, theta, datas, split: [0.3, 0.9, 0.5] if split == "dev" else theta[:, 0].tolist())
     assert workbench.score_best(run, None, torch.tensor([[1.0], [2.0], [3.0]]), mine) == 2.0
+
+
+def test_what_is_drawn_differs_by_seed_and_method():
+    """Untrained maps and vectors, N(0, 0.02), none of them twice."""
+    maps_ = [shared.start_up(5, 3, seed, kind) for seed in range(3) for kind in KINDS]
+    vectors = [shared.start_shared(2, 3, seed) for seed in range(3)]
+    assert len({tuple(t.flatten().tolist()) for t in (*maps_, *vectors)}) == 12
+    for large in (shared.start_up(20_000, 3, 0, "lora"), shared.start_shared(20_000, 3, 0)):
+        assert large.std().item() == pytest.approx(0.02, rel=0.03)
+
+
+def test_the_later_stages_have_the_settings_of_their_appendix(open_run):
+    """A.5's where fine-tuning takes part, else A.4's; in the subspace its steps, too."""
+    numbers = {f"{of}_optimize_{name}": value for of, add in (("shared", 0), ("fastfood", 1)) for name, value in (("every", 3 + add), ("batch", 5 + add))}
+    run = open_run(**numbers)
+    for kinds, of in ((METHODS, "fastfood"), (KINDS, "shared")):
+        p = shared.later(run, kinds).profile
+        assert all(getattr(p, f"optimize_{name}") == getattr(run.profile, f"{of}_optimize_{name}") for name in ("every", "batch", "lrs"))
+
+
+@pytest.mark.parametrize("kinds, steps", [(METHODS, 3), (KINDS, 2)], ids=["with fine-tuning", "without"])
+def test_fine_tuning_has_steps_of_its_own(open_run, kinds, steps):
+    assert shared.shared(open_run(shared_steps=2, fastfood_steps=3, shared_every=1), TRAIN, kinds)[0].log()[-1]["step"] == steps
+
+
+def test_every_seed_has_a_random_fastfood_of_its_own(done):
+    run, found = done
+    other = SimpleNamespace(config=found["shared"][0].config | {"seed": 1})
+    one, two = (maps.up_map(run, space, "finetune", "random")(torch.ones(1, 3)) for space in (found["shared"][0], other))
+    assert torch.cosine_similarity(one, two).abs() < 0.1
+
+
+def test_fine_tuning_a_half_precision_backbone_keeps_single_precision_numbers(open_run):
+    run = open_run(dtype="bfloat16")
+    delta, theta = run.delta("finetune"), run.start("finetune").requires_grad_()
+    output = delta.tuned(run.backbone, theta).model(**batch(run))
+    assert output.logits.dtype == torch.bfloat16 and theta.dtype == torch.float32
+    output.loss.backward()
+    assert theta.grad.dtype == torch.float32 and theta.grad.abs().sum() > 0

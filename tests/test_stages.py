@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 
+import datasets
 import numpy as np
 import pytest
 import tiny
@@ -827,3 +828,239 @@ def test_the_same_stages_on_real_rows(tiny_t5, mirror, tmp_path):
 def test_a_profile_names_its_folder(open_run):
     for name in profiles.PROFILES:
         assert open_run(profile=name, source="embedded").store.base.name == name
+
+
+def test_every_stage_trains_at_its_own_rate_for_its_own_steps(open_run, monkeypatch):
+    """Of every stage and method: learning rates, steps, steps between validations and patience, as `fit` is told them."""
+    seen, real = {}, workbench.fit
+
+    def fit(optimizer, loss, score, *, steps, every, patience=0, label, **options):
+        stage, slug = label.split(" ")
+        kind = next((k for k in (*KINDS, "finetune") if f"-{k}-" in slug), "all")
+        seen[stage, kind] = [lr.tolist() if isinstance(lr, torch.Tensor) else lr for lr in optimizer.lrs], steps, every, patience
+        return real(optimizer, loss, score, steps=steps, every=every, patience=patience, label=label, **options)
+
+    monkeypatch.setattr(workbench, "fit", fit)
+    run = open_run(original_lr=0.011, original_prefix_lr=0.012, finetune_lr=0.013, original_steps=2, original_prefix_steps=3, finetune_steps=1,
+                   original_every=1, approximate_lr=0.014, approximate_steps=2, approximate_every=1, optimize_steps=3, optimize_lrs=(1.0, 5.0), patience=7)
+    stages.original(run, TRAIN, ["finetune"])
+    stages.optimize(run, TRAIN, UNSEEN, ["lora"])
+    shared.shared(replace(run, profile=replace(run.profile, shared_steps=2, shared_every=1, shared_lr_I=0.1, shared_lr_up=0.2)), TRAIN, KINDS)
+    assert seen == {("original", "adapter"): ([0.011], 2, 1, 7), ("original", "lora"): ([0.011], 2, 1, 7), ("original", "prefix"): ([0.012], 3, 1, 7),
+                    ("original", "finetune"): ([0.013], 1, 1, 7), ("approximate", "all"): (9 * [0.014], 2, 1, 7),
+                    ("optimize", "lora"): ([[1.0, 5.0]], 3, 2, 0), ("shared", "all"): ([0.1, 0.2, 0.2, 0.2], 2, 1, 7)}
+
+
+@pytest.mark.parametrize("pipeline", [decomposed, shared])
+def test_of_a_subspace_the_best_validation_is_kept(open_run, monkeypatch, pipeline):
+    def subspace(root, **steps):
+        run = open_run(root, shared_every=2, **steps)
+        return (stages.approximate(run, TRAIN) if pipeline is decomposed else shared.shared(run, TRAIN, KINDS))[0]
+
+    first = subspace("first", approximate_steps=2, shared_steps=2)
+    with monkeypatch.context() as patched:
+        dev = iter([0.9, 0.1])
+        patched.setattr(pipeline, "score_training", lambda *given: [next(dev)])
+        best = subspace("best")
+    assert (best.metrics["best_step"], best.metrics["dev"], len(best.log())) == (2, 0.9, 2)
+    assert all(torch.equal(tensor, first.tensors()[name]) for name, tensor in best.tensors().items())
+
+
+@pytest.mark.parametrize("asked", [(["amazon_polarity", "rotten_tomatoes"], (0,)), (["rotten_tomatoes"], (0, 1))], ids=["tasks", "seeds"])
+def test_what_goes_on_when_others_have_settled_keeps_its_own_rows(open_run, monkeypatch, asked):
+    """The first of a stack is perfect at once and leaves it; the other is what it is alone."""
+    def scripted(run, delta, theta, datas, split):
+        return [1.0 if d.fingerprint == settled else 0.5 for d in datas]
+
+    monkeypatch.setattr(decomposed, "score_stack", scripted)
+    (tasks, seeds), run = asked, open_run("both")
+    settled, last = run.data(tasks[0], 0).fingerprint, (tasks[-1], "lora", seeds[-1])
+    both = stages.original(run, tasks, ["lora"], seeds)
+    alone = stages.original(open_run("alone"), last[:1], ["lora"], last[2:])[last]
+    assert [a.metrics["dev"] for a in both.values()] == [1.0, 0.5] and [len(a.log()) for a in both.values()] == [1, 2]
+    assert [line["loss"] for line in both[last].log()] == [pytest.approx(line["loss"], rel=1e-4) for line in alone.log()]
+
+
+def test_every_method_starts_where_the_profile_says(open_run):
+    for seed in (0, 42):
+        run = open_run(init_seed=seed)
+        assert all(torch.equal(run.start(kind), run.delta(kind).init(seed)) for kind in KINDS)
+
+
+def test_every_search_starts_elsewhere(done):
+    """By task, delta and seed; from N(0, 0.02)."""
+    run, found = done
+    starts = [maps.start_vector(found["approximate"][0], task, kind, seed, "random") for task in UNSEEN for kind in KINDS for seed in (0, 1)]
+    assert len({tuple(vector.tolist()) for vector in starts}) == len(starts)
+    wide = SimpleNamespace(config={"y": 20_000})
+    assert maps.start_vector(wide, UNSEEN[0], "lora", 0, "random").std().item() == pytest.approx(0.02, rel=0.03)
+
+
+def test_every_seed_has_a_random_subspace_of_its_own(done):
+    run, found = done
+    one, other = (maps.up_projection(run, found["approximate"][seed], "lora", "random") for seed in (0, 1))
+    assert torch.cosine_similarity(one, other, dim=0).abs().max() < 0.3
+
+
+def test_centroid_is_of_the_task_that_is_asked_of(open_run):
+    run, both = open_run(), ["glue-sst2", "amazon_polarity"]
+    saved = stages.approximate(run, both)[0].tensors()
+    asked = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(controls, "score_stack", lambda run, delta, theta, datas, split: asked.append((delta.kind, datas[0].task, split, theta[0])) or [0.5])
+        controls.centroid(run, both)
+    for kind, task, split, theta in asked:
+        centre = sum(saved[f"I.{k}"][both.index(task)] for k in KINDS) / 3
+        torch.testing.assert_close(theta, run.start(kind) + saved[f"up.{kind}"] @ centre)
+        assert split == "test"
+    assert [task for _, task, *_ in asked] == 3 * both[:1] + 3 * both[1:]
+
+
+def test_stage_one_is_validated_on_as_many_rows_as_the_profile_says(open_run, monkeypatch):
+    seen = []
+    monkeypatch.setattr(workbench, "score_stack", lambda run, delta, theta, datas, split: seen.append({len(d.dev) for d in datas}) or [0.5] * len(theta))
+    for rows, left in ((7, 7), (None, 20)):
+        run = open_run(validation_rows=rows)
+        workbench.score_training(run, [(run.delta("lora"), torch.zeros(1, 2, 1))], [[run.data(t, 0) for t in UNSEEN]])
+        assert seen.pop() == {left}
+
+
+def test_the_parts_of_a_log_are_each_runs_own(done):
+    run, found = done
+    for artifact in found["approximate"].values():
+        for line in artifact.log():
+            parts = [sum(each) / len(each) for each in line["parts"].values()]
+            assert line["loss"] == [pytest.approx(sum(parts), rel=1e-4)]
+
+
+def test_a_landscape_and_what_is_fitted_are_named_by_what_they_come_from(open_run, monkeypatch):
+    """Extent, step and rows of a landscape; and the solutions, vectors and subspaces that controls measure."""
+    def ids(call, **changes):
+        run, found = open_run(**changes), {}
+
+        def compute(run, stage, wanted, *rest):
+            names = {key: f"{stage}/{run.store.path(stage, *named).name}" for key, named in wanted.items()}
+            found[stage] = set(names.values())
+            return {key: SimpleNamespace(id=name, config=wanted[key][1]) for key, name in names.items()}
+        with monkeypatch.context() as patch:
+            for module in (decomposed, workbench, landscapes):
+                patch.setattr(module, "compute", compute)
+            call(run)
+        return found
+    planes_ = [ids(lambda run, g=given: landscapes.landscape(run, TRAIN, UNSEEN[0], **g))["landscape"]
+               for given in ({}, {"extent": 2.0}, {"step": 0.5}, {"rows": 5})]
+    assert len(set.union(*planes_)) == 4
+    for name, call in (("lengthened", lambda run: controls.lengthened(run, TRAIN, UNSEEN)), ("rescaled", lambda run: controls.rescaled(run, TRAIN, UNSEEN)),
+                       ("centroid", lambda run: controls.centroid(run, TRAIN)), ("controls", lambda run: controls.controls(run, TRAIN, UNSEEN))):
+        assert not ids(call)[name] & ids(call, original_lr=0.037)[name], name
+
+
+def test_the_loss_of_a_group_is_a_mean_over_its_own_answer_tokens(done):
+    """With answers of different lengths in one batch, whose padding counts for nothing."""
+    run, _ = done
+    split = run.data(UNSEEN[0], 0).train
+    answers = [np.array([7, 1]), np.array([7, 8, 9, 10, 1]), np.array([9, 8, 1]), np.array([5, 1])]
+    uneven = replace(split, inputs=split.inputs[:4], labels=answers, targets=split.targets[:4])
+    together = evaluation.losses(run.backbone.model, data.collate([(uneven, [0, 1]), (uneven, [2, 3])], torch.device("cpu")), 2)
+    expected = []
+    for rows in ((0, 1), (2, 3)):
+        each = [(run.backbone.model(input_ids=torch.tensor(uneven.inputs[r].astype(np.int64))[None], labels=torch.tensor(answers[r])[None]).loss,
+                 len(answers[r])) for r in rows]
+        expected.append(sum(loss * n for loss, n in each) / sum(n for _, n in each))
+    torch.testing.assert_close(together, torch.stack(expected), rtol=1e-4, atol=1e-5)
+
+
+def test_the_control_of_the_mean_vector_is_of_all_three(done, monkeypatch):
+    """What is applied, not what it scores: the tiny backbone scores much alike."""
+    run, found = done
+    saved, asked = found["approximate"][1].tensors(), {}
+    monkeypatch.setattr(controls, "score_best", lambda run, delta, theta, data: asked.setdefault(delta.kind, []).append(theta[0]) or 0.5)
+    monkeypatch.setattr(controls, "scored", lambda run, stage, tasks, seeds, measure, named: measure(UNSEEN[0], 1))
+    controls.controls(run, TRAIN, UNSEEN[:1], (1,))
+    centre = sum(saved[f"I.{k}"][0] for k in KINDS) / 3
+    for kind in KINDS:
+        solution, own, mean = asked[kind]
+        start, up = run.start(kind), saved[f"up.{kind}"]
+        assert torch.equal(solution, found["original"][TRAIN[0], kind, 1].tensors()["theta"])
+        torch.testing.assert_close(own, start + up @ saved[f"I.{kind}"][0])
+        torch.testing.assert_close(mean, start + up @ centre)
+
+
+def test_the_majority_is_of_training_answers(done):
+    run, _ = done
+    mine = run.data(UNSEEN[0], 0)
+    rows = [("positive" if i % 4 else "negative") for i in range(len(mine.train))]
+    other = replace(mine, train=replace(mine.train, targets=[[word] for word in rows]), test=replace(mine.test, targets=[["negative"]] * len(mine.test)))
+    assert baselines.majority(other) == 0.0
+
+
+def test_neighbours_of_other_tasks_are_decoded_apart(done, monkeypatch):
+    """They answer with other lengths, and what a padded batch rounds differently would hang on the company."""
+    run, _ = done
+    seen = []
+    monkeypatch.setattr(workbench, "scores", lambda backbone, entries, datas, split: seen.append([d.task for d in datas]) or [0.0] * len(datas))
+    workbench.score_stack(run, run.delta("lora"), torch.zeros(3, 1), [run.data(t, 0) for t in (UNSEEN[0], UNSEEN[0], UNSEEN[1])], "dev")
+    assert seen == [[UNSEEN[0]] * 2, [UNSEEN[1]]]
+
+
+def test_a_transfer_is_named_by_the_vectors_of_every_delta(open_run, monkeypatch):
+    run, names = open_run(), []
+
+    def compute(run, stage, wanted, *rest):
+        names.extend(named[1]["sources"] for named in wanted.values() if stage == "transfer")
+        return {key: SimpleNamespace(id=f"{stage}/{run.store.path(stage, *named).name}", config=named[1]) for key, named in wanted.items()}
+    monkeypatch.setattr(decomposed, "compute", compute)
+    stages.transfer(run, TRAIN, UNSEEN[:1])
+    assert [name.split("rotten_tomatoes-")[1].split("-")[0] for name in names[0]] == list(KINDS)
+
+
+def test_long_and_short_rows_are_not_stacked_together():
+    assert workbench.stacks([10, 13, 14, 20], 9, length=lambda key: key) == [[10, 13], [14], [20]]
+
+
+def test_rows_are_held_by_all_that_changes_them(open_run):
+    """In one process: by how they are cut, and by the mirror they come from."""
+    short, long = (open_run(max_length=length).data(UNSEEN[0], 0) for length in (8, 64))
+    assert short.longest_input == 8 < long.longest_input
+
+
+def test_an_answer_may_be_as_long_as_the_longest_of_any_part(done, monkeypatch):
+    run, _ = done
+    mine = run.data(UNSEEN[0], 0)
+    longer, asked = replace(mine, train=replace(mine.train, labels=[np.arange(17)] * len(mine.train))), []
+    monkeypatch.setattr(evaluation, "predict", lambda backbone, entries, splits, longest: asked.append(longest) or [[""] * len(s) for s in splits])
+    evaluation.scores(run.backbone, [], [longer], "test")
+    assert asked == [[17]]
+
+
+def test_what_needs_no_training_is_scored_on_test_rows(open_run, monkeypatch):
+    asked = []
+    monkeypatch.setattr(baselines, "scores", lambda backbone, entries, datas, split: asked.append((entries, split)) or [0.25])
+    artifact, = baselines.untouched(open_run(), UNSEEN[:1], (0,)).values()
+    assert artifact.metrics["untuned"] == 0.25 and asked == [([], "test")]
+
+
+@pytest.mark.parametrize("variant", ["paper", "released"])
+def test_the_reconstruction_weighs_what_the_profile_says(open_run, first_loss, variant):
+    """With the same draws, the objective is linear in the weight."""
+    losses = [first_loss("approximate", lambda ratio=ratio: stages.approximate(open_run(variant=variant, ratio=ratio), TRAIN))[0] for ratio in (0.0, 0.5, 1.0)]
+    torch.testing.assert_close(losses[2] - losses[1], losses[1] - losses[0], rtol=1e-3, atol=1e-3)
+    assert losses[2] > losses[0] + 0.1
+
+
+@pytest.mark.parametrize("stage, change", [("approximate", {"approximate_steps": 3}), ("optimize", {"optimize_steps": 3}),
+                                           ("original", {"original_prefix_steps": 3}), ("original", {"original_steps": 3})], ids=str)
+def test_the_steps_of_a_stage_name_it_and_those_after_it(open_run, monkeypatch, stage, change):
+    before, after = (identities(open_run(**c), monkeypatch) for c in ({}, change))
+    assert [s for s in ALL if before[s] != after[s]] == FROM[stage]
+
+
+def test_two_mirrors_in_one_process_are_two_sources(open_run, tmp_path, monkeypatch):
+    prints = []
+    monkeypatch.setattr(data.tokens, "encode", lambda *given: ([], [], []))
+    monkeypatch.setattr(data.tasks, "load", lambda name, mirror, **given: datasets.DatasetDict(
+        {part: datasets.Dataset.from_dict({"input": [f"{mirror} {part}"], "targets": [["a"]]}) for part in tasks.PARTS}))
+    run = open_run()
+    for mirror in ("one", "other"):
+        prints.append(data.load(run.backbone, "qasc", "mirror", mirror, 0, {}, 8, tmp_path).fingerprint)
+    assert prints[0] != prints[1]

@@ -288,3 +288,10 @@ def test_root_from_the_environment(tmp_path, monkeypatch):
     kept = Store(profile="mini").save("original", "x", {}, {})
     assert kept.path.parent == tmp_path / "elsewhere" / "mini" / "original"
     assert json.loads((kept.path / "config.json").read_text())["config"] == {}
+
+
+def test_all_looks_into_logs_too(box, caplog):
+    kept, other = save(box), save(box, {**CONFIG, "steps": 1})
+    file = other.path / "log.jsonl"
+    file.write_text(file.read_text().replace("2.5", "1.5"))
+    assert [a.id for a in box.all()] == [kept.id] and "log.jsonl was altered" in caplog.text

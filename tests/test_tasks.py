@@ -377,3 +377,30 @@ def test_real_data_load_with_disjoint_parts(mirror):
         assert all(len(found[p]) and all(t and all(t) for t in found[p]["targets"]) for p in found)
         words = registry.get(name).labels
         assert not words or {t[0] for p in found for t in found[p]["targets"]} <= set(words)
+
+
+def test_what_several_parts_hold_stays_in_one(tmp_path):
+    """A row of test leaves dev, one of dev leaves train, and a spare one of dev does, too."""
+    def texts(*numbers):
+        return [{"text": f"text {i}", "label": i % 2} for i in numbers]
+    for split, rows in (("train", texts(*range(40), 50, 51, 52, 53, 80)), ("validation", texts(50, 51, 52, 53, 81)), ("test", texts(80, 81))):
+        put(tmp_path, "rotten_tomatoes", split, rows)
+    found = parts(tasks.load("rotten_tomatoes", mirror=tmp_path))
+    assert {*found["dev"]} == {f"text {i}" for i in range(50, 54)} and {*found["train"]} == {f"text {i}" for i in range(40)}
+    spare = parts(tasks.load("rotten_tomatoes", mirror=tmp_path, caps={"dev": 2}, report_on="spare"))
+    assert len(spare["test"]) == 2 and {*spare["train"]} == {f"text {i}" for i in range(40)}
+
+
+def test_a_large_train_leaves_a_thousand_rows_for_dev(tmp_path):
+    put(tmp_path, "glue-sst2", "train", films(12_345))
+    put(tmp_path, "glue-sst2", "validation", films(5, start=20_000))
+    found = tasks.load("glue-sst2", mirror=tmp_path)
+    assert (len(found["dev"]), len(found["train"])) == (1000, 11_345), "and every row is read"
+
+
+def test_the_configuration_of_a_task_comes_before_a_default_one(tmp_path):
+    file = put(tmp_path, "glue-sst2", "train", films(3))
+    other = put(tmp_path / "other", "glue-sst2", "train", films(3, start=7))
+    (tmp_path / "nyu-mll--glue" / "default").mkdir()
+    other.rename(tmp_path / "nyu-mll--glue" / "default" / "train.parquet")
+    assert mirror.path(tasks.get("glue-sst2"), "train", tmp_path) == file
