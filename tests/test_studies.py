@@ -310,6 +310,23 @@ def test_wider_mixtures_do_what_chapters_18_and_28_say_by_hand():
     assert mean > half and abs(sent) < width and all(abs(m) < h for m, h in (over["as it is"][0], over["more of stage 1"][0]))
 
 
+def test_a_wider_search_does_what_chapters_18_and_28_say_by_hand():
+    asked = archive.load("wider_search")
+    changes = settings.changes(asked, "former settings")
+    both, alone = (changes[name] for name in ("wider mixtures and search", "wider search"))
+    assert settings.verdict(both) == "better" and (both[["own", "moved"]] > 0).all(axis=None) and settings.verdict(alone) == "worse"
+    added = settings.changes({name: r for name, r in asked.items() if name.startswith("wider mixtures")}, "wider mixtures")["wider mixtures and search"]
+    assert (added["moved"] > 0).all() and (added["own"] < 0).all()
+    found = archive.load("spread")
+    own, moved = (rows_of(frame)["label words shared"] for frame in (found["wider mixtures and search"].own, found["wider mixtures and search"].moved))
+    (mean, half), (sent, width) = (interval(by_seed(f) - by_seed(f, "scaled_solution")) for f in (own, moved))
+    assert mean > half and 0 < sent < width, "above the fitted length: what is recovered by its whole interval, what is transferred in the mean"
+    for name in ("wider mixtures and search", "wider search"):
+        for frame, base in ((found[name].own, found["as it is"].own), (found[name].moved, found["as it is"].moved)):
+            mean, half = gain(*(rows_of(f)["label words not shared"] for f in (base, frame)))
+            assert abs(mean) < half, "nothing that can be told where label words are not shared"
+
+
 def test_a_random_subspace_of_twenty_dimensions_is_best_at_the_largest_rate():
     """Chapter 18 says so by hand."""
     found, largest = archive.load("dimension")["many tasks, y=20"], {"trained": [], "random": []}
