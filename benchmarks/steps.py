@@ -45,7 +45,7 @@ def stack(backbone, delta, solutions: int, seed: int = 0) -> Tensor:
 # --- (a) subspace optimisation -----------------------------------------------------------------------------------------
 def optimisation(backbone, delta, datas: Sequence[TaskData], y: int, batch: int, lr: float = 1e-2, how=compiled.stacked) -> dict:
     """One step of I for every solution (one per entry of `datas`): padded to 512 and 64 and one after another, or as `stages.optimize` does it."""
-    run, start = SimpleNamespace(backbone=backbone, losses=partial(how, backbone)), delta.init(42).to(backbone.device)
+    run, start = SimpleNamespace(backbone=backbone, losses=partial(how, backbone.model)), delta.init(42).to(backbone.device)
     up = Projection.start(delta.numel, y, [0], delta.kind).up[0].to(backbone.device)
     first = 0.02 * torch.randn(len(datas), y, generator=torch.Generator().manual_seed(1)).to(backbone.device)
     apart, whole = [row[None].clone().requires_grad_() for row in first], first.clone().requires_grad_()

@@ -36,7 +36,7 @@ def test_a_mixed_stack_of_other_lengths_goes_through_one_graph(open_run):
         lengths.add(batch["input_ids"].shape[1])
         found = []
         for way in (compiled.stacked, compiled.captured):
-            each = way(run.backbone, entries, batch)
+            each = way(run.backbone.model, entries, batch)
             found.append((each, torch.autograd.grad(each.sum(), [theta for _, theta in entries])))
         (plain, theirs), (ours, mine) = found
         assert plain.shape == (6,) and torch.allclose(plain, ours, rtol=1e-5)

@@ -1,5 +1,6 @@
 """Tables, sentences and figures from scores: the arithmetic by hand, and the whole way from a tiny run to a table."""
 
+import logging
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -278,9 +279,10 @@ def test_from_nothing_to_a_table(tiny_t5, tmp_path, monkeypatch):
 
 
 def test_a_store_that_cannot_be_written_is_opened_all_the_same(tiny_t5, tmp_path, monkeypatch):
-    def refused(*args, **options):
-        raise PermissionError
-    monkeypatch.setattr(opening.logging, "FileHandler", refused)
+    class Refused(logging.FileHandler):
+        def __init__(self, *args, **options):
+            raise PermissionError
+    monkeypatch.setattr(opening.logging, "FileHandler", Refused)
     monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path))
     p = report.check({"train": "glue-sst2", "tasks": "rotten_tomatoes", "profile": "embedded", "seeds": "0", "backbone": tiny_t5, "source": None, "steps": 1})
     assert len(report.open_run(p).data("rotten_tomatoes", 0).test) > 0
