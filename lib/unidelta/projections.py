@@ -59,8 +59,8 @@ def draw_ratios(seed: int, step: int, n: int) -> Tensor:
 
 
 def draw_spread(seed: int, step: int, n: int, y: int, spread: float) -> Tensor:
-    """n draws of N(0, spread^2) in each of y dimensions, (n, y): what is added to a step's I_{alpha;beta} in stage 1, or I in stage 2, the same for every
-    delta. Not the paper's."""
+    """n draws of N(0, spread^2) in each of y dimensions, (n, y): what is added to a step's I_{alpha;beta} in stage 1, or (from the same generators) to I in
+    stage 2, the same for every delta. Not the paper's."""
     return spread * torch.randn(n, y, generator=torch.Generator().manual_seed(seed * 1_000_003 + step + 500_000_000_000))
 
 
