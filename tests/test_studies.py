@@ -14,7 +14,7 @@ from bs4 import BeautifulSoup
 from unidelta import profiles, stages, studies, suite
 from unidelta.projections import RATIO
 from unidelta.report import archive, claims, claims_archived, directions, planes, settings, tables
-from unidelta.report.measures import by_seed, gain, interval, relative, rows_of
+from unidelta.report.measures import by_seed, gain, interval, relative, rows_of, signed
 from unidelta.store import plain
 from unidelta.studies import STUDIES, main
 
@@ -320,6 +320,8 @@ def test_a_wider_search_does_what_chapters_18_and_28_say_by_hand():
     found = archive.load("spread")
     own, moved = (rows_of(frame)["label words shared"] for frame in (found["wider mixtures and search"].own, found["wider mixtures and search"].moved))
     (mean, half), (sent, width) = (interval(by_seed(f) - by_seed(f, "scaled_solution")) for f in (own, moved))
+    row = next(r for r in BeautifulSoup(tables.beyond_length(found).data, "html.parser").find_all("tr") if r.find("td", string="wider mixtures and search"))
+    assert [c.text.replace("\xa0", " ") for c in row.find_all("td")[3:]] == [signed(mean, half), signed(sent, width)]
     assert mean > half and 0 < sent < width, "above the fitted length: what is recovered by its whole interval, what is transferred in the mean"
     for name in ("wider mixtures and search", "wider search"):
         for frame, base in ((found[name].own, found["as it is"].own), (found[name].moved, found["as it is"].moved)):

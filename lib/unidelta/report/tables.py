@@ -9,6 +9,7 @@ from IPython.display import HTML, Markdown
 from unidelta import paper
 from unidelta.finetune import METHODS
 from unidelta.projections import KINDS
+from unidelta.report import measures
 from unidelta.report.measures import APART, CONTROLS, FLAG, LABEL, ONE, PAIRS, TRANSFER, html, interval, number, over_seeds, recovered, relative, rows_of, weak
 from unidelta.report.planes import Plane
 from unidelta.report.results import Results, joined
@@ -203,6 +204,17 @@ def variants_absolute(found: dict[str, Results]) -> HTML:
     """The same per variant and task, without majority and share."""
     return html([{"variant": name, "unseen task": task, **line} for name, results in found.items()
                  for task, line in _scores(results, ("chance", "untuned")).items()])
+
+
+def beyond_length(found: dict[str, Results]) -> HTML:
+    """Of the tasks that share label words, by variant: own and transfer in percent of E_ori, and what each adds, in points, to the training task's solution
+    with its length fitted; means and half intervals over seeds."""
+    lines = []
+    for name, results in found.items():
+        parts = {"own": rows_of(results.own)["label words shared"], "transfer": rows_of(results.moved)["label words shared"]}
+        lines.append({"variant": name, **{what: number(*over_seeds(f, relative(f))) for what, f in parts.items()},
+                      **{f"{what}, over the length fitted": measures.signed(*measures.best_control(f, ["scaled_solution"])[1]) for what, f in parts.items()}})
+    return html(lines)
 
 
 def per_task(results: Results) -> HTML:
