@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
-from scipy import linalg
 from torch import Tensor
 
 VARIANTS = ("exact", "released")
@@ -25,7 +24,8 @@ def padded(n: int) -> int:
 
 @lru_cache(maxsize=32)
 def _sylvester(n: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    return torch.from_numpy(linalg.hadamard(n)).to(device, dtype)
+    from scipy.linalg import hadamard  # not above: most commands make no transform, and need not wait for it
+    return torch.from_numpy(hadamard(n)).to(device, dtype)
 
 
 def _digits(levels: int) -> list[int]:
