@@ -4,6 +4,7 @@
 """
 
 import os
+import re
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -75,6 +76,10 @@ class TestPage:
 
     def test_figures_exist(self, page):
         for image in article(page).find_all("img"):
+            assert image["alt"] and not image["alt"].startswith("_images"), "no alternative text"
+            if image["src"].startswith("data:image/png;base64,"):
+                assert len(image["src"]) > 5000
+                continue
             file = (HTML / f"{page}.html").parent / unquote(urlsplit(image["src"]).path)
             assert file.is_file() and file.stat().st_size > 500, image["src"]
 
@@ -119,6 +124,12 @@ class TestChapter:
         expected = sum("image/png" in data or "image/svg+xml" in data for data in shown_outputs(chapter))
         body = article(f"notebooks/{chapter}")
         assert len(body.select(".cell_output img, .cell_output svg")) >= expected
+
+
+def test_the_first_page_has_the_figure_of_the_results():
+    """As its chapter's notebook made it, the last time."""
+    first, chapter = (article(page).find("img", src=re.compile("^data:")) for page in ("index", "notebooks/28_results"))
+    assert first["src"] == chapter["src"]
 
 
 @pytest.mark.parametrize(("number", "chapter"), PUBLISHED.items())

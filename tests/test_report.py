@@ -348,7 +348,9 @@ def test_the_results_on_one_page(two):
     assert found[4].value == pytest.approx((190 / 3, 1.0), abs=1) and found[-2].value[0] == pytest.approx((87 + 87 + 50) / 3)
     rows = grid(outcome.table(found, None, {}))
     assert rows[1][:4] == ["One training task, in the subspace label words shared: 1", "90.0 ± 2.8", "100.4", "–"], "comparing knows fewer wordings"
-    assert rows[7][3] == "89.0 ± 25.2 (3)" and rows[7][4] == "training solution as it is 60.0" and rows[7][5:7] == ["65.0", "10.0"]
+    assert rows[7][3] == "89.0 ± 25.2 (3)" and rows[7][4] == "60.0 training solution as it is" and rows[7][5:7] == ["65.0", "10.0"]
+    drawn = outcome.figure(found).data
+    assert drawn.startswith('<img alt="For every average ') and 'src="data:image/png;base64,iVBORw0KGgo' in drawn, "its text goes with it"
     head, first, *_, own, moved, _, _ = grid(outcome.table(found, None, {"as it is": two}))
     assert head[2] == "3 seeds" and first[1:3] == ["90.0 ± 2.8", "90.0 ± 2.8"] and own[2] == moved[2] == "–", "of one training task alone"
     *_, own, moved, every, _ = grid(outcome.table(found, None, {"as it is": two, "multi_task: as it is": many}))

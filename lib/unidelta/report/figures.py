@@ -3,7 +3,10 @@
 Every function returns a matplotlib figure; the notebook shows it and writes the caption below it.
 """
 
+from base64 import b64encode
 from collections.abc import Sequence
+from html import escape
+from io import BytesIO
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -34,6 +37,12 @@ def canvas(rows: int = 1, columns: int = 1, height: float = 2.6, width: float = 
     figure, axes = plt.subplots(rows, columns, figsize=(width, height * rows), squeeze=False, **options)
     plt.close(figure)  # the notebook displays what a cell returns; an open figure would be shown twice
     return figure, list(axes.flat)
+
+
+def picture(figure: Figure, alt: str) -> HTML:
+    """A figure that has its alternative text with it, for a page that shows what another page's notebook made."""
+    figure.savefig(png := BytesIO(), format="png")
+    return HTML(f'<img alt="{escape(alt)}" src="data:image/png;base64,{b64encode(png.getvalue()).decode()}">')
 
 
 def learning_curve(training: dict) -> Figure:

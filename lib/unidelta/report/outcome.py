@@ -1,6 +1,7 @@
 """The results on one page: every headline beside the paper's figure on the same rows, what no tuning explains of it, other draws of the backbone, and the
 aim that was set for this project before it was written; and the tasks that hold it back."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ import pandas as pd
 from IPython.display import HTML, Markdown
 
 from unidelta import paper
-from unidelta.report import archive
+from unidelta.report import archive, figures
 from unidelta.report.measures import CONTROLS, FLAG, STILL, TRANSFER, best_control, html, interval, markdown, number, over_seeds, relative, rows_of, weak
 from unidelta.report.results import Results, joined
 
@@ -48,10 +49,11 @@ class Headline:
         rows = rows[rows.task.isin(self.frame.task)]
         return number(*over_seeds(rows, relative(rows))) if set(rows.task) == set(self.frame.task) else "–"
 
-    def control(self) -> str:
-        """The best of the controls that tune nothing."""
+    @property
+    def control(self) -> tuple[str, float]:
+        """The best of the controls that tune nothing, and what it reaches."""
         best, _ = best_control(self.frame, [c for c in STILL if c in self.frame and (c != "own_vector" or self.n not in TRANSFER)])
-        return f"{CONTROLS[best]} {number(relative(self.frame, best).mean())}"
+        return best, relative(self.frame, best).mean()
 
 
 def draws(results: Results) -> dict[str, Results]:
@@ -107,8 +109,9 @@ def table(found: Sequence[Headline], fine: Results | None, more: dict[str, Resul
         label = f"{stacked(f'{h.trained},', h.what)}<br><small>{stacked(f'{h.which}: {h.frame.task.nunique()}')}</small>"
         lines.append({"": label, "ours": f"<b>{number(*h.value)}</b>", **further(more, h.n, h.by),
                       "paper, same rows": number(theirs),
-                      "over draws of the backbone": f"{number(*interval(every))} ({len(every)}){doubt}" if h.draws else "–",
-                      "best without tuning": h.control(), "one number: training solution, length fitted": number(relative(h.frame, "scaled_solution").mean()),
+                      "over draws": f"{number(*interval(every))} ({len(every)}){doubt}" if h.draws else "–",
+                      "untuned, the best": f"{number(h.control[1])} <small>{CONTROLS[h.control[0]]}</small>",
+                      "one number fitted": number(relative(h.frame, "scaled_solution").mean()),
                       "tuned in a random subspace": number(relative(h.frame, "random").mean()),
                       "aim: met": f"{number(AIMS[h.n])}: {h.met}" if h.aimed else "–"})
     if fine is not None:
@@ -116,12 +119,34 @@ def table(found: Sequence[Headline], fine: Results | None, more: dict[str, Resul
             return f"{values.min():.1f} to {values.max():.1f}"
         ours, theirs = cells(fine), paper.table(5).drop(columns="source").to_numpy()
         lines.append({"": stacked("Fine-tuning among", "the methods, each", f"of {len(ours)} directions"), "ours": f"<b>{ends(ours)}</b>",
-                      **further(more, 5, lambda results: ends(cells(results))), "paper, same rows": ends(theirs), "over draws of the backbone": "–",
-                      "best without tuning": f"{CONTROLS['shared_vector']} {number(relative(fine.own, 'shared_vector').mean())}",
-                      "one number: training solution, length fitted": f"{number(relative(fine.own, 'scaled_vector').mean())} (shared vector)",
+                      **further(more, 5, lambda results: ends(cells(results))), "paper, same rows": ends(theirs), "over draws": "–",
+                      "untuned, the best": f"{number(relative(fine.own, 'shared_vector').mean())} <small>{CONTROLS['shared_vector']}</small>",
+                      "one number fitted": number(relative(fine.own, "scaled_vector").mean()),
                       "tuned in a random subspace": number(relative(fine.own, "random").mean()),
                       "aim: met": f"{number(AIMS[5])}: {(ours >= AIMS[5]).sum()} of {len(ours)}"})
     return html(lines)
+
+
+def figure(found: Sequence[Headline]) -> HTML:
+    """The headlines against the paper's figures and what explains them without tuning in a trained subspace, in percent of E_ori, one line each."""
+    drawn, (axis,) = figures.canvas(height=0.36 * len(found) + 1.0)
+    y, mean, half = range(len(found)), *zip(*(h.value for h in found), strict=True)
+    axis.errorbar(mean, [at - 0.12 for at in y], xerr=half, fmt="o", color="black", markersize=6, capsize=3, label="ours")
+    theirs, aims = [paper.average(h.n, set(h.frame.task)) for h in found], [AIMS[h.n] if h.aimed else math.nan for h in found]
+    axis.plot(theirs, [at - 0.12 for at in y], "D", color="black", markerfacecolor="white", markersize=5, label="the paper, same rows")
+    axis.plot(aims, y, "|", color="#D55E00", markersize=14, label="aim")
+    beside = {"one number fitted": ("s", "#0072B2", [relative(h.frame, "scaled_solution").mean() for h in found]),
+              "tuned in a random subspace": ("x", "#CC79A7", [relative(h.frame, "random").mean() for h in found]),
+              "untuned, the best": ("^", "#777777", [h.control[1] for h in found])}
+    for name, (marker, colour, values) in beside.items():
+        axis.plot(values, [at + 0.2 for at in y], marker, color=colour, markersize=4.5, label=name)
+    axis.set_yticks(y, [f"{h.trained}, {h.what}\n{h.which}: {h.frame.task.nunique()}" for h in found], fontsize=7)
+    axis.invert_yaxis()
+    axis.axvline(100, color="black", linewidth=0.8)
+    axis.set(xlabel=figures.OF, xlim=(-3, 106))
+    *others, ours = zip(*axis.get_legend_handles_labels(), strict=True)  # matplotlib puts what has error bars last
+    drawn.legend(*zip(ours, *others, strict=True), fontsize=7, ncols=3, loc="outside upper center")
+    return figures.picture(drawn, "For every average its figure here, the paper's, the aim and three controls; the chapter of the results has the numbers")
 
 
 def other_settings(*studies: dict[str, Results]) -> Markdown:
