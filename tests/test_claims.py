@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from bs4 import BeautifulSoup
-from test_report import FREE, results
+from test_report import FREE, grid, results
 
 from unidelta import paper
 from unidelta.report import archive, claims, claims_archived, figures, tables
@@ -163,6 +163,9 @@ def test_the_table_has_every_claim_and_says_what_was_not_run():
     found = [*claims.every(base, drawn), *claims_archived.every(base, {})]
     rows = BeautifulSoup(claims.table(found).data, "html.parser").find_all("tr")
     assert len(rows) == len(found) + 1 == 51
+    later = [replace(c, verdict=claims.HOLDS) for c in found]
+    head, *lines = grid(claims.table([c for c in found if c.added], later, 6))
+    assert head == ["verdict", "6 seeds", "claim", "ours", "holds if"] and {line[1] for line in lines} == {"holds"} and "paper" not in lines[0][2][-15:]
     assert [c.verdict for c in found].count(claims.NOT_RUN) == 1 + 33 and all(c.rule and c.published and c.text for c in found)
     assert len({c.text for c in found}) == len(found), "no claim stands there twice"
 

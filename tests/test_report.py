@@ -123,7 +123,7 @@ def test_averages_stand_beside_every_control(two):
     assert lines["the paper, same rows"] == ["100.4", "84.3", f"{(100.4 + 84.3) / 2:.1f}", "100.4"]
     said = prose.explained(two).data
     assert "**label words shared** (1 task). Optimising in the subspace reaches 90.0 ± 2.8 % of <i>E</i><sub>ori</sub>" in said
-    assert "training solution as it is 66.7 (74 % of that)" in said
+    assert "each control has by itself: " in said and "training solution as it is 74 %" in said
     assert "it adds +23.3 ± 2.8 points (interval excludes zero); over the random up-projection, tuned, " in said
 
 

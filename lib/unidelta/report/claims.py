@@ -36,6 +36,11 @@ class Claim:
     rule: str
     verdict: str
 
+    @property
+    def added(self) -> bool:
+        """Whether it is a question that the paper does not ask."""
+        return self.text.endswith("(not in the paper).")
+
 
 def claim(text: str, published: str, results: Results | None, judge: Judge) -> Claim:
     """The claim as `judge` finds it, or not run where there are no results."""
@@ -275,8 +280,13 @@ def transfers(results: Results | None, where: str = "") -> list[Claim]:
                   "no such control", results, surplus("moved", ["random"]))]
 
 
-def table(claims: list[Claim]) -> HTML:
-    return html([{"verdict": f"<b>{c.verdict}</b>", "claim": c.text, "ours": c.ours, "the paper's evidence": c.published, "holds if": c.rule} for c in claims])
+def table(claims: Sequence[Claim], again: Sequence[Claim] = (), seeds: int = 0) -> HTML:
+    """One line for each; again: the same claims by results with more seeds, so many, whose verdicts stand beside."""
+    def marked(verdict):  # book/_static/custom.css has a colour for each
+        return f'<b class="verdict {verdict.replace(" ", "-")}">{verdict}</b>'
+    later = {c.text: {f"{seeds} seeds": marked(c.verdict)} for c in again}
+    return html([{"verdict": marked(c.verdict), **later.get(c.text, {}), "claim": c.text.removesuffix(" (not in the paper).") + "." * c.added, "ours": c.ours,
+                  **({} if c.added else {"the paper's evidence": c.published}), "holds if": c.rule} for c in claims])
 
 
 def changes(before: Sequence[Claim], after: Sequence[Claim]) -> Markdown:
@@ -292,6 +302,6 @@ def tally(claims: list[Claim]) -> Markdown:
     def counted(some):
         plural = {HOLDS: "hold", FAILS: "do not hold"}
         return ", ".join(f"{n} {verdict if n == 1 else plural.get(verdict, verdict)}" for verdict, n in Counter(c.verdict for c in some).most_common())
-    asked, alone = [c for c in claims if c.text.endswith("(not in the paper).")], [c for c in claims if "one seed" in c.rule]
+    asked, alone = [c for c in claims if c.added], [c for c in claims if "one seed" in c.rule]
     return Markdown(f"Of {len(claims) - len(asked)} claims: {counted([c for c in claims if c not in asked])}; among them {len(alone)} read off planes of one "
                     f"seed: {counted(alone)}. Of {len(asked)} questions that the paper does not ask: {counted(asked)}.")

@@ -67,7 +67,7 @@ def held(results: Results) -> Markdown:
 
 
 def explained(results: Results, n: int = 1) -> Markdown:
-    """In sentences: how much of what was recovered each control already explains."""
+    """In sentences: what was recovered, what that adds to the controls, and how much of it each control already explains."""
     lines = []
     what = "Transfer" if n in TRANSFER else "Optimising in the subspace"
     for name, mine in rows_of(results.shown(n)).items():
@@ -78,13 +78,13 @@ def explained(results: Results, n: int = 1) -> Markdown:
         if mean != mean:
             lines.append(f"{group}: no ratio, for every E_ori is zero.")
             continue
-        parts = [f"{CONTROLS[c]} {number(v)}" + (f" ({100 * v / mean:.0f} % of that)" if v <= mean >= 1 else " (more than that)" if v > mean else "")
+        parts = [f"{CONTROLS[c]} " + (f"{100 * v / mean:.0f} %" if mean >= 1 else f"{number(v)} % of E_ori")
                  for c, v in sorted(share.items(), key=lambda item: -item[1])]
         best, added = measures.best_control(mine, [c for c in share if c in measures.STILL])
         over = {c: measures.points(*measures.best_control(mine, [c])[1]) for c in ("random", *measures.ONE) if c in share}
-        lines.append(f"{group}. {what} reaches {number(mean, half)} % of E_ori. Reached without it: {'; '.join(parts)}. "
-                     f"Over the best control that tunes nothing ({CONTROLS[best]}) it adds {measures.points(*added)}"
-                     + "".join(f"; over the {CONTROLS[c]}, {points}" for c, points in over.items()) + ".")
+        lines.append(f"{group}. {what} reaches {number(mean, half)} % of E_ori. Over the best control that tunes nothing ({CONTROLS[best]}) it adds "
+                     f"{measures.points(*added)}" + "".join(f"; over the {CONTROLS[c]}, {points}" for c, points in over.items())
+                     + f". Of what it reaches each control has by itself: {', '.join(parts)}.")
     return markdown("\n".join(lines))
 
 
