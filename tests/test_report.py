@@ -147,14 +147,17 @@ def test_every_task_and_variant_has_its_line(two):
 
 def test_variants_are_compared_by_seed(two):
     better = results({"rotten_tomatoes": (90.0, [85.5, 86.5, 87.5]), "glue-mrpc": (60.0, [36.0, 36.0, 36.0])})
-    said = prose.moved({"as it is": two, "y=16": better}).data
-    assert "- `y=16`:\n  - label words shared (1): own +6.1 ± 0.0 points (interval excludes zero)" in said
-    assert "  - all (2): own +8.1 ± 0.0 points (interval excludes zero)" in said
+    said = tables.changes({"as it is": two, "y=16": better}, random=True)
+    head, *lines = grid(said)
+    assert head == ["variant", "label words (tasks)", "own", "transfer", "random up-projection, tuned"]
+    assert lines[0] == ["y=16", "shared (1)", "+6.1 ± 0.0", "+6.1 ± 0.0", "+0.0 ± 0.0"] and lines[2][:3] == ["y=16", "all (2)", "+8.1 ± 0.0"]
+    assert said.data.count("<b>+6.1&nbsp;±&nbsp;0.0</b>") == 2 and "<b>+0.0" not in said.data, "bold is what these seeds tell from zero"
+    assert tables.changes({"as it is": two}).data == "No variant was named."
     assert report.variants("compiled=True") == [("compiled=True", {"compiled": True})]
     assert report.variants("ratio=0.1, y=3") == [("ratio=0.1, y=3", {"ratio": 0.1, "y": 3})]
     assert report.variants("y=16; y=16, optimize_init=train") == [("y=16", {"y": 16}), ("y=16, optimize_init=train", {"y": 16, "optimize_init": "train"})]
     zero = results({"rotten_tomatoes": (0.0, [10.0, 10.0, 10.0])})
-    assert "own without a ratio" in prose.moved({"as it is": zero, "y=16": zero}).data and "nan" not in prose.moved({"as it is": zero, "y=16": zero}).data
+    assert grid(tables.changes({"as it is": zero, "y=16": zero}))[1][2:] == ["–", "–"], "no ratio"
     with pytest.raises(ParameterError, match="setting=value"):
         report.variants("y")
 

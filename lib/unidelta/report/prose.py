@@ -9,7 +9,7 @@ from IPython.display import Markdown
 from unidelta import paper, suite, tasks
 from unidelta.projections import KINDS
 from unidelta.report import measures, tables
-from unidelta.report.measures import APART, CONTROLS, FLAG, LABEL, MARGIN, TRANSFER, gain, interval, markdown, number, over_seeds, relative, rows_of, weak
+from unidelta.report.measures import APART, CONTROLS, FLAG, LABEL, MARGIN, TRANSFER, interval, markdown, number, over_seeds, relative, rows_of, weak
 from unidelta.report.results import Results, joined
 from unidelta.stages import approximate, original
 from unidelta.stages.workbench import Run
@@ -125,22 +125,6 @@ def subspace(p: SimpleNamespace, run: Run) -> Markdown:
         shared = "not " * (not suite.shares_labels(p.task))
         told += " It has no label words." if suite.is_text(p.task) else f" Its label words are {shared}shared with the training task."
     return markdown(told)
-
-
-def moved(found: dict[str, Results], random: bool = False) -> Markdown:
-    """What every variant changes against the first, in percent of E_ori, paired by seed, over each group of tasks. random: what it changes in a random
-    subspace, too."""
-    (_, base), *others = found.items()
-    lines, groups = [], rows_of(base.own, clear=False)
-    for name, results in others:
-        lines.append(f"- `{name}`:")
-        for group, rows in groups.items():
-            sent = base.moved[base.moved.task.isin(rows.task)]
-            changes = {"own": gain(rows, results.own), "transfer": gain(sent, results.moved)}
-            changes |= {"a random subspace, tuned,": gain(rows, results.own, "random")} if random else {}
-            parts = [f"{what} " + ("without a ratio (E_ori is zero)" if math.isnan(by[0]) else measures.points(*by)) for what, by in changes.items()]
-            lines.append(f"  - {group} ({rows.task.nunique()}): {'; '.join(parts)}.")
-    return markdown("Against the first line, paired by seed:\n\n" + "\n".join(lines) if lines else "No variant was named.")
 
 
 def draws(found: dict[str, Results]) -> Markdown:

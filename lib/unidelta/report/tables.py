@@ -16,6 +16,8 @@ from unidelta.report.results import Results, joined
 from unidelta.stages import approximate, original
 from unidelta.stages.workbench import Run
 
+SHORT = {"label words shared": "shared", "label words not shared": "not shared", "answers without label words": "none"}
+
 
 def _grey(value: float) -> str:
     """A figure of the paper's."""
@@ -189,15 +191,31 @@ def distances(run: Run, train: list[str], seed: int) -> HTML:
 def comparison(found: dict[str, Results]) -> HTML:
     """Per variant and group of tasks: own and transfer, beside the controls that were run, and the share recovered above chance."""
     lines, beside = [], {c: CONTROLS[c] for c in ("train_solution", "shared_vector", *ONE, "random", "chance")}
-    short = {"label words shared": "shared", "label words not shared": "not shared", "answers without label words": "none"}
     for name, results in found.items():
         for group, mine in rows_of(results.own, clear=False).items():
             moved = results.moved[results.moved.task.isin(mine.task)]
-            lines.append({"variant": name, "label words (tasks)": f"{short.get(group, group)} ({mine.task.nunique()})",
+            lines.append({"variant": name, "label words (tasks)": f"{SHORT.get(group, group)} ({mine.task.nunique()})",
                           "own": number(*over_seeds(mine, relative(mine))), "transfer": number(*over_seeds(moved, relative(moved))),
                           **{text: number(relative(mine, c).mean()) for c, text in beside.items() if c in mine},
                           "recovered above chance": number(*recovered(mine))})
     return html(lines)
+
+
+def changes(found: dict[str, Results], random: bool = False) -> HTML | Markdown:
+    """What every variant changes against the first, in points, paired by seed, over each group of tasks. random: what it changes in a random subspace, too."""
+    (_, base), *others = found.items()
+    if not others:
+        return Markdown("No variant was named.")
+    lines = []
+    for name, results in others:
+        for group, rows in rows_of(base.own, clear=False).items():
+            moved = base.moved[base.moved.task.isin(rows.task)]
+            by = {"own": measures.gain(rows, results.own), "transfer": measures.gain(moved, results.moved)}
+            by |= {CONTROLS["random"]: measures.gain(rows, results.own, "random")} if random else {}
+            lines.append({"variant": name, "label words (tasks)": f"{SHORT.get(group, group)} ({rows.task.nunique()})",
+                          **{what: f"<b>{measures.signed(*v)}</b>" if abs(v[0]) > v[1] else measures.signed(*v) for what, v in by.items()}})
+    told = "Against the first line, in points, paired by seed; bold: the interval excludes zero (the others these seeds do not tell from zero)."
+    return HTML(f"<p>{told}</p>{html(lines).data}")
 
 
 def variants_absolute(found: dict[str, Results]) -> HTML:
