@@ -27,6 +27,9 @@ PLANES = {"scitail": "glue-mnli"}
 STORED = {"00_backbone", "04_tasks", "13_second_group", "14_real_rows", "17_multi_task", "18_dimension", "19_finetune", "20_data", "21_simplified",
           "22_absolute", "24_fidelity", "25_backbones", "26_long_answers", "27_settings", "30_speed", "31_cost"}
 
+# Chapters that show one training task.
+ONE = {"01_approximate", "02_optimize", "03_transfer", "05_by_hand"}
+
 # A job says when it starts and how long it took; its own output goes to its log, the end of which is shown if it fails.
 JOB = """start=$SECONDS; echo "{what} ..." >&2
 if {do}; then echo "{what} done in $((SECONDS - start)) s"
@@ -42,6 +45,8 @@ def profile_of(wildcards):
 
 def needs(wildcards):
     """Stamps of what a chapter shows."""
+    if wildcards.name in ONE:
+        return [f"_build/runs/{PROFILE}/glue-sst2.done"]
     planes = PLANES if wildcards.name in ("15_landscape", "16_claims") else []
     return [] if wildcards.name in STORED else [f"_build/runs/{PROFILE}/{done}.done" for done in [*RUNS, *(f"plane-{task}" for task in planes)]]
 

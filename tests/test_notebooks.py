@@ -97,6 +97,7 @@ def test_what_is_archived_is_not_shown_for_what_was_asked(path, opened, tmp_path
 
 
 @pytest.mark.parametrize(("name", "given", "told"), [("03_transfer", {"deltas": "lora"}, "transfer needs two"),
+                                                     ("05_by_hand", {"seeds": "0,1"}, "one training task and one seed"),
                                                      ("00_backbone", {"steps": 5}, "steps changes nothing unless a folder to rebuild in is given")])
 def test_what_would_give_an_empty_page_or_change_nothing_is_refused(name, given, told, opened, tmp_path):
     error = opened(next(path for path in NOTEBOOKS if path.stem == name), **given)
