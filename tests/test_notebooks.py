@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from nbconvert import PythonExporter
 from papermill.translators import PythonTranslator
 
 from unidelta import papermill as command
@@ -124,6 +126,19 @@ def test_a_misspelt_name_in_the_parameters_cell_is_told_too(monkeypatch, tmp_pat
     InteractiveShell.clear_instance()
     assert isinstance(error, ParameterError) and str(error).startswith("unknown parameter 'taks': allowed are profile, ")
     assert " task, " in str(error)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_exported_as_a_script_it_is_python_and_checks_its_parameters(path, monkeypatch, tmp_path):
+    """`jupyter nbconvert --to script`: no cell uses what a kernel alone understands, and what stands in the script is what counts."""
+    monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path / "runs"))
+    source = PythonExporter().from_filename(path)[0]
+    compile(source, path.name, "exec")
+    up_to_check, space = source.split("# In[ ]:" if "# In[ ]:" in source else "# In[")[:3], {}
+    wrong = "".join(up_to_check).replace("# parameters\n", "# parameters\ntaks = 1\n", 1)
+    with pytest.raises(ParameterError, match="unknown parameter 'taks'"):
+        exec(compile(re.sub(r"^\d+\]:", "", wrong, flags=re.MULTILINE), path.name, "exec"), space)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_every_notebook_takes_the_common_parameters():
