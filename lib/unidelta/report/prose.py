@@ -21,7 +21,8 @@ def note(results: Results) -> str:
     flagged, undefined = weak(frame).groupby([frame.task, frame.target]).all().sum(), int((results.frame.ori == 0).sum())
     return (f"Mean over seeds ± half the 95 % t-interval over seeds. {FLAG}: E_ori less than {MARGIN:.0f} points above chance or above the untuned "
             f"backbone ({flagged} of {frame.groupby(['task', 'target']).ngroups} pairs of task and delta). Recovered: "
-            f"100 (E_sub − chance) / (E_ori − chance), from averages over the rows shown; {FLAG} if one of their E_ori has it; negative below chance. "
+            f"100 (E_sub − chance) / (E_ori − chance), E_sub being the score after transfer where that is shown, from averages over the rows shown; "
+            f"{FLAG} if one of their E_ori has it; negative below chance. "
             "Untuned: 0 where the backbone says none of the label words. Majority lies below chance where the metric is macro-F1."
             + (f" {undefined} cells whose E_ori is zero are left out of the ratios." if undefined else ""))
 
