@@ -1,6 +1,6 @@
 """The figures of the book, one function each, in one style; the same three colours for the deltas everywhere (safe for colour-blind readers).
 
-Every function returns a matplotlib figure; the notebook shows it and writes the caption below it.
+A function returns a matplotlib figure, which the notebook shows with its caption below, or HTML where a picture alone does not do.
 """
 
 from base64 import b64encode
