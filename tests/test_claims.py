@@ -10,6 +10,7 @@ from test_report import FREE, grid, results
 from unidelta import paper
 from unidelta.report import archive, claims, claims_archived, figures, tables
 from unidelta.report.archive import Archived
+from unidelta.report.claims_planes import near, overlap, wider
 from unidelta.report.planes import Plane, from_frame, to_frame
 
 NAN = float("nan")
@@ -38,13 +39,13 @@ def test_shares_of_a_plane():
 
 
 def test_overlap_is_judged_against_the_smallest_region():
-    assert claims.overlap({"a": plane(5, 10, 20)}).verdict == claims.HOLDS, "the smallest region lies within the others"
+    assert overlap({"a": plane(5, 10, 20)}).verdict == claims.HOLDS, "the smallest region lies within the others"
     apart = plane(5, 10, 20)
     apart.relative[0] = apart.relative[0].flip(0, 1)  # the adapter's region is moved to the other corner
-    assert claims.overlap({"a": apart}).verdict == claims.FAILS
-    none = claims.overlap({"a": plane(0, 10, 20)})
+    assert overlap({"a": apart}).verdict == claims.FAILS
+    none = overlap({"a": plane(0, 10, 20)})
     assert none.verdict == claims.OPEN and "(Adapter: nowhere)" in none.ours
-    assert claims.overlap({"a": plane(0, 10, 20), "b": apart}).verdict == claims.FAILS
+    assert overlap({"a": plane(0, 10, 20), "b": apart}).verdict == claims.FAILS
 
 
 def said(judge, found) -> str:
@@ -58,7 +59,7 @@ def test_recovery_tuning_and_guessing():
     for judge in (claims.recovered, tuned, guessed, claims.widely(80.0, 50.0)):
         assert said(judge, good) == claims.HOLDS and said(judge, poor) == claims.FAILS, "the training solution alone gives 60, chance 50"
     assert tuned(good)[0].startswith("Adapter ") and tuned(good)[0].endswith(" points over training solution as it is")
-    recovery, _, transferred = claims.every(good, {"a": plane(5, 10, 20)})[:3]
+    recovery, _, transferred = claims.every(good)[:3]
     assert recovery.published == ("Adapter 88.5, LoRA 80.9, Prefix 85.3; on the 2 of its 11 rows that are counted here "
                                   "Adapter 93.6, LoRA 92.2, Prefix 91.2")
     assert transferred.published == "6 of 11 tasks; on the 2 of its 11 rows that are counted here 1 of 2 tasks"
@@ -78,7 +79,7 @@ def test_which_delta_is_ahead_and_which_is_a_poorer_source():
     even.frame.loc[(even.frame.source == "adapter") & (even.frame.target != "adapter"), "sub"] -= 9
     assert said(claims.ahead, even) == said(claims.poorer_source, even) == claims.HOLDS
     assert claims.ahead(even)[0].startswith("+10.0 ± 0.0 points against LoRA") and claims.poorer_source(even)[0] == "10.0 ± 0.0 points less"
-    published = {c.text[:22]: c.published for c in claims.every(even, {"a": plane(5, 10, 20)})}
+    published = {c.text[:22]: c.published for c in claims.every(even)}
     assert published["The adapter recovers m"].startswith("+7.6 points against LoRA; +3.2 points against Prefix; on the 2 of its 11 rows")
     assert published["What the adapter finds"].startswith("2.5 points less"), "(85.0 + 81.0 + 85.3 + 82.6) / 4 - (81.7 + 80.2) / 2 of the averages"
 
@@ -95,7 +96,7 @@ def test_sources_are_alike_if_all_differences_are_small():
 
 def test_verdicts_that_change_with_more_evidence_are_named():
     few, many = results(GOOD), results(POOR)
-    before, after = claims.every(few, {"a": plane(5, 10, 20)}), claims.every(many, {"a": plane(5, 10, 20)})
+    before, after = claims.every(few), claims.every(many)
     said = claims.changes(before, after).data
     first = "- Every delta recovers more than 80 % on average in the subspace of one training task (section 5.2.1): holds → **does not hold** (Adapter 56.7"
     assert said.startswith(first)
@@ -111,24 +112,24 @@ def test_transfer_on_sentiment_is_judged_task_by_task():
     scores = {"rotten_tomatoes": (90.0, [88.0, 88.5, 89.0]), "amazon_polarity": (90.0, [60.0, 61.0, 62.0])}
     judge = claims.as_good_as_its_own(list(scores))
     assert said(judge, results(scores)) == claims.FAILS and said(claims.as_good_as_its_own(["rotten_tomatoes"]), results(scores)) == claims.HOLDS
-    elsewhere = [c for c in claims.every(results({"glue-mrpc": (90.0, [80.0, 81.0, 82.0])}), {"a": plane(5, 10, 20)}) if "sentiment" in c.text]
+    elsewhere = [c for c in claims.every(results({"glue-mrpc": (90.0, [80.0, 81.0, 82.0])})) if "sentiment" in c.text]
     assert [c.verdict for c in elsewhere] == [claims.NOT_RUN]
 
 
 def test_where_the_solutions_lie_and_which_region_is_wider():
     good = plane(25, 25, 25)
-    assert claims.near({"a": good}).verdict == claims.HOLDS and claims.near({"a": good}).ours == "a: 3 of 3"
+    assert near({"a": good}).verdict == claims.HOLDS and near({"a": good}).ours == "a: 3 of 3"
     good.relative[[0, 2], 2, 2], good.points[1] = 10.0, torch.tensor([2.2, 1.9])
-    assert claims.near({"a": good}).verdict == claims.FAILS and claims.near({"a": good}).ours == "a: 2 of 3", "the second lies next to a point that is low"
+    assert near({"a": good}).verdict == claims.FAILS and near({"a": good}).ours == "a: 2 of 3", "the second lies next to a point that is low"
     good.relative[1, 2, 2] = 70.0
-    assert claims.near({"a": good}).verdict == claims.OPEN
-    assert claims.near({"a": good}).ours == "a: 2 of 3 (with its own delta below it, or outside the grid: LoRA)"
+    assert near({"a": good}).verdict == claims.OPEN
+    assert near({"a": good}).ours == "a: 2 of 3 (with its own delta below it, or outside the grid: LoRA)"
     far = plane(25, 25, 25)
     far.points[2] = torch.tensor([1.0, 9.0])
-    assert claims.near({"a": far}).verdict == claims.OPEN and claims.near({"a": far}).ours.startswith("a: 2 of 3 "), "the third lies outside the grid"
-    assert {claim({}).verdict for claim in (claims.near, claims.wider, claims.overlap)} == {claims.NOT_RUN}
-    assert claims.wider({"a": plane(5, 5, 5)}).verdict == claims.NOT_RUN, "with one setting alone there is nothing to compare"
-    assert claims.wider({"a": plane(5, 5, 5), "b": plane(20, 20, 20, train="20 tasks")}).verdict == claims.OPEN, "the axes have units of their own"
+    assert near({"a": far}).verdict == claims.OPEN and near({"a": far}).ours.startswith("a: 2 of 3 "), "the third lies outside the grid"
+    assert {claim({}).verdict for claim in (near, wider, overlap)} == {claims.NOT_RUN}
+    assert wider({"a": plane(5, 5, 5)}).verdict == claims.NOT_RUN, "with one setting alone there is nothing to compare"
+    assert wider({"a": plane(5, 5, 5), "b": plane(20, 20, 20, train="20 tasks")}).verdict == claims.OPEN, "the axes have units of their own"
 
 
 def test_a_gain_is_each_deltas_own():
@@ -160,7 +161,7 @@ POOR = {"rotten_tomatoes": (90.0, [50.0, 51.0, 52.0]), "superglue-wsc": (90.0, [
 
 def test_the_table_has_every_claim_and_says_what_was_not_run():
     base, drawn = results(GOOD), {"rotten_tomatoes": plane(5, 10, 20)}
-    found = [*claims.every(base, drawn), *claims_archived.every(base, {})]
+    found = claims_archived.with_all_others(base, drawn, {})
     rows = BeautifulSoup(claims.table(found).data, "html.parser").find_all("tr")
     assert len(rows) == len(found) + 1 == 51
     later = [replace(c, verdict=claims.HOLDS) for c in found]
@@ -340,7 +341,7 @@ def apart(scores: dict, own: float = 0.0, moved: float = 0.0, **options):
 @pytest.mark.parametrize("own, moved", [(0.0, -45.0), (-45.0, 0.0)])
 def test_claims_of_tuning_look_at_a_deltas_own_rows_and_those_of_transfer_at_transfer(own, moved):
     scores = {"rotten_tomatoes": (90.0, [89.0, 90.0, 91.0]), "amazon_polarity": (90.0, [89.0, 90.0, 91.0])}
-    verdicts = {c.text: c.verdict for c in claims.every(apart(scores, own, moved), {})}
+    verdicts = {c.text: c.verdict for c in claims.every(apart(scores, own, moved))}
     for begins, what in (("Every delta recovers", own), ("A solution found with", moved), ("Transfer recovers", moved), ("On sentiment", moved),
                          ("Tuning in the subspace adds to what", own), ("Tuning in the subspace adds to the training", own), ("What is recovered", own),
                          ("A transferred vector adds", moved), ("A transferred vector does more than the other delta's", moved)):
@@ -353,7 +354,7 @@ def test_claims_of_tuning_look_at_a_deltas_own_rows_and_those_of_transfer_at_tra
 
 def test_rows_with_long_answers_count_where_the_papers_averages_have_them(monkeypatch):
     long = results({"eli5-asks": (90.0, 3 * [80.0])})
-    told = {c.text[:30]: c.ours for c in claims.every(results(GOOD), {}, long)}
+    told = {c.text[:30]: c.ours for c in claims.every(results(GOOD), long)}
     assert told["Every delta recovers more than"].endswith("over 3 tasks") and told["Transfer recovers more than 80"].endswith("over 3 tasks")
     assert told["A solution found with one delt"].startswith("3 of 3 tasks")
     monkeypatch.setattr(Archived, "logs", lambda self, stage: [log(False)] * 3)
@@ -370,7 +371,7 @@ def test_what_lies_exactly_on_a_boundary():
     shared = plane(4, 10, 20)
     shared.relative[0] = 10.0
     shared.relative[0].view(-1)[[0, 1, 23, 24]] = 90.0
-    assert claims.overlap({"a": shared}).verdict == claims.FAILS, "half of the smallest region is not more than half"
+    assert overlap({"a": shared}).verdict == claims.FAILS, "half of the smallest region is not more than half"
     assert plane(5, 10, 20).share(90.0)["adapter"] == pytest.approx(20)
 
 
@@ -387,8 +388,8 @@ def test_one_solution_outside_the_good_region_is_enough():
     good, low = plane(25, 25, 25), plane(25, 25, 25)
     good.relative[[0, 2], 2, 2], good.points[1] = 60.0, torch.tensor([2.0, 2.0])  # 70 % in the mean there, and 90 % at the two others
     low.relative[:, 0, 0] = 10.0
-    assert claims.near({"a": good}).verdict == claims.FAILS and claims.near({"b": low}).verdict == claims.OPEN
-    assert claims.near({"a": good, "b": low}).verdict == claims.FAILS, "one plane that tells is enough"
+    assert near({"a": good}).verdict == claims.FAILS and near({"b": low}).verdict == claims.OPEN
+    assert near({"a": good, "b": low}).verdict == claims.FAILS, "one plane that tells is enough"
 
 
 def test_archived_claims_look_at_the_rows_that_they_are_about():

@@ -5,11 +5,12 @@ The rules are those of `unidelta.report.claims`. A study that is not archived, o
 
 from unidelta import paper, suite
 from unidelta.projections import KINDS
-from unidelta.report import archive, claims
+from unidelta.report import archive, claims, claims_planes
 from unidelta.report.archive import Archived
 from unidelta.report.claims import CLOSE, RECOVERED, Judge, claim, listed, stays_below, surplus, verdict
 from unidelta.report.convergence import TASK, lag, of_subspaces
 from unidelta.report.measures import LABEL, by_seed, gain, interval, number, over_seeds, relative, signed, weak, widened
+from unidelta.report.planes import Plane
 from unidelta.report.results import Results, joined
 
 AROUND = 78.0  # percent of E_ori that the paper calls around 80: but for ETHOS-Gender the lowest average of its Table 4 is 78.8
@@ -199,3 +200,8 @@ def every(results: Results, found: dict[str, Study]) -> list[claims.Claim]:
               close_to_finetuning(False)),
         claim("They come close to it where answers are sentences, too (the ELI5 rows of Table 10).", behind_finetuning(True), absolute,
               close_to_finetuning(True))]
+
+
+def with_all_others(results: Results, planes: dict[str, Plane], found: dict[str, Study]) -> list[claims.Claim]:
+    """Every claim of the paper and every question of ours: of one training task, of planes, and of archived studies."""
+    return [*claims.every(results, found.get("long_answers", {}).get("as it is")), *claims_planes.every(planes), *every(results, found)]
