@@ -3,14 +3,13 @@
 A function returns a matplotlib figure, which the notebook shows with its caption below, or HTML where a picture alone does not do.
 """
 
-from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
-from io import BytesIO
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from IPython.core.pylabtools import print_figure
 from IPython.display import HTML
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -41,8 +40,7 @@ def canvas(rows: int = 1, columns: int = 1, height: float = 2.6, width: float = 
 
 def picture(figure: Figure, alt: str) -> HTML:
     """A figure that has its alternative text with it, for a page that shows what another page's notebook made."""
-    figure.savefig(png := BytesIO(), format="png")
-    return HTML(f'<img alt="{escape(alt)}" src="data:image/png;base64,{b64encode(png.getvalue()).decode()}">')
+    return HTML(f'<img alt="{escape(alt)}" src="data:image/png;base64,{print_figure(figure, base64=True).strip()}">')
 
 
 def learning_curve(training: dict) -> Figure:

@@ -106,11 +106,12 @@ def table(found: Sequence[Headline], fine: Results | None, more: dict[str, Resul
     for h in found:
         theirs, every = paper.average(h.n, set(h.frame.task)), [over_seeds(f, relative(f))[0] for f in (h.frame, *h.draws)]
         doubt = FLAG * any(weak(f).any() for f in h.draws)
+        best, level = h.control
         label = f"{stacked(f'{h.trained},', h.what)}<br><small>{stacked(f'{h.which}: {h.frame.task.nunique()}')}</small>"
         lines.append({"": label, "ours": f"<b>{number(*h.value)}</b>", **further(more, h.n, h.by),
                       "paper, same rows": number(theirs),
                       "over draws": f"{number(*interval(every))} ({len(every)}){doubt}" if h.draws else "–",
-                      "untuned, the best": f"{number(h.control[1])} <small>{CONTROLS[h.control[0]]}</small>",
+                      "untuned, the best": f"{number(level)} <small>{CONTROLS[best]}</small>",
                       "one number fitted": number(relative(h.frame, "scaled_solution").mean()),
                       "tuned in a random subspace": number(relative(h.frame, "random").mean()),
                       "aim: met": f"{number(AIMS[h.n])}: {h.met}" if h.aimed else "–"})
@@ -134,8 +135,8 @@ def figure(found: Sequence[Headline]) -> HTML:
     axis.errorbar(mean, [at - 0.12 for at in y], xerr=half, fmt="o", color="black", markersize=6, capsize=3, label="ours")
     theirs, aims = [paper.average(h.n, set(h.frame.task)) for h in found], [AIMS[h.n] if h.aimed else math.nan for h in found]
     axis.plot(theirs, [at - 0.12 for at in y], "D", color="black", markerfacecolor="white", markersize=5, label="the paper, same rows")
-    axis.plot(aims, y, "|", color="#D55E00", markersize=14, label="aim")
-    beside = {"one number fitted": ("s", "#0072B2", [relative(h.frame, "scaled_solution").mean() for h in found]),
+    axis.plot(aims, y, "|", color="#E69F00", markersize=14, markeredgewidth=2, label="aim")
+    beside = {"one number fitted": ("s", "#56B4E9", [relative(h.frame, "scaled_solution").mean() for h in found]),
               "tuned in a random subspace": ("x", "#CC79A7", [relative(h.frame, "random").mean() for h in found]),
               "untuned, the best": ("^", "#777777", [h.control[1] for h in found])}
     for name, (marker, colour, values) in beside.items():
