@@ -27,7 +27,7 @@ PLANES = {"scitail": "glue-mnli"}
 STORED = {"00_backbone", "04_tasks", "13_second_group", "14_real_rows", "17_multi_task", "18_dimension", "19_finetune", "20_data", "21_simplified",
           "22_absolute", "24_fidelity", "25_backbones", "26_long_answers", "27_settings", "30_speed", "31_cost"}
 
-# Chapters that show one training task.
+# Chapters that show one training task, glue-sst2, and wait for no other.
 ONE = {"01_approximate", "02_optimize", "03_transfer", "05_by_hand"}
 
 # A job says when it starts and how long it took; its own output goes to its log, the end of which is shown if it fails.

@@ -134,10 +134,9 @@ def test_exported_as_a_script_it_is_python_and_checks_its_parameters(path, monke
     monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path / "runs"))
     source = PythonExporter().from_filename(path)[0]
     compile(source, path.name, "exec")
-    up_to_check, space = source.split("# In[ ]:" if "# In[ ]:" in source else "# In[")[:3], {}
-    wrong = "".join(up_to_check).replace("# parameters\n", "# parameters\ntaks = 1\n", 1)
+    _, parameters, check = re.split(r"# In\[.*\]:\n", source)[:3]
     with pytest.raises(ParameterError, match="unknown parameter 'taks'"):
-        exec(compile(re.sub(r"^\d+\]:", "", wrong, flags=re.MULTILINE), path.name, "exec"), space)
+        exec(parameters.replace("# parameters\n", "# parameters\ntaks = 1\n", 1) + check, {})
     assert not (tmp_path / "runs").exists()
 
 
