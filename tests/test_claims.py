@@ -100,7 +100,7 @@ def test_verdicts_that_change_with_more_evidence_are_named():
     said = claims.changes(before, after).data
     first = "- Every delta recovers more than 80 % on average in the subspace of one training task (section 5.2.1): holds → **does not hold** (Adapter 56.7"
     assert said.startswith(first)
-    assert claims.changes(before, before).data == "No verdict is another."
+    assert claims.changes(before, before).data == "No verdict changes."
 
 
 def test_no_ratio_no_share_of_tasks():

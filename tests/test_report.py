@@ -123,9 +123,9 @@ def test_averages_stand_beside_every_control(two):
     assert lines["the paper, same rows"] == ["100.4", "84.3", f"{(100.4 + 84.3) / 2:.1f}", "100.4"]
     said = prose.explained(two).data
     assert "**label words shared** (1 task). Optimising in the subspace reaches 90.0 ± 2.8 % of <i>E</i><sub>ori</sub>" in said
-    assert "each control has by itself: " in said and "training solution as it is 74 %" in said
+    assert "As a share of it, each control reaches alone: " in said and "training solution as it is 74 %" in said
     low = results({"rotten_tomatoes": (90.0, [0.0, 0.0, 0.0])})
-    assert "Of <i>E</i><sub>ori</sub> each control has by itself: " in prose.explained(low).data and "chance 56 %" in prose.explained(low).data
+    assert "As a share of <i>E</i><sub>ori</sub>, each control reaches alone: " in prose.explained(low).data and "chance 56 %" in prose.explained(low).data
     assert "it adds +23.3 ± 2.8 points (interval excludes zero); over the random up-projection, tuned, " in said
 
 
@@ -340,7 +340,7 @@ def test_a_page_of_many_tasks_chooses_among_its_own():
 
 
 def test_the_results_on_one_page(two):
-    """Aims are met by the whole interval, in the mean, or not; what holds an average back is named, lowest first."""
+    """Aims are met by the whole interval, by the mean only, or not; what holds an average back is named, lowest first."""
     many = results({"qasc": (100.0, [85.0, 87.0, 89.0]), "ai2_arc": (100.0, [85.0, 87.0, 89.0])})
     lower, higher = (results({"qasc": (100.0, 3 * [v]), "ai2_arc": (100.0, 3 * [v])}) for v in (80.0, 100.0))
     for r in (many, lower, higher):
@@ -348,7 +348,7 @@ def test_the_results_on_one_page(two):
     long = results({"eli5-asks": (20.0, 3 * [10.0])})
     found = outcome.headlines(two, {"as it is": two, "backbone=comparing": lower, "many tasks": many, "many tasks, backbone=rebuilt": lower,
                                     "many tasks, backbone=shorter": higher}, {"as it is": long, "many tasks": long})
-    assert [(h.n, h.met) for h in found] == [(1, "yes"), (2, "yes"), (1, "–"), (2, "–"), (1, "no"), (2, "no"), (3, "no"), (4, "in the mean"),
+    assert [(h.n, h.met) for h in found] == [(1, "yes"), (2, "yes"), (1, "–"), (2, "–"), (1, "no"), (2, "no"), (3, "no"), (4, "mean only"),
                                              (3, "no"), (4, "no")], "aims of 85, 83, none, 85, 83, 89, 85"
     assert found[4].value == pytest.approx((190 / 3, 1.0), abs=1) and found[-2].value[0] == pytest.approx((87 + 87 + 50) / 3)
     rows = grid(outcome.table(found, None, {}))
@@ -417,7 +417,7 @@ def test_directions_and_lengths():
     assert ["Prefix → LoRA", "50.0 ± 0.0", "75.0 ± 0.0", "90.0 ± 0.0", f"{2 ** (1 / 3):.2f}"] in rows
     assert rows[-1] == ["label words shared (1)", "50.0 ± 0.0", "75.0 ± 0.0", "90.0 ± 0.0", ""], "over all directions a factor says nothing"
     said = rescaling.told(fitted, fitted).data
-    assert "it adds -25.0 ± 0.0 points (interval excludes zero) to the best that is there without it (training solution as it is)" in said
+    assert "it adds -25.0 ± 0.0 points (interval excludes zero) to the best of what is there without it (training solution as it is)" in said
     assert "50.0 ± 0.0 %" in said and "90.0 ± 0.0 % if its length" in said and said.endswith("to 1.26 (Prefix → LoRA).")
     picture = rescaling.figure(fitted)
     assert len(picture.axes) == 3 and [line.get_ydata().tolist() for line in picture.axes[0].lines if len(line.get_xdata()) == len(FACTORS)] == 3 * [7 * [50.0]]
@@ -437,7 +437,7 @@ def test_differences_are_paired_by_seed_whatever_seeds_there_are():
 
 
 def test_no_difference_is_no_effect():
-    assert measures.points(0.0, 0.0).endswith("(not told from zero by these seeds)") and measures.points(-1.0, 0.5).endswith("(interval excludes zero)")
+    assert measures.points(0.0, 0.0).endswith("(interval includes zero)") and measures.points(-1.0, 0.5).endswith("(interval excludes zero)")
 
 
 class Coded:
@@ -482,8 +482,9 @@ def test_every_column_is_of_its_own_stage_and_delta(monkeypatch):
                     **{c: ("still", c, t, s) for c in ("train_solution", "own_vector", "mean_vector")}, **{c: ("still", c, s) for c in measures.FREE}}
         assert {c: r[c] for c in expected} == pytest.approx({c: 100 * coded.code[what] for c, what in expected.items()}), (r.source, t, s)
     assert {"of/ori", "of/sub", "of/random", "of/long", "of/still"} <= set(found.ids)
-    few = report.results.collect(RUN, ["qasc"], [0, 1], tuned=False)
-    assert not {"random", "scaled_solution"} & set(few.frame) and "of/random" not in few.ids
+    for tuned, ran in (((), set()), (["scaled_solution"], {"of/long"})):
+        few = report.results.collect(RUN, ["qasc"], [0, 1], tuned=tuned)
+        assert {"random", "scaled_solution"} & set(few.frame) == set(tuned) and {"of/random", "of/long"} & set(few.ids) == ran
 
 
 def test_every_column_of_the_simplified_pipeline_too(monkeypatch):

@@ -159,6 +159,13 @@ def test_spread_changes_the_mixtures_of_stage_1_alone(study):
     assert {i.split("/")[0] for i in same & wider} == {"original", "lengthened"} and all("random" in r.frame for r in found.values())
 
 
+def test_spread_has_twice_the_seeds(study):
+    found = study("spread_seeds", "rotten_tomatoes")
+    assert list(found) == ["as it is", "wider mixtures", "wider mixtures and search"] and all(r.seeds == [0, 1] for r in found.values())
+    assert all("scaled_solution" in r.frame and "random" not in r.frame for r in found.values())
+    assert "optimize_spread=0.5" in found["wider mixtures and search"].line and "optimize_spread" not in found["wider mixtures"].line
+
+
 def test_backbones_are_all_that_are_shipped(study):
     found = study("backbones")
     assert list(found) == ["as it is", *(f"backbone={n}" for n in ("comparing", "rebuilt", "shorter", "stretches")),
@@ -192,7 +199,7 @@ def test_settings_are_told_by_spare_rows_of_every_draw(study, monkeypatch):
     assert len({r.line.split("backbone `")[1][:16] for r in found.values()}) == 2
     first = settings.table(found, "former settings").data
     assert first.index("former settings") < first.index("both") and "prefix=released" in first, "what the others are compared with stands first"
-    assert set(settings.changes(found, "former settings")) == set(names[1:]) and "the draws do not tell" in settings.verdicts(found, "former settings").data
+    assert set(settings.changes(found, "former settings")) == set(names[1:]) and "undecided" in settings.verdicts(found, "former settings").data
 
 
 @pytest.mark.parametrize("name, others, many", [("many_settings", ["more of both stages"], True), ("many_weight", ["more reconstruction"], True),
@@ -229,8 +236,8 @@ def test_spare_rows_are_of_unseen_tasks_alone(tmp_path):
                     ("multi", "amazon_polarity"): True, ("multi", "rotten_tomatoes"): False}, "amazon_polarity is trained on among many"
 
 
-@pytest.mark.parametrize("own, moved, verdict", [([2, 3, 2, 3], [1, 2, 1, 2], "better"), ([-2, -3, -2, -3], [5, 6, 5, 6], "the draws do not tell"),
-                                                 ([-2, -3, -2, -3], [1, 0, 1, 0], "worse"), ([9, -9, 9, -9], [1, 1, 1, 1], "the draws do not tell")])
+@pytest.mark.parametrize("own, moved, verdict", [([2, 3, 2, 3], [1, 2, 1, 2], "better"), ([-2, -3, -2, -3], [5, 6, 5, 6], "undecided"),
+                                                 ([-2, -3, -2, -3], [1, 0, 1, 0], "worse"), ([9, -9, 9, -9], [1, 1, 1, 1], "undecided")])
 def test_a_setting_is_judged_by_the_rule(own, moved, verdict):
     change = pd.DataFrame({"own": own, "moved": moved})
     assert settings.verdict(change.assign(both=change.mean(axis=1))) == verdict

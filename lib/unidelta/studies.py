@@ -48,6 +48,12 @@ def sharing(run: Run) -> list[str]:
     return [t for t in single_unseen(run) if suite.shares_labels(t)]
 
 
+def doubled(seeds: Sequence[int]) -> list[int]:
+    """These seeds and as many that follow the last of them."""
+    after = max(seeds) + 1
+    return [*seeds, *range(after, after + len(seeds))]
+
+
 def multi_task(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """Tables 3 and 4: one subspace of many training tasks; what its transfers lack, and what it holds of its training tasks"""
     run = open_run(setting="multi")
@@ -148,8 +154,8 @@ def backbones(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
 
 def more_seeds(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """twice the seeds, those given and as many that follow them, with one training task and in other studies that claims rest on"""
-    few, many, after = open_run(), open_run(setting="multi"), max(seeds) + 1
-    twice, singles, (train, unseen) = [*seeds, *range(after, after + len(seeds))], single_unseen(few), suite.multi(few.profile.source)
+    few, many, twice = open_run(), open_run(setting="multi"), doubled(seeds)
+    singles, (train, unseen) = single_unseen(few), suite.multi(few.profile.source)
     parts = {AS_IT_IS: (singles, lambda tasks: collect(few, tasks, twice)),
              f"multi_task: {AS_IT_IS}": (unseen, lambda tasks: collect(many, tasks, twice, train)),
              f"finetune: {AS_IT_IS}": (["rotten_tomatoes"], lambda tasks: collect_shared(few, tasks, twice, ["glue-sst2"], METHODS)),
@@ -201,6 +207,12 @@ def spread(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[st
     return {name: collect(open_run(**change), chosen(single_unseen(open_run()), only), seeds) for name, change in changes.items()}
 
 
+def spread_seeds(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
+    """the same with twice the seeds, where label words are shared: no noise, mixtures spread wider, and a search spread wider, too"""
+    tasks, changes = chosen(sharing(open_run()), only), {AS_IT_IS: {}, "wider mixtures": WIDER, "wider mixtures and search": WIDER | SEARCH}
+    return {name: collect(open_run(**change), tasks, doubled(seeds), tuned=["scaled_solution"]) for name, change in changes.items()}
+
+
 def many_settings(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """the same of the multi-task setting: three times the rows a step of stage 1 and three times the steps of stage 2, or not"""
     changes = {FORMER: {"approximate_draws": 16, "optimize_steps": 60, "optimize_every": 6},
@@ -224,7 +236,7 @@ def on_every_draw(open_run: Open, changes: dict[str, dict], tasks: Sequence[str]
     if wrong := [(name, key) for name, change in changes.items() for key in change if key in fixed]:
         raise ParameterError(f"{wrong[0][0]!r}: {wrong[0][1]} is fixed here, and may not be changed; nor may {', '.join(sorted(fixed - {wrong[0][1]}))}")
     runs = {f"{name}, backbone={draw}": open_run(backbone=draw, report_on="spare", **change) for name, change in changes.items() for draw in DRAWS}
-    return {name: collect(run, tasks, seeds, train, tuned=False) for name, run in runs.items()}
+    return {name: collect(run, tasks, seeds, train, tuned=()) for name, run in runs.items()}
 
 
 def long_answers(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
@@ -244,7 +256,7 @@ def real_rows(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
 
 STUDIES = {f.__name__: f for f in (multi_task, reconstruction, planes, dimension, trained_directions, simplified, finetune, absolute, second_group, fidelity,
                                      backbones, more_seeds, settings, many_settings, many_weight, stage1_settings, stage1_again, wider_mixtures, wider_search,
-                                     spread, long_answers, real_rows)}
+                                     spread, spread_seeds, long_answers, real_rows)}
 
 
 def main(argv: list[str] | None = None) -> None:

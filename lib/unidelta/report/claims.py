@@ -59,7 +59,7 @@ def verdict(values: Sequence[tuple[float, float]], threshold: float, seeds: int)
 
 
 def differ(differences: Collection[tuple[float, float]]) -> bool | None:
-    """Whether one of several (mean, half interval) excludes zero; not if all lie within CLOSE; or None, where neither can be told."""
+    """Whether one of several (mean, half interval) excludes zero; not if all lie within CLOSE; or None, where neither is sure."""
     if any(abs(mean) > half for mean, half in differences):
         return True
     return False if all(abs(mean) + half <= CLOSE for mean, half in differences) else None
@@ -249,11 +249,11 @@ def table(claims: Sequence[Claim], again: Sequence[Claim] = (), seeds: int = 0) 
 
 
 def changes(before: Sequence[Claim], after: Sequence[Claim]) -> Markdown:
-    """The claims whose verdict is another with other evidence, and that evidence."""
+    """The claims whose verdict changes with other evidence, and that evidence."""
     now = {c.text: c for c in after}
     lines = [f"- {c.text.removesuffix('.')}: {c.verdict} → **{now[c.text].verdict}** ({now[c.text].ours.removesuffix(' (archived)')})."
              for c in before if c.text in now and now[c.text].verdict != c.verdict]
-    return Markdown("\n".join(lines) or "No verdict is another.")
+    return Markdown("\n".join(lines) or "No verdict changes.")
 
 
 def tally(claims: list[Claim]) -> Markdown:

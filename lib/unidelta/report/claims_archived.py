@@ -58,8 +58,8 @@ def prefix_behind(many: Results) -> tuple[str, str, str]:
 def slowest(many: Archived) -> tuple[str, str, str]:
     """From the logs of the approximation."""
     curves = of_subspaces(many.logs("approximate"))
-    late, told = lag(curves, len(many.seeds)), 100 / len(curves[TASK]["prefix"][0])
-    return (f"down {signed(*late)} % of the steps after the slower of the two others (a log tells it to {told:.0f} %)",
+    late, step = lag(curves, len(many.seeds)), 100 / len(curves[TASK]["prefix"][0])
+    return (f"down {signed(*late)} % of the steps after the slower of the two others (the logs resolve {step:.0f} %)",
             "the lag, to a loss that all three reach, lies above zero", verdict([late], 0.0, len(many.seeds)))
 
 

@@ -24,7 +24,7 @@ def overlap(planes: dict[str, Plane]) -> Claim:
 
 def near(planes: dict[str, Plane]) -> Claim:
     """Whether the solutions of all three deltas lie where the mean of the three is at RECOVERED, by the point of the grid next to each. Where a delta's
-    own solution is not at RECOVERED for that delta, its plane does not tell: there is no good region that it could lie in."""
+    own solution is not at RECOVERED for that delta, its plane decides nothing: there is no good region that it could lie in."""
     def at(plane, values, point):  # nothing is known of what lies outside the grid
         inside = point.abs().max() <= plane.axis.abs().max()
         return float(values[tuple((plane.axis - x).abs().argmin() for x in point)]) if inside else 0.0

@@ -75,8 +75,8 @@ def signed(mean: float, half: float = float("nan")) -> str:
 
 
 def points(mean: float, half: float) -> str:
-    """A difference in points, and whether it is one: an effect is claimed only where its interval excludes zero."""
-    known = "one seed, no interval" if pd.isna(half) else "interval excludes zero" if abs(mean) > half else "not told from zero by these seeds"
+    """A difference in points, and whether its interval excludes zero: an effect is claimed only where it does."""
+    known = "one seed, no interval" if pd.isna(half) else "interval excludes zero" if abs(mean) > half else "interval includes zero"
     return f"{signed(mean, half)} points ({known})"
 
 

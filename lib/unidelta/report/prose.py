@@ -62,8 +62,8 @@ def held(results: Results) -> Markdown:
     little: dict[str, list[str]] = {}
     for (task, kind), row in mean[mean["sub"] - mean["chance"] < MARGIN].iterrows():
         little.setdefault(f"`{task}` (chance {row['chance']:.0f})", []).append(f"{LABEL[kind]} {row['sub']:.0f}")
-    return markdown(f"At the centroids the deltas reach {number(*over_seeds(frame, relative(frame)))} % of E_ori in the mean. Less than {MARGIN:.0f} points "
-                    f"above chance, in the mean over seeds, are {sum(map(len, little.values()))} of {len(mean)} pairs of training task and delta"
+    return markdown(f"At the centroids the deltas reach {number(*over_seeds(frame, relative(frame)))} % of E_ori on average. Less than {MARGIN:.0f} points "
+                    f"above chance, on average over seeds, are {sum(map(len, little.values()))} of {len(mean)} pairs of training task and delta"
                     + (": " + "; ".join(f"{task} {', '.join(kinds)}" for task, kinds in little.items()) if little else "") + ".")
 
 
@@ -79,13 +79,13 @@ def explained(results: Results, n: int = 1) -> Markdown:
         if mean != mean:
             lines.append(f"{group}: no ratio, for every E_ori is zero.")
             continue
-        whole, of = (mean, "what it reaches") if mean >= 1 else (100.0, "E_ori")  # a share of next to nothing says nothing
+        whole, of = (mean, "it") if mean >= 1 else (100.0, "E_ori")  # a share of next to nothing says nothing
         parts = [f"{CONTROLS[c]} {100 * v / whole:.0f} %" for c, v in sorted(share.items(), key=lambda item: -item[1])]
         best, added = measures.best_control(mine, [c for c in share if c in measures.STILL])
         over = {c: measures.points(*measures.best_control(mine, [c])[1]) for c in ("random", *measures.ONE) if c in share}
         lines.append(f"{group}. {what} reaches {number(mean, half)} % of E_ori. Over the best control that tunes nothing ({CONTROLS[best]}) it adds "
                      f"{measures.points(*added)}" + "".join(f"; over the {CONTROLS[c]}, {points}" for c, points in over.items())
-                     + f". Of {of} each control has by itself: {', '.join(parts)}.")
+                     + f". As a share of {of}, each control reaches alone: {', '.join(parts)}.")
     return markdown("\n".join(lines))
 
 
@@ -95,7 +95,7 @@ def approximation(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Markd
     n = len(seeds)
     own = ", ".join(f"{LABEL[k]} {100 * sum(done[t, k, s].metrics['dev'] for t in train for s in seeds) / (n * len(train)):.1f}" for k in KINDS)
     dev, step = (sum(a.metrics[m] for a in spaces.values()) / n for m in ("dev", "best_step"))
-    return markdown(f"At the centroid of its three vectors, the training task's dev score is {100 * dev:.1f} % in the mean over deltas and seeds, "
+    return markdown(f"At the centroid of its three vectors, the training task's dev score is {100 * dev:.1f} % on average over deltas and seeds, "
                     f"reached after {step:.0f} steps. In their own space the deltas reach, on the same rows: {own}.")
 
 
@@ -121,7 +121,7 @@ def subspace(p: SimpleNamespace, run: Run) -> Markdown:
         told += " Its category has no training task in the single-task setting; this subspace is borrowed from the nearest one."
     if suite.is_multi(p.task) and not many:
         told += (" In the paper this task belongs to the multi-task setting, with one subspace of 100 dimensions over 60 training tasks. The single-task "
-                 "subspace stands in for it here; `-p setting multi` computes the other, in some minutes, and it is taken from then on.")
+                 "subspace stands in for it here; `-p setting multi` computes the other in some minutes, and it is used from then on.")
     if p.task not in train and train == [suite.BORROWED.get(p.task, suite.trainers().get(task.category))]:
         shared = "not " * (not suite.shares_labels(p.task))
         told += " It has no label words." if suite.is_text(p.task) else f" Its label words are {shared}shared with the training task."
@@ -159,5 +159,5 @@ def pretraining(record: dict) -> Markdown:
     return markdown(f"Pre-trained for {last['step']:,} of {recipe['steps']:,} steps of {recipe['batch']} items in {last['seconds'] / 60:.0f} minutes with "
                     f"{record['threads']} thread{'s' * (record['threads'] > 1)}; the training loss ended at {last['loss']:.3f} "
                     "nats per token. Of items drawn anew, it answers "
-                    f"{100 * sum(probes.values()) / len(probes):.0f} % exactly in the mean over the skills; the weakest is `{low}` with "
+                    f"{100 * sum(probes.values()) / len(probes):.0f} % exactly on average over the skills; the weakest is `{low}` with "
                     f"{100 * probes[low]:.0f} %.")

@@ -81,11 +81,11 @@ def told(results: Results, beside: Results) -> Markdown:
         still = beside.moved[beside.moved.task.isin(mine.task)]
         best = max(CONTROLLED, key=lambda c: by_seed(still, c).mean())
         added = interval(by_seed(mine, "plain") - by_seed(still, best))
-        lines.append(f"- **{name}** ({mine.task.nunique()} tasks): a delta's best vector reaches {reached['plain']} % of the other deltas' E_ori as it is, "
-                     f"{reached['sub']} % if it may be any point of its path, {reached['scaled']} % if its length is fitted instead. As it is, it adds "
-                     f"{points(*added)} to the best that is there without it ({CONTROLS[best]}).")
+        lines.append(f"- **{name}** ({mine.task.nunique()} tasks): sent as it is, a delta's best vector reaches {reached['plain']} % of the other deltas' "
+                     f"E_ori; {reached['sub']} % if any point of its path may be sent; {reached['scaled']} % if its length is fitted instead. "
+                     f"As it is, it adds {points(*added)} to the best of what is there without it ({CONTROLS[best]}).")
     each = {pair: _factor(results.moved[(results.moved.source == pair[0]) & (results.moved.target == pair[1])]) for pair in PAIRS}
     low, high = min(each, key=each.get), max(each, key=each.get)
-    lines.append(f"- The factors, in the geometric mean, go from {each[low]:.2f} ({LABEL[low[0]]} → {LABEL[low[1]]}) to {each[high]:.2f} "
+    lines.append(f"- The geometric means of the factors go from {each[low]:.2f} ({LABEL[low[0]]} → {LABEL[low[1]]}) to {each[high]:.2f} "
                  f"({LABEL[high[0]]} → {LABEL[high[1]]}).")
     return markdown("\n".join(lines))

@@ -3,7 +3,7 @@
 Nothing here trains by itself: `collect` and its siblings ask the stages, which ask the store.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from html import escape
 
@@ -129,21 +129,22 @@ def framed(run: Run, seeds: Sequence[int], lines: Sequence[dict], *stages: Mappi
 
 
 def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequence[str] | None = None, kinds: Sequence[str] = KINDS,
-            tuned: bool = True) -> Results:
+            tuned: Collection[str] = ("random", "scaled_solution")) -> Results:
     """Every stage and control for the unseen tasks, each from the subspace of `train`, or else of its category's training task.
 
-    A subspace is always that of the three deltas; `kinds` are those whose rows are kept. tuned: with the controls that tune, too, a random
+    A subspace is always that of the three deltas; `kinds` are those whose rows are kept. tuned: which controls that tune to run, too: a random
     up-projection, which takes as long as what it stands beside, and the length of the training solution."""
     asked(run, [*unseen, *(t for trained in serving(unseen, train) for t in trained)], seeds)
     lines, stages = [], []
     for trained, mine in serving(unseen, train).items():
         own, space, moved = original(run, mine, seeds=seeds), approximate(run, trained, seeds), transfer(run, trained, mine, seeds=seeds)
-        noise, still = optimize(run, trained, mine, seeds=seeds, up="random") if tuned else {}, controls(run, trained, mine, seeds)
-        longer = lengthened(run, trained, mine, seeds) if tuned else {}
+        noise, still = optimize(run, trained, mine, seeds=seeds, up="random") if "random" in tuned else {}, controls(run, trained, mine, seeds)
+        longer = lengthened(run, trained, mine, seeds) if "scaled_solution" in tuned else {}
         stages += [own, space, moved, noise, longer, still]
         for task, seed in ((t, s) for t in mine for s in seeds):
             m = still[task, seed].metrics
-            more = {t: ({"random": noise[task, t, seed].metrics["test"], "scaled_solution": longer[task, seed].metrics["test"][t]} if tuned else {})
+            more = {t: ({"random": noise[task, t, seed].metrics["test"]} if noise else {})
+                    | ({"scaled_solution": longer[task, seed].metrics["test"][t]} if longer else {})
                     | {c: m[c][t] for c in ("train_solution", "own_vector", "mean_vector")} for t in KINDS}
             lines += [{"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t, "ori": own[task, t, seed].metrics["test"],
                        "sub": moved[task, seed].metrics["test"][s][t], **more[t], **{c: m[c] for c in FREE}}

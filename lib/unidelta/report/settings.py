@@ -8,10 +8,10 @@ from unidelta.report.results import Results
 
 WHAT = {"own": "in the subspace", "moved": "transferred"}
 BESIDE = {c: CONTROLS[c] for c in ("train_solution", "chance")}
-LOSS = 1.0  # points that either of the two may fall, in the mean over draws, where the mean of both rises
-RULE = ("A setting is better if the mean of what is recovered in the subspace and what is transferred rises with it, the whole 95 % t-interval over the draws "
-        f"above zero, and neither of the two falls by more than {LOSS:g} point in the mean; it is worse if that interval lies below zero; else the draws do "
-        "not tell.")
+LOSS = 1.0  # points that either of the two may fall, on average over draws, where the mean of both rises
+RULE = ("Take the mean of what is recovered in the subspace and what is transferred, and its change on each draw. A setting is better if the whole 95 % "
+        f"t-interval of that change over the draws lies above zero, and neither of the two falls by more than {LOSS:g} point on average; it is worse if that "
+        "interval lies below zero; otherwise it is undecided.")
 
 
 def means(found: dict[str, Results]) -> pd.DataFrame:
@@ -47,11 +47,11 @@ def table(found: dict[str, Results], base: str) -> HTML:
 
 
 def verdict(change: pd.DataFrame) -> str:
-    """better, worse or not told, by RULE."""
+    """better, worse or undecided, by RULE."""
     middle, half = interval(change["both"])
     if middle > half and change[list(WHAT)].mean().min() >= -LOSS:
         return "better"
-    return "worse" if middle < -half else "the draws do not tell"
+    return "worse" if middle < -half else "undecided"
 
 
 def verdicts(found: dict[str, Results], base: str) -> Markdown:

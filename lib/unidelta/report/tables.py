@@ -203,7 +203,7 @@ def comparison(found: dict[str, Results]) -> HTML:
 
 def changes(found: dict[str, Results], random: bool = False) -> HTML | Markdown:
     """What every variant changes against the first, in points, paired by seed, over each group of tasks. random: what it changes in a random subspace, too."""
-    (_, base), *others = found.items()
+    (first, base), *others = found.items()
     if not others:
         return Markdown("No variant was named.")
     lines = []
@@ -214,8 +214,7 @@ def changes(found: dict[str, Results], random: bool = False) -> HTML | Markdown:
             by |= {CONTROLS["random"]: measures.gain(rows, results.own, "random")} if random else {}
             lines.append({"variant": name, "label words (tasks)": f"{SHORT.get(group, group)} ({rows.task.nunique()})",
                           **{what: f"<b>{measures.signed(*v)}</b>" if abs(v[0]) > v[1] else measures.signed(*v) for what, v in by.items()}})
-    told = "Against the first line, in points, paired by seed; bold: the interval excludes zero (the others these seeds do not tell from zero)."
-    return HTML(f"<p>{told}</p>{html(lines).data}")
+    return HTML(f"<p>Change against <i>{first}</i>, in points, paired by seed; bold where the interval excludes zero.</p>{html(lines).data}")
 
 
 def variants_absolute(found: dict[str, Results]) -> HTML:
