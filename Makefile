@@ -78,10 +78,10 @@ notebooks: $(STAMP)   ## re-run the committed notebooks and compare their output
 # Without real_rows, which needs a mirror: python -m unidelta.studies real_rows --profile mini --mirror FOLDER
 STUDIES := multi_task backbones more_seeds reconstruction simplified dimension trained_directions finetune fidelity second_group absolute planes long_answers settings many_settings many_weight stage1_settings stage1_again wider_mixtures wider_search spread spread_seeds
 
-studies: $(STAMP)  ## compute anew what the book shows archived, into data/results (eight to nine hours; a killed one goes on)
+studies: $(STAMP)  ## recompute what the book shows archived, into data/results (eight to nine hours; a killed one resumes)
 	@printf '%s\n' $(STUDIES) | xargs -n 1 -P $(JOBS) $(PY) -m unidelta.studies
 
-bench: $(STAMP)  ## measure speed anew (ten to fifteen minutes of an idle machine); results in data/benchmarks
+bench: $(STAMP)  ## measure speed again (ten to fifteen minutes of an idle machine); results in data/benchmarks
 	$(PY) benchmarks/suite.py
 
 lint: $(STAMP)   ## ruff over the library and the tests

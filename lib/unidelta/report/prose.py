@@ -158,6 +158,6 @@ def pretraining(record: dict) -> Markdown:
     low = min(probes, key=probes.get)
     return markdown(f"Pre-trained for {last['step']:,} of {recipe['steps']:,} steps of {recipe['batch']} items in {last['seconds'] / 60:.0f} minutes with "
                     f"{record['threads']} thread{'s' * (record['threads'] > 1)}; the training loss ended at {last['loss']:.3f} "
-                    "nats per token. Of items drawn anew, it answers "
+                    "nats per token. Of newly drawn items it answers "
                     f"{100 * sum(probes.values()) / len(probes):.0f} % exactly on average over the skills; the weakest is `{low}` with "
                     f"{100 * probes[low]:.0f} %.")
