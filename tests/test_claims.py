@@ -205,7 +205,7 @@ def test_many_training_tasks_against_one(monkeypatch):
     assert len(good) == len(poor) == 14
     wsc = of(good, "transfer on WSC")
     assert wsc.verdict == claims.HOLDS
-    assert "33.3 ± 0.0 points; tuned in a random subspace +0.0 ± 0.0, for y" in wsc.ours and wsc.published == "64.9 single-task, 92.2 multi-task"
+    assert "33.3 ± 0.0 points; tuned in a random subspace +0.0 ± 0.0, because y" in wsc.ours and wsc.published == "64.9 single-task, 92.2 multi-task"
     for words in ("transfer on WSC", "the deltas recover more", "around 80 %"):
         assert of(good, words).verdict == claims.HOLDS and of(poor, words).verdict == claims.FAILS, words
     assert of(good, "around 80 %").published == "8 of 9 tasks at 78 or more; on the 2 of its 9 rows that are counted here 2 of 2 tasks at 78 or more"

@@ -123,9 +123,9 @@ def test_averages_stand_beside_every_control(two):
     assert lines["the paper, same rows"] == ["100.4", "84.3", f"{(100.4 + 84.3) / 2:.1f}", "100.4"]
     said = prose.explained(two).data
     assert "**label words shared** (1 task). Optimising in the subspace reaches 90.0 ± 2.8 % of <i>E</i><sub>ori</sub>" in said
-    assert "As a share of it, each control reaches alone: " in said and "training solution as it is 74 %" in said
+    assert "As a share of this average, each control alone reaches: " in said and "training solution as it is 74 %" in said
     low = results({"rotten_tomatoes": (90.0, [0.0, 0.0, 0.0])})
-    assert "As a share of <i>E</i><sub>ori</sub>, each control reaches alone: " in prose.explained(low).data and "chance 56 %" in prose.explained(low).data
+    assert "As a share of <i>E</i><sub>ori</sub>, each control alone reaches: " in prose.explained(low).data and "chance 56 %" in prose.explained(low).data
     assert "it adds +23.3 ± 2.8 points (interval excludes zero); over the random up-projection, tuned, " in said
 
 

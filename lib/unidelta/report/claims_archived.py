@@ -45,7 +45,7 @@ def more_tasks(few: Results, task: str) -> Judge:
         one, other = (r.moved[r.moved.task == task] for r in (few, many))
         points, noise = gain(one, other), gain(one, other, "random")
         return (f"{number(by_seed(one).mean())} single-task, {number(by_seed(other).mean())} multi-task: {number(*points)} points; tuned in a random subspace "
-                f"{signed(*noise)}, for y and the steps are others, too", "the difference lies above zero", verdict([points], 0.0, len(many.seeds)))
+                f"{signed(*noise)}, because y and the steps differ, too", "the difference lies above zero", verdict([points], 0.0, len(many.seeds)))
     return judge
 
 

@@ -87,5 +87,5 @@ def said(found: Curves, seeds: int) -> Markdown:
     late, half = lag(found, seeds)
     return Markdown(f"While the subspace is approximated, the prefix's task loss comes down {number(abs(late), half)} % of the steps "
                     f"{'later' if late >= 0 else 'earlier'} than the slower of the two others. Its lowest value is {low['prefix']:.3f}, theirs "
-                    f"{low['adapter']:.3f} (adapter) and {low['lora']:.3f} (LoRA). What it comes to at its lowest, they pass after "
+                    f"{low['adapter']:.3f} (adapter) and {low['lora']:.3f} (LoRA). They pass the prefix's lowest value after "
                     f"{passed['adapter']:.0f} and {passed['lora']:.0f} % of the steps.")

@@ -79,13 +79,13 @@ def explained(results: Results, n: int = 1) -> Markdown:
         if mean != mean:
             lines.append(f"{group}: no ratio, for every E_ori is zero.")
             continue
-        whole, of = (mean, "it") if mean >= 1 else (100.0, "E_ori")  # a share of next to nothing says nothing
+        whole, of = (mean, "this average") if mean >= 1 else (100.0, "E_ori")  # a share of next to nothing says nothing
         parts = [f"{CONTROLS[c]} {100 * v / whole:.0f} %" for c, v in sorted(share.items(), key=lambda item: -item[1])]
         best, added = measures.best_control(mine, [c for c in share if c in measures.STILL])
         over = {c: measures.points(*measures.best_control(mine, [c])[1]) for c in ("random", *measures.ONE) if c in share}
         lines.append(f"{group}. {what} reaches {number(mean, half)} % of E_ori. Over the best control that tunes nothing ({CONTROLS[best]}) it adds "
                      f"{measures.points(*added)}" + "".join(f"; over the {CONTROLS[c]}, {points}" for c, points in over.items())
-                     + f". As a share of {of}, each control reaches alone: {', '.join(parts)}.")
+                     + f". As a share of {of}, each control alone reaches: {', '.join(parts)}.")
     return markdown("\n".join(lines))
 
 
