@@ -362,8 +362,8 @@ def test_the_results_on_one_page(two):
     assert own[1:3] == ["87.0 ± 5.0", "87.0 ± 5.0"] and own[2] == moved[2] and every[2] == "–", "the long answers were not run with as many"
     assert outcome.missing(found).data.startswith("- One training task, in the subspace (all rows): `eli5-asks` 50.0"), "over all rows alone"
     many.frame["train"] = "codah+dream"
-    assert outcome.other_settings({"as it is": two, "y=16": two}, {"many tasks, y=50": many}).data == (
-        "One training task, label words shared, other settings: `y=16`: in the subspace 90.0 ± 2.8 % (aim 85), transferred 90.0 ± 2.8 % (aim 83).")
+    assert grid(outcome.other_settings({"as it is": two, "y=16": two}, {"many tasks, y=50": many})) == [
+        ["setting", "seeds", "in the subspace (aim 85)", "transferred (aim 83)"], ["y=16", "3", "90.0 ± 2.8", "90.0 ± 2.8"]]
     assert outcome.other_settings({}).data == "No other settings were run with this backbone."
     assert outcome.missing([found[2]]).data == "Every aim is cleared by the whole interval.", "there was none"
     low = outcome.headlines(results({"rotten_tomatoes": (90.0, 3 * [45.0]), "amazon_polarity": (90.0, 3 * [81.0])}), {}, {})

@@ -15,6 +15,7 @@ from unidelta import profiles, stages, studies, suite
 from unidelta.projections import RATIO
 from unidelta.report import archive, claims, claims_archived, directions, planes, settings, tables
 from unidelta.report.measures import by_seed, gain, interval, relative, rows_of, signed
+from unidelta.report.outcome import AIMS
 from unidelta.store import plain
 from unidelta.studies import STUDIES, main
 
@@ -315,6 +316,23 @@ def test_wider_mixtures_do_what_chapters_18_and_28_say_by_hand():
     assert trained.between(2, 3.5).all(), "two to three, where it trained one"
     (mean, half), (sent, width) = over["wider mixtures"]
     assert mean > half and abs(sent) < width and all(abs(m) < h for m, h in (over["as it is"][0], over["more of stage 1"][0]))
+
+
+def test_six_seeds_answer_what_step_26_asks():
+    """Test rows, label words shared: with noise in both stages against the paper's stages and against the length fitted; the aims of the results' page."""
+    found = archive.load("spread_seeds")
+    usual, mixed, both = found["as it is"], found["wider mixtures"], found["wider mixtures and search"]
+    assert all(r.seeds == [*range(6)] and "report_on" not in r.line for r in found.values())
+    over = {name: [interval(by_seed(f) - by_seed(f, "scaled_solution")) for f in (r.own, r.moved)] for name, r in found.items()}
+    added = [gain(getattr(usual, what), getattr(both, what)) for what in ("own", "moved")]
+    assert all(mean > half for mean, half in (*added, *over["wider mixtures and search"], gain(usual.moved, mixed.moved)))
+    (_, _), (sent, width) = over["wider mixtures"]
+    assert abs(sent) < width, "the mixtures alone: no more is transferred than one number gives"
+    (sent, width), (own, half) = gain(mixed.moved, both.moved), gain(mixed.own, both.own)
+    assert sent > width and own < -half
+    for frame, n in ((both.own, 1), (both.moved, 2)):
+        mean, half = interval(by_seed(frame))
+        assert mean - half > AIMS[n], "the aim, by the whole interval"
 
 
 def test_a_wider_search_does_what_chapters_18_and_28_say_by_hand():

@@ -150,15 +150,17 @@ def figure(found: Sequence[Headline]) -> HTML:
     return figures.picture(drawn, "For every average its figure here, the paper's, the aim and three controls; the chapter of the results has the numbers")
 
 
-def other_settings(*studies: dict[str, Results]) -> Markdown:
-    """With one training task, what the averages with an aim are in archived studies of other settings."""
+def other_settings(*studies: dict[str, Results]) -> HTML | Markdown:
+    """With one training task, what the averages with an aim are in archived studies of other settings, and with how many seeds."""
     lines = []
     for name, results in ((name, r) for study in studies for name, r in study.items() if name != "as it is" and "+" not in r.frame.train.iloc[0]):
         groups = {n: rows_of(results.shown(n), clear=False).get(SHARED) for n in (1, 2)}
         if all(rows is not None for rows in groups.values()):
-            own, moved = (f"{number(*over_seeds(rows, relative(rows)))} % (aim {AIMS[n]:.0f})" for n, rows in groups.items())
-            lines.append(f"`{name}`: in the subspace {own}, transferred {moved}")
-    return markdown(f"One training task, {SHARED}, other settings: {'; '.join(lines)}." if lines else "No other settings were run with this backbone.")
+            own, moved = (number(*over_seeds(rows, relative(rows))) for rows in groups.values())
+            lines.append({"setting": name, "seeds": len(results.seeds), f"in the subspace (aim {AIMS[1]:.0f})": own, f"transferred (aim {AIMS[2]:.0f})": moved})
+    if not lines:
+        return Markdown("No other settings were run with this backbone.")
+    return HTML(f"<p>One training task, {SHARED}, other settings, in percent of <i>E</i><sub>ori</sub>:</p>{html(lines).data}")
 
 
 def missing(found: Sequence[Headline]) -> Markdown:
