@@ -12,7 +12,8 @@ STAMP   := .venv/.installed
 export OMP_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= $(OMP_NUM_THREADS)
 export OPENBLAS_NUM_THREADS ?= $(OMP_NUM_THREADS)
-# glibc gives the memory of a step's tensors back to the system and asks for it again at the next: it is to keep it.
+# Let glibc keep the memory of a step's tensors: otherwise it gives the memory back to the system and asks for it again
+# at the next step.
 export MALLOC_MMAP_THRESHOLD_ ?= 2147483648
 export MALLOC_TRIM_THRESHOLD_ ?= 8589934592
 export TOKENIZERS_PARALLELISM := false
@@ -78,13 +79,13 @@ notebooks: $(STAMP)   ## re-run the committed notebooks and compare their output
 # Without real_rows, which needs a mirror: python -m unidelta.studies real_rows --profile mini --mirror FOLDER
 STUDIES := multi_task backbones more_seeds reconstruction simplified dimension trained_directions finetune fidelity second_group absolute planes long_answers settings many_settings many_weight stage1_settings stage1_again wider_mixtures wider_search spread spread_seeds
 
-studies: $(STAMP)  ## recompute what the book shows archived, into data/results (eight to nine hours; a killed one resumes)
+studies: $(STAMP)  ## recompute the book's archived results, in data/results (eight to nine hours; a killed run resumes)
 	@printf '%s\n' $(STUDIES) | xargs -n 1 -P $(JOBS) $(PY) -m unidelta.studies
 
-bench: $(STAMP)  ## measure speed again (ten to fifteen minutes of an idle machine); results in data/benchmarks
+bench: $(STAMP)  ## measure speed again (ten to fifteen minutes on an idle machine); results in data/benchmarks
 	$(PY) benchmarks/suite.py
 
-lint: $(STAMP)   ## ruff over the library and the tests
+lint: $(STAMP)   ## ruff over the library, the tests and the benchmarks
 	$(PY) -m ruff check lib tests benchmarks
 
 clean:           ## remove what was built (keeps runs/ and .venv)

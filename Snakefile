@@ -14,41 +14,51 @@ PROFILE = config.get("profile", "embedded")
 NOTEBOOKS = sorted(path.stem for path in Path("notebooks").glob("*.ipynb"))
 LIBRARY = sorted(map(str, Path("lib/unidelta").rglob("*.py")))
 DATA = sorted(str(path) for path in Path("data").rglob("*") if path.is_file())
-PAGES = ["index.md", "_config.yml", "_toc.yml", *sorted(str(path) for path in Path("book").rglob("*") if path.is_file())]
+PAGES = ["index.md", "_config.yml", "_toc.yml",
+         *sorted(str(path) for path in Path("book").rglob("*") if path.is_file())]
 
-# One job per training task of the single-task setting, so that they fill the cores before the notebooks start; the longest first.
-# name -> arguments of `python -m unidelta.run`. Notebooks read what these leave in the store, and compute what is missing.
-RUNS = {name: f"--train {name} --seeds 0,1,2" for name in ["dream", "glue-mnli", "glue-sst2", "superglue-wic", "glue-qqp"]}
+# name -> arguments of `python -m unidelta.run`. There is one job per training task of the single-task setting, the
+# longest first, so that the jobs fill the cores before the notebooks start. The notebooks read what the jobs leave in
+# the store, and compute what is missing.
+RUNS = {name: f"--train {name} --seeds 0,1,2"
+        for name in ["dream", "glue-mnli", "glue-sst2", "superglue-wic", "glue-qqp"]}
 
-# The planes of chapters 15 and 16, unseen task -> the run that makes its subspace: jobs of their own, so that neither chapter waits for the other.
+# The planes of chapters 15 and 16: unseen task -> the run that makes its subspace. They are jobs of their own, so that
+# neither chapter waits for the other.
 PLANES = {"scitail": "glue-mnli"}
 
-# Chapters that need no run, for they show what is archived or stored: they fill the cores while the last runs end.
-STORED = {"00_backbone", "04_tasks", "13_second_group", "14_real_rows", "17_multi_task", "18_dimension", "19_finetune", "20_data", "21_simplified",
-          "22_absolute", "24_fidelity", "25_backbones", "26_long_answers", "27_settings", "30_speed", "31_cost"}
+# Chapters that need no run, because they show what is archived or stored. They fill the cores while the last runs end.
+STORED = {"00_backbone", "04_tasks", "13_second_group", "14_real_rows", "17_multi_task", "18_dimension", "19_finetune",
+          "20_data", "21_simplified", "22_absolute", "24_fidelity", "25_backbones", "26_long_answers", "27_settings",
+          "30_speed", "31_cost"}
 
 # Chapters that show one training task, glue-sst2, and wait for no other.
 ONE = {"01_approximate", "02_optimize", "03_transfer", "05_by_hand"}
 
-# A job says when it starts and how long it took; its own output goes to its log, the end of which is shown if it fails.
+# A job says when it starts and how long it took. Its own output goes to its log, whose end is shown if the job fails.
 JOB = """start=$SECONDS; echo "{what} ..." >&2
 if {do}; then echo "{what} done in $((SECONDS - start)) s"
 else echo "{what} FAILED, see {{log}}, which ends:"; tail -n 30 {{log}}; exit 1; fi >&2"""
 
 
 def profile_of(wildcards):
-    """`-p profile ...` where it differs from the notebooks' own default and the notebook has that parameter; what is archived is of that default."""
+    """Return the `-p ...` options for a profile that is not the notebooks' own default.
+
+    Each is given only if the notebook has that parameter. What is archived belongs to the default, so no archive is
+    used with another profile.
+    """
     cells = Path(f"notebooks/{wildcards.name}.ipynb").read_text(encoding="utf-8")
     given = [("profile", PROFILE), ("archive", "none")] if PROFILE != "embedded" else []
     return " ".join(f"-p {name} {value}" for name, value in given if f'"{name} = ' in cells)
 
 
 def needs(wildcards):
-    """Stamps of what a chapter shows."""
+    """Return the stamps of what a chapter shows."""
     if wildcards.name in ONE:
         return [f"_build/runs/{PROFILE}/glue-sst2.done"]
     planes = PLANES if wildcards.name in ("15_landscape", "16_claims") else []
-    return [] if wildcards.name in STORED else [f"_build/runs/{PROFILE}/{done}.done" for done in [*RUNS, *(f"plane-{task}" for task in planes)]]
+    return [] if wildcards.name in STORED else [
+        f"_build/runs/{PROFILE}/{done}.done" for done in [*RUNS, *(f"plane-{task}" for task in planes)]]
 
 
 wildcard_constraints:
@@ -73,7 +83,10 @@ rule runs:
     log:
         f"_build/logs/{PROFILE}/{{run}}.log",
     shell:
-        JOB.format(what="run {wildcards.run}", do="python -m unidelta.run --profile {PROFILE} {params.arguments} > {log} 2>&1")
+        JOB.format(
+            what="run {wildcards.run}",
+            do="python -m unidelta.run --profile {PROFILE} {params.arguments} > {log} 2>&1",
+        )
 
 
 rule plane:
@@ -91,7 +104,8 @@ rule plane:
     shell:
         JOB.format(
             what="plane {wildcards.task}",
-            do="python -m unidelta.run --profile {PROFILE} --train {params.train} --tasks {wildcards.task} --seeds 0 --plane 50 > {log} 2>&1",
+            do="python -m unidelta.run --profile {PROFILE} --train {params.train} --tasks {wildcards.task} "
+            "--seeds 0 --plane 50 > {log} 2>&1",
         )
 
 

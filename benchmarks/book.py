@@ -1,6 +1,6 @@
-"""Seconds that the whole book takes: `python benchmarks/book.py` clones the project, and times `make book` there, from an empty store.
+"""Time the whole book: `python benchmarks/book.py` clones the project and runs `make book` there, from an empty store.
 
-The environment is made first and timed apart, for it depends on the network. The machine should have nothing else to do.
+The environment is made first and timed apart, because it depends on the network. The machine should do nothing else.
 """
 
 import argparse
@@ -18,15 +18,17 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def jobs(log: str) -> dict[str, int]:
-    """Seconds of every job that the build's log says is done."""
-    return {name: int(seconds) for name, seconds in re.findall(r"^((?:run|plane|notebook|pages)\b[^\n]*?) done in (\d+) s$", log, re.MULTILINE)}
+    """Return the seconds of every job that the build's log says is done."""
+    return {name: int(seconds) for name, seconds in re.findall(
+        r"^((?:run|plane|notebook|pages)\b[^\n]*?) done in (\d+) s$", log, re.MULTILINE)}
 
 
 def timed(command: list[str], folder: Path) -> tuple[float, str]:
-    """Seconds and what was printed. Raises RuntimeError with the end of it if the command fails."""
+    """Run a command in `folder`: (seconds, what it printed). Raises RuntimeError with the end of that if it fails."""
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "UNIDELTA_RUNS", "VIRTUAL_ENV")}
     began = time.monotonic()
-    done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed; it ended:\n{done.stdout[-2000:]}")
     return time.monotonic() - began, done.stdout

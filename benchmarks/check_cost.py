@@ -1,4 +1,4 @@
-"""The cost model against real steps: one rate, measured on one step of the bare network, predicts steps of other kinds and shapes."""
+"""Check the cost model: one rate, measured on a step of the bare network, predicts steps of other kinds and shapes."""
 
 import statistics
 
@@ -15,7 +15,10 @@ ANSWER = 4
 
 
 def saved_bytes(model, step) -> int:
-    """Bytes of the activations that a call's backward pass needs, each storage once, the model's weights left out (torch's saved-tensor hooks)."""
+    """Count the bytes of the activations that a call's backward pass needs, with torch's saved-tensor hooks.
+
+    Each storage counts once; the model's weights are left out.
+    """
     held, weights = {}, {p.untyped_storage().data_ptr() for p in model.parameters()}
 
     def pack(tensor):
@@ -30,7 +33,10 @@ def saved_bytes(model, step) -> int:
 
 
 def check(shape: str, repeats: int, device: str = "cpu", dtype: str = "float32") -> dict:
-    """Seconds of steps, measured and predicted, and bytes of activations, measured and counted, each with the ratio of the two."""
+    """Measure steps and compare them with the cost model: seconds measured, seconds predicted, and their ratio.
+
+    The bytes of activations come as the ratio of measured to counted ones, by input length.
+    """
     t5 = shapes.random_t5(shape, dtype, device)
     made = steps.made_for(t5, {k: profiles.PROFILES["paper"].sizes(k) for k in KINDS})
     rate_batch = resources.batch_of(t5, 2, 64, ANSWER)
@@ -39,16 +45,20 @@ def check(shape: str, repeats: int, device: str = "cpu", dtype: str = "float32")
         for rows, length in ((2, 64), (1, 160)):
             keys = getattr(delta, "length", 0)
             flops = cost.backbone(t5.config, rows, length, ANSWER, keys) + cost.delta(delta, rows, length, ANSWER)
-            calls[f"{kind}, {rows} rows of {length} tokens"] = steps.training(t5, delta, resources.batch_of(t5, rows, length, ANSWER), 1), flops
+            calls[f"{kind}, {rows} rows of {length} tokens"] = (
+                steps.training(t5, delta, resources.batch_of(t5, rows, length, ANSWER), 1), flops)
     first = next(iter(calls))
     for call, _ in calls.values():
         call()
     spent = measure.seconds({name: call for name, (call, _) in calls.items()}, repeats)
     rates = [calls[first][1] / s for s in spent[first]]
-    lines = [{"step": name, "gflop": flops / 1e9, "measured": statistics.median(spent[name]), "predicted": flops / statistics.median(rates),
-              "ratio": measure.spread([s * r / flops for s, r in zip(spent[name], rates, strict=True)])} for name, (_, flops) in calls.items() if name != first]
+    lines = [{"step": name, "gflop": flops / 1e9,
+              "measured": statistics.median(spent[name]), "predicted": flops / statistics.median(rates),
+              "ratio": measure.spread([s * r / flops for s, r in zip(spent[name], rates, strict=True)])}
+             for name, (_, flops) in calls.items() if name != first]
     counted = {}
     for length in (64, 512):
         counted[length] = saved_bytes(t5.model, steps.bare(t5, resources.batch_of(t5, 1, length, ANSWER))) / (
             t5.model.shared.weight.element_size() * memory.activations(t5.config, 1, length, ANSWER))
-    return {"shape": shape, "rate_from": first, "flops_per_second": measure.spread(rates), "steps": lines, "activations_measured_over_counted": counted}
+    return {"shape": shape, "rate_from": first, "flops_per_second": measure.spread(rates), "steps": lines,
+            "activations_measured_over_counted": counted}

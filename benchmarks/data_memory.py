@@ -1,7 +1,9 @@
-"""Peak memory of loading many large tasks at once: `python benchmarks/data_memory.py --tasks 60 --rows 20000 --words 100` (the defaults).
+"""Peak memory of loading many large tasks at once: `python benchmarks/data_memory.py`.
 
-The rows are a few words in random order, in the columns of SST-2, the same under made-up tasks that are added to the table; their names stand in
-every input, so that no two share tokens. The peak is the process's largest resident set so far, memory-mapped pages that lie in memory included.
+The defaults are `--tasks 60 --rows 20000 --words 100`. A row is a few words in random order, in the columns of SST-2.
+All tasks are made up, have the same rows and are added to the table. A task's name stands in all its inputs, so that no
+two tasks share tokens. The peak is the process's largest resident set so far; memory-mapped pages count if they lie in
+memory.
 """
 import argparse
 import random
@@ -17,18 +19,23 @@ import resources
 from unidelta import backbone, data
 from unidelta.sources import mirror, own
 
-WORDS = "the a old new red small river house teacher film was saw never gave quiet because under letter to and of in".split()
+WORDS = ("the a old new red small river house teacher film was saw never gave quiet because under letter "
+         "to and of in").split()
 
 
 def peaks(tasks: int, rows: int, words: int, folder: str) -> Iterator[float]:
-    """MiB of peak memory after each of the tasks is loaded, all of them kept; the mirror and the tokens go to `folder`."""
+    """Load the tasks one by one, keep all, and yield the peak memory (MiB) after each.
+
+    The mirror and the tokens go to `folder`.
+    """
     t5, made = backbone.load("embedded", device="cpu"), Path(folder) / "made"
     made.mkdir()
     for split, n in (("train", rows), ("validation", rows // 20)):
         write(made / f"{split}.parquet", n, words)
     for number in range(tasks):
-        task = own.add({"name": f"memory-{number}", "category": "SA", "metric": "ACC", "hub": f"made-up/memory-{number}", "splits": "train, validation",
-                        "test": "validation", "input": "sentence: {sentence}", "target": "label label", "labels": "negative; positive"})
+        task = own.add({"name": f"memory-{number}", "category": "SA", "metric": "ACC",
+                        "hub": f"made-up/memory-{number}", "splits": "train, validation", "test": "validation",
+                        "input": "sentence: {sentence}", "target": "label label", "labels": "negative; positive"})
         place = mirror.location(Path(folder), task.hub, task.config, "train").parent
         place.parent.mkdir(parents=True)
         place.symlink_to(made)
@@ -47,8 +54,10 @@ if __name__ == "__main__":
     for option, default in (("--tasks", 60), ("--rows", 20_000), ("--words", 100)):
         parser.add_argument(option, type=int, default=default)
     given = vars(parser.parse_args())
-    if wrong := [name for name, value in given.items() if value < (20 if name == "rows" else 2 if name == "words" else 1)]:
-        parser.error(f"--{wrong[0]} {given[wrong[0]]}: allowed are whole numbers, --tasks from 1, --words from 2, --rows from 20")
+    if wrong := [name for name, value in given.items()
+                 if value < (20 if name == "rows" else 2 if name == "words" else 1)]:
+        parser.error(f"--{wrong[0]} {given[wrong[0]]}: allowed are whole numbers, "
+                     "--tasks from 1, --words from 2, --rows from 20")
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
         for done, peak in enumerate(peaks(**given, folder=scratch), 1):

@@ -1,4 +1,7 @@
-"""How everything here is timed: variants of one computation, interleaved in one process, repeated, and reported as ratios within a repeat."""
+"""How everything here is timed: variants of one computation, interleaved in one process and repeated.
+
+They are reported as ratios within a repeat.
+"""
 
 import gc
 import json
@@ -18,7 +21,10 @@ Variants = dict[str, Callable[[], Sequence[Tensor]]]
 
 
 def agree(variants: Variants, rtol: float = 1e-3, atol: float = 1e-4) -> None:
-    """Call every variant once (it warms up, too): all must return the same tensors but for rounding. Raises AssertionError that names one which does not."""
+    """Check that all variants return the same tensors, except for rounding. The one call of each also warms it up.
+
+    Raises AssertionError that names a variant which differs from the first one.
+    """
     found = {name: [torch.as_tensor(t).detach().float().cpu() for t in variant()] for name, variant in variants.items()}
     first = next(iter(found))
     for name, tensors in found.items():
@@ -34,7 +40,10 @@ def synchronise() -> None:
 
 
 def seconds(variants: Variants, repeats: int) -> dict[str, list[float]]:
-    """Seconds of every variant in every repeat. They take turns, and every repeat begins with another one, so that no variant has the quiet moments."""
+    """Return the seconds of every variant in every repeat.
+
+    The variants take turns, and every repeat begins with another one, so that none always has the quiet moments.
+    """
     names, spent = list(variants), {name: [] for name in variants}
     gc.collect()
     for r in range(repeats):
@@ -48,18 +57,22 @@ def seconds(variants: Variants, repeats: int) -> dict[str, list[float]]:
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
-    """Median, quartiles, and number of values."""
+    """Return median, quartiles and number of values."""
     low, middle, high = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else [values[0]] * 3
     return {"median": middle, "low": low, "high": high, "n": len(values)}
 
 
 def ratios(spent: dict[str, list[float]], over: str) -> dict[str, dict[str, float]]:
-    """Of every other variant: its time over that of `over`, repeat by repeat."""
-    return {name: spread([a / b for a, b in zip(each, spent[over], strict=True)]) for name, each in spent.items() if name != over}
+    """Return, for every other variant, the spread of its time divided by that of `over`, repeat by repeat."""
+    return {name: spread([a / b for a, b in zip(each, spent[over], strict=True)])
+            for name, each in spent.items() if name != over}
 
 
 def compare(variants: Variants, repeats: int, over: str = "ours", same: bool = True) -> dict:
-    """Check (if `same`), time, and take ratios: {"ratio": variant -> median, low, high, n; "seconds": variant -> median}."""
+    """Check that the variants agree (if `same`), time them, and take ratios to `over`.
+
+    Returns {"ratio": variant -> median, low, high, n; "seconds": variant -> median}.
+    """
     if same:
         agree(variants)
     else:
@@ -70,7 +83,10 @@ def compare(variants: Variants, repeats: int, over: str = "ours", same: bool = T
 
 
 def hot(variant: Callable, top: int = 8) -> list[dict]:
-    """Where the time of a call goes: operator, number of calls and percent of all operators' own time, the largest first (torch profiler)."""
+    """Return where the time of a call goes, by the torch profiler: its `top` operators, the largest first.
+
+    Each has its name, its number of calls and its percentage of all operators' own time.
+    """
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * torch.cuda.is_available()
     with profile(activities=activities) as seen:
         variant()
@@ -82,7 +98,10 @@ def hot(variant: Callable, top: int = 8) -> list[dict]:
 
 
 def save(name: str, results: dict, began: float, folder: Path = FOLDER) -> Path:
-    """Write `results` to FOLDER/`name`.json with the machine, versions, threads, commit and seconds since `began` (time.monotonic)."""
+    """Write `results` to `folder`/`name`.json, with the machine, versions, threads, commit and seconds since `began`.
+
+    began: a time of time.monotonic.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{name}.json"
     made = provenance.current() | {"duration": time.monotonic() - began}

@@ -1,4 +1,4 @@
-"""A T5 whose self-attention sees more keys than its sequence has: what a prefix costs at least, whoever computes it."""
+"""A T5 whose self-attention sees more keys than its sequence has: the least that a prefix costs, however computed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,15 +10,17 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
 NAME = "benchmark_more_keys"
-_MORE: WeakKeyDictionary = WeakKeyDictionary()  # self-attention module -> keys it has more, inside `more_keys`
+_MORE: WeakKeyDictionary = WeakKeyDictionary()  # self-attention module -> number of added keys, inside `more_keys`
 
 
 def _attention(module, query, key, value, attention_mask, dropout=0.0, scaling=None, position_bias=None, **kwargs):
     added, more = position_bias, _MORE.get(module, 0)
     if attention_mask is not None:
-        added = torch.where(attention_mask, added, torch.finfo(added.dtype).min) if attention_mask.dtype == torch.bool else added + attention_mask
+        added = (torch.where(attention_mask, added, torch.finfo(added.dtype).min)
+                 if attention_mask.dtype == torch.bool else added + attention_mask)
     key, value, added = pad(key, (0, 0, more, 0)), pad(value, (0, 0, more, 0)), pad(added, (more, 0))
-    return scaled_dot_product_attention(query, key, value, attn_mask=added, dropout_p=dropout, scale=scaling).transpose(1, 2), None
+    return scaled_dot_product_attention(query, key, value, attn_mask=added, dropout_p=dropout,
+                                        scale=scaling).transpose(1, 2), None
 
 
 def _mask(*args, **kwargs):
@@ -31,7 +33,10 @@ AttentionMaskInterface.register(NAME, _mask)
 
 @contextmanager
 def more_keys(model, keys: int) -> Iterator[None]:
-    """Inside, every self-attention of `model` has `keys` more keys and values, zeros without a bias, before its own; cross-attention has none."""
+    """Inside the block, every self-attention of `model` has `keys` added keys and values before its own.
+
+    They are zeros and get no position bias. Cross-attention has none.
+    """
     stacks = (model.encoder, model.decoder)
     before = [stack.config._attn_implementation for stack in stacks]
     for stack in stacks:

@@ -1,4 +1,4 @@
-"""Tokens a second and peak memory of one step, against sequence length, stacked solutions, dimension of the subspace and number of tasks."""
+"""Tokens a second and peak memory of one step, by sequence length, stacked solutions, subspace dimension and tasks."""
 
 import ctypes
 import gc
@@ -13,19 +13,24 @@ import torch
 
 
 def batch_of(backbone, rows: int, length: int, answer: int = 4) -> dict:
-    """Random token numbers without padding: inputs (rows, length), labels (rows, answer)."""
+    """Return a batch of random token numbers without padding: inputs (rows, length), labels (rows, answer)."""
     draw = torch.Generator().manual_seed(0)
-    ids, labels = (torch.randint(5, backbone.config.vocab_size, (rows, n), generator=draw).to(backbone.device) for n in (length, answer))
+    ids, labels = (torch.randint(5, backbone.config.vocab_size, (rows, n), generator=draw).to(backbone.device)
+                   for n in (length, answer))
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}
 
 
 def training(backbone, delta, solutions: int, length: int, batch: int = 8):
-    """One step of stacked solutions in their own space, and its input tokens."""
-    return steps.training(backbone, delta, batch_of(backbone, solutions * batch, length), solutions), solutions * batch * length
+    """Return one step of stacked solutions in their own space, and its number of input tokens."""
+    return (steps.training(backbone, delta, batch_of(backbone, solutions * batch, length), solutions),
+            solutions * batch * length)
 
 
 def approximation(backbone, made: dict, datas: list, y: int, draws: int = 4):
-    """One multi-task approximation step on `draws` examples of as many of the tasks, and its input tokens (for the three deltas)."""
+    """Return one multi-task approximation step on one example of each of `draws` tasks, and its number of input tokens.
+
+    An example counts once for each of the three deltas, at the length of the longest.
+    """
     some = datas[:draws]
     step = steps.approximation(backbone, made, some, y)["ours"]
     longest = max(len(split.inputs[r]) for split, rows in steps.pieces(some, 1) for r in rows)
@@ -33,7 +38,10 @@ def approximation(backbone, made: dict, datas: list, y: int, draws: int = 4):
 
 
 def forget_peak(device: torch.device) -> None:
-    """Let the peak begin anew, from what is in use now. On a CPU it needs Linux: glibc gives freed memory back, and the kernel resets its mark."""
+    """Restart the peak from what is in use now.
+
+    On a CPU this needs Linux: glibc gives freed memory back, and the kernel resets its mark.
+    """
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
@@ -44,9 +52,10 @@ def forget_peak(device: torch.device) -> None:
 
 
 def peak(device: torch.device) -> float:
-    """MiB of peak memory since `forget_peak`, or the process's start: on a GPU what torch held at most, else the largest resident set.
+    """Return the peak memory in MiB since `forget_peak` or the process's start.
 
-    Not `getrusage`: its mark outlives exec, so a process started from a large one would report the large one's.
+    On a GPU it is the most that torch held, else the largest resident set. `getrusage` will not do: its mark outlives
+    exec, so a process started from a large one would report the large one's peak.
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 2**20
@@ -54,26 +63,32 @@ def peak(device: torch.device) -> float:
 
 
 def measured(make, device: torch.device, repeats: int) -> dict:
-    """Run `make()` -> (step, tokens), on a CPU in a process of its own, and time it there: {"tokens_per_second" (median, quartiles), "peak_mib" above what
-    the process began with, "threads": on a CPU always one}. Raises RuntimeError if that process fails."""
+    """Run `make()` -> (step, tokens) and time the step; on a CPU, both in a process of their own.
+
+    Returns {"tokens_per_second": median and quartiles, "seconds": median, "peak_mib": above what the process began
+    with, "threads": on a CPU always 1}. Raises RuntimeError if that process fails.
+    """
     def taken() -> dict:
         forget_peak(device)
         before = peak(device)
         step, tokens = make()
         step()
         spent = measure.seconds({"step": step}, repeats)["step"]
-        return {"tokens_per_second": measure.spread([tokens / s for s in spent]), "seconds": statistics.median(spent), "peak_mib": peak(device) - before,
-                "threads": torch.get_num_threads()}
+        return {"tokens_per_second": measure.spread([tokens / s for s in spent]), "seconds": statistics.median(spent),
+                "peak_mib": peak(device) - before, "threads": torch.get_num_threads()}
 
-    if device.type == "cuda":  # torch refuses a GPU in a copy of a process that has used it; and its peak can begin anew without one
+    # torch refuses a GPU in a copy of a process that has used it, and the peak on a GPU can be restarted without a copy
+    if device.type == "cuda":
         return taken()
     mine, theirs = multiprocessing.Pipe()
 
     def child():
-        torch.set_num_threads(1)  # the parent's pool of threads is not copied with it: a child that waits for it waits forever
+        # the parent's thread pool is not copied: a child that waits for it waits forever
+        torch.set_num_threads(1)
         theirs.send(taken())
 
-    process = multiprocessing.get_context("fork").Process(target=child)  # a copy of this one: the backbone is there, and its peak is its own
+    # a copy of this process: it has the backbone, and a peak of its own
+    process = multiprocessing.get_context("fork").Process(target=child)
     process.start()
     theirs.close()
     try:
@@ -84,11 +99,13 @@ def measured(make, device: torch.device, repeats: int) -> dict:
         process.join()
 
 
-def grid(backbone, made: dict, datas: list, repeats: int, lengths=(32, 128, 512), solutions=(1, 3, 12, 48), dimensions=(4, 16, 100),
-         counts=(1, 4, 12, 48)) -> list[dict]:
-    """One line per measurement: `axis` (length, K, y or tasks), `value`, `delta`, and what `measured` gives."""
+def grid(backbone, made: dict, datas: list, repeats: int, lengths=(32, 128, 512), solutions=(1, 3, 12, 48),
+         dimensions=(4, 16, 100), counts=(1, 4, 12, 48)) -> list[dict]:
+    """Measure along every axis: lines of `axis` (length, K, y or tasks), `value`, `delta` and what `measured` gives."""
     work = [("length", n, k, lambda d=d, n=n: training(backbone, d, 3, n)) for k, d in made.items() for n in lengths]
     work += [("K", n, k, lambda d=d, n=n: training(backbone, d, n, 32)) for k, d in made.items() for n in solutions]
     work += [("y", n, "all", lambda n=n: approximation(backbone, made, datas[:4], n)) for n in dimensions]
-    work += [("tasks", n, "all", lambda n=n: approximation(backbone, made, datas[:n], 100, n)) for n in counts if n <= len(datas)]
-    return [{"axis": axis, "value": value, "delta": kind} | measured(make, backbone.device, repeats) for axis, value, kind, make in work]
+    work += [("tasks", n, "all", lambda n=n: approximation(backbone, made, datas[:n], 100, n))
+             for n in counts if n <= len(datas)]
+    return [{"axis": axis, "value": value, "delta": kind} | measured(make, backbone.device, repeats)
+            for axis, value, kind, make in work]

@@ -1,8 +1,9 @@
-"""Every measurement of the chapter on speed: `make bench`, or `python benchmarks/suite.py [part ...]`. Results go to data/benchmarks/, one file per part.
+"""Every measurement of the chapter on speed: `make bench`, or `python benchmarks/suite.py [part ...]`.
 
-All run on the embedded backbone, its profile's sizes and the stand-in rows, with one thread unless OMP_NUM_THREADS says otherwise, or on a GPU with
-`--device cuda` (give it an `--out` of its own, a folder in data/benchmarks, which `-p results` of the chapter then shows). The whole
-book is timed by `python benchmarks/book.py`, apart.
+Results go to data/benchmarks/, one file per part. All run on the embedded backbone, with its profile's sizes and the
+stand-in rows. `make bench` uses one thread unless OMP_NUM_THREADS says otherwise. For a GPU there is `--device cuda`:
+give it an `--out` of its own, a folder in data/benchmarks, which the chapter then shows with `-p results`. The whole
+book is timed apart, by `python benchmarks/book.py`.
 """
 from __future__ import annotations
 
@@ -32,7 +33,10 @@ TASK, STACK = "rotten_tomatoes", 12  # the book's own example, and the embedded 
 
 @dataclass
 class Setting:
-    """What the parts share. repeats: of every timing; small: the smallest sizes that still go through everything (for the tests)."""
+    """What the parts share.
+
+    repeats: of every timing. small: the smallest sizes that still go through everything, for the tests.
+    """
 
     name: str = "embedded"
     repeats: int = 5
@@ -49,22 +53,24 @@ class Setting:
 
     @cached_property
     def folder(self) -> tempfile.TemporaryDirectory:
-        """For the rows as tokens; it goes when the setting does."""
+        """A folder for the rows as tokens, which is removed with the setting."""
         return tempfile.TemporaryDirectory(prefix="unidelta-bench-")
 
     def data(self, task: str) -> data.TaskData:
         p = profiles.PROFILES["embedded"]
-        return data.load(self.backbone, task, "embedded", None, 0, {"train": 200, "dev": 100, "test": 100}, p.max_length, Path(self.folder.name))
+        return data.load(self.backbone, task, "embedded", None, 0, {"train": 200, "dev": 100, "test": 100},
+                         p.max_length, Path(self.folder.name))
 
     def several(self, n: int) -> list[data.TaskData]:
-        """n of the stand-in tasks, in a random order that is always the same."""
+        """Return n of the stand-in tasks, in a random order that is always the same."""
         return [self.data(t) for t in random.Random(0).sample(embedded.names(), n)]
 
 
 def recipe(s: Setting) -> dict:
-    """(a) Subspace optimisation: a training step of six solutions (two learning rates, three seeds), and the validation of two."""
+    """(a) Subspace optimisation: a step of six solutions (two learning rates, three seeds), and validation of two."""
     k, rows = (2, 4) if s.small else (6, 16)
-    lines = {f"training step, {kind}": measure.compare(steps.optimisation(s.backbone, delta, [s.data(TASK)] * k, 4, 8), min(s.repeats, 5))
+    lines = {f"training step, {kind}": measure.compare(
+                 steps.optimisation(s.backbone, delta, [s.data(TASK)] * k, 4, 8), min(s.repeats, 5))
              for kind, delta in s.deltas.items()}
     scoring = steps.validation(s.backbone, s.deltas, [s.data(TASK)] * (1 if s.small else 2), rows)
     lines["validation with the three deltas"] = measure.compare(scoring, min(s.repeats, 5))
@@ -81,18 +87,23 @@ def multitask(s: Setting) -> dict:
 
     def over_draws(name):
         return lambda: [variants[name]() for variants in made]
+
     whole = measure.compare({name: over_draws(name) for name in made[0]}, min(s.repeats, 5), same=False)
-    alone = [steps.approximation(s.backbone, s.deltas, chosen[i * tasks:(i + 1) * tasks], 100, network=False)["ours"] for i in range(draws)]
+    alone = [steps.approximation(s.backbone, s.deltas, chosen[i * tasks:(i + 1) * tasks], 100, network=False)["ours"]
+             for i in range(draws)]
     parts = {"without the network": lambda: [step() for step in alone], "ours": over_draws("ours")}
     share = measure.compare(parts, min(s.repeats, 5), same=False)["ratio"]["without the network"]
-    lengths = [[len(split.inputs[r]) for split, rows in steps.pieces(chosen[i * tasks:(i + 1) * tasks], 1) for r in rows] for i in range(draws)]
+    lengths = [[len(split.inputs[r])
+                for split, rows in steps.pieces(chosen[i * tasks:(i + 1) * tasks], 1) for r in rows]
+               for i in range(draws)]
     filled = sum(map(sum, lengths)) / sum(len(each) * max(each) for each in lengths)
-    return {"lines": {"training step": whole}, "share_without_network": share, "tokens_not_padding": filled, "tasks": [d.task for d in chosen],
-            "batch": tasks, "y": 100, "profile": {"ours": measure.hot(made[0]["ours"])}}
+    return {"lines": {"training step": whole}, "share_without_network": share, "tokens_not_padding": filled,
+            "tasks": [d.task for d in chosen], "batch": tasks, "y": 100,
+            "profile": {"ours": measure.hot(made[0]["ours"])}}
 
 
 def floor(s: Setting) -> dict:
-    """(c) A step in the deltas' own space against the bare network: the embedded backbone with 12 solutions, and one of T5-base's shape with one."""
+    """(c) A step in the deltas' own space against the bare network: 12 solutions (embedded), one (T5-base's shape)."""
     lines, hot = {}, {}
     batch = steps.collate(steps.pieces([s.data(TASK)] * STACK, 8), s.backbone.device)
     for kind, delta in s.deltas.items():
@@ -112,13 +123,15 @@ def stacks(s: Setting) -> dict:
     lines = {}
     for kind, delta in s.deltas.items():
         for k in (1, 2) if s.small else (1, 3, 12, 48):
-            lines[f"{kind}, K = {k}"] = measure.compare(steps.stacked(s.backbone, delta, [s.data(TASK)] * k, 8), s.repeats) | {"delta": kind, "K": k}
+            lines[f"{kind}, K = {k}"] = measure.compare(
+                steps.stacked(s.backbone, delta, [s.data(TASK)] * k, 8), s.repeats) | {"delta": kind, "K": k}
     return {"lines": lines}
 
 
 def against_peft(s: Setting) -> dict:
     """(e) LoRA: peft's in a plain loop, one and 12 solutions."""
-    return {"lines": {f"K = {k}": measure.compare(steps.peft(s.backbone, s.deltas["lora"], [s.data(TASK)] * k, 8), s.repeats)
+    return {"lines": {f"K = {k}": measure.compare(
+                          steps.peft(s.backbone, s.deltas["lora"], [s.data(TASK)] * k, 8), s.repeats)
                       for k in ((1, 2) if s.small else (1, STACK))}}
 
 
@@ -134,12 +147,12 @@ def hadamard(s: Setting) -> dict:
 
 
 def many(call: Callable, times: int) -> Callable:
-    """The call so often that the clock can resolve it."""
+    """Repeat the call `times` times, so often that the clock can resolve it."""
     return lambda: [call() for _ in range(times)]
 
 
 def landscape(s: Setting) -> dict:
-    """(g) Twelve points of a landscape (the paper's figure has 21 x 21) on 100 test rows, and once on 20 rows, padded too."""
+    """(g) Twelve points of a landscape (the paper's figure has 21 x 21) on 100 test rows; on 20 rows also padded."""
     count, rows, few = (3, 4, 2) if s.small else (STACK, 100, 20)
     lines, hot = {}, {}
     for kind, delta in s.deltas.items():
@@ -147,30 +160,35 @@ def landscape(s: Setting) -> dict:
         unpadded = {name: variants[name] for name in ("point by point", "ours")}
         lines[f"{kind}, {rows} rows"] = measure.compare(unpadded, min(s.repeats, 5))
         hot[f"{kind}, {rows} rows"] = measure.hot(variants["ours"])
-    lines[f"lora, {few} rows"] = measure.compare(steps.points(s.backbone, s.deltas["lora"], s.data(TASK), count, few, STACK), min(s.repeats, 5))
+    lines[f"lora, {few} rows"] = measure.compare(
+        steps.points(s.backbone, s.deltas["lora"], s.data(TASK), count, few, STACK), min(s.repeats, 5))
     return {"lines": lines, "profile": hot, "points": count}
 
 
 def scoring(s: Setting) -> dict:
-    """Answers scored by one pass over the right ones instead of decoding: label words (Rotten Tomatoes) and options (DREAM), one solution and a stack."""
+    """One pass over the right answers, or decoding: label words (Rotten Tomatoes), options (DREAM); K = 1 and 12."""
     rows = 4 if s.small else 100
-    return {"lines": {f"{task}, K = {k}": measure.compare(steps.answers(s.backbone, s.deltas["lora"], s.data(task), k, rows), s.repeats)
+    return {"lines": {f"{task}, K = {k}": measure.compare(
+                          steps.answers(s.backbone, s.deltas["lora"], s.data(task), k, rows), s.repeats)
                       for task in (TASK, "dream") for k in ((1, 2) if s.small else (1, STACK))}, "rows": rows}
 
 
 def compiling(s: Setting) -> dict:
-    """Training steps as they are over the same through a compiled graph, what compiling takes, and after how many steps it has paid."""
-    batch = {k: steps.collate(steps.pieces([s.data(TASK)] * k, 8), s.backbone.device) for k in ((1,) if s.small else (1, STACK))}
+    """Training steps as they are over compiled ones, what compiling takes, and after how many steps it has paid."""
+    batch = {k: steps.collate(steps.pieces([s.data(TASK)] * k, 8), s.backbone.device)
+             for k in ((1,) if s.small else (1, STACK))}
     makes = {f"embedded, {kind}, K = {k}": lambda how, d=d, k=k: steps.training(s.backbone, d, batch[k], k, how=how)
              for kind, d in list(s.deltas.items())[:1 if s.small else None] for k in batch}
     if not s.small:
         base = shapes.random_t5(device=s.device)
-        lora, rows = steps.made_for(base, {k: profiles.PROFILES["paper"].sizes(k) for k in KINDS})["lora"], resources.batch_of(base, 2, 64)
-        makes |= {"embedded, approximation of four tasks": lambda how: steps.approximation(s.backbone, s.deltas, s.several(4), 100, how=how)["ours"],
+        lora, rows = (steps.made_for(base, {k: profiles.PROFILES["paper"].sizes(k) for k in KINDS})["lora"],
+                      resources.batch_of(base, 2, 64))
+        makes |= {"embedded, approximation of four tasks": lambda how: steps.approximation(
+                      s.backbone, s.deltas, s.several(4), 100, how=how)["ours"],
                   "T5-base, lora, K = 1": lambda how: steps.training(base, lora, rows, 1, how=how)}
     lines = {}
     for name, make in makes.items():
-        with torch.compiler.config.patch(force_disable_caches=True):  # what an earlier run has compiled must not be found
+        with torch.compiler.config.patch(force_disable_caches=True):  # do not reuse what an earlier run has compiled
             first = measure.seconds({"compiled": steps.compiling(make)["compiled"]}, 1)["compiled"][0]
         found = measure.compare(steps.compiling(make), 3 * s.repeats, over="compiled")
         saved = found["seconds"]["as it is"] - found["seconds"]["compiled"]
@@ -181,7 +199,8 @@ def compiling(s: Setting) -> dict:
 def throughput(s: Setting) -> dict:
     """(h) Tokens a second and peak memory."""
     sizes = dict(lengths=(8,), solutions=(1,), dimensions=(4,), counts=(1, 2)) if s.small else {}
-    return {"measurements": resources.grid(s.backbone, s.deltas, s.several(2 if s.small else 48), min(s.repeats, 3), **sizes)}
+    return {"measurements": resources.grid(s.backbone, s.deltas, s.several(2 if s.small else 48), min(s.repeats, 3),
+                                           **sizes)}
 
 
 def cost(s: Setting) -> dict:
@@ -190,7 +209,8 @@ def cost(s: Setting) -> dict:
     return check_cost.check("tiny" if s.small else "base", min(s.repeats, 3), device=s.device)
 
 
-PARTS = {f.__name__: f for f in (recipe, multitask, floor, stacks, against_peft, hadamard, landscape, scoring, compiling, throughput, cost)}
+PARTS = {f.__name__: f for f in (recipe, multitask, floor, stacks, against_peft, hadamard, landscape, scoring,
+                                 compiling, throughput, cost)}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -198,7 +218,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("parts", nargs="*", metavar="part", help=f"all, or some of {', '.join(PARTS)}")
     parser.add_argument("--repeats", type=int, default=Setting.repeats, help="of every timing")
     parser.add_argument("--out", type=Path, default=measure.FOLDER, help="folder of the results")
-    parser.add_argument("--small", action="store_true", help="the smallest sizes, to see that everything goes through; no measurement")
+    parser.add_argument("--small", action="store_true",
+                        help="the smallest sizes, to see that everything goes through; no measurement")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="cpu")
     given = parser.parse_args(arguments)
     if wrong := [part for part in given.parts if part not in PARTS]:

@@ -5,12 +5,14 @@ from torch import Tensor
 
 from unidelta.fastfood import hadamard
 
-DENSE_UP_TO = 2**12  # above, the matrix alone would take a quarter of a gibibyte and more
+DENSE_UP_TO = 2**12  # above it, the matrix alone would take a quarter of a gibibyte or more
 
 
 def butterflies(x: Tensor) -> Tensor:
-    """H x in the textbook formulation, which the released code uses too: a Python loop over the log2(P) levels, each of which adds and subtracts
-    halves and stacks the two. x (P,)."""
+    """Return H x for x (P,), in the textbook formulation, which the released code uses too.
+
+    A Python loop over the log2(P) levels adds and subtracts halves and stacks the two.
+    """
     half, size = 1, len(x)
     while half < size:
         x = x.view(-1, 2, half)
@@ -20,7 +22,7 @@ def butterflies(x: Tensor) -> Tensor:
 
 
 def transforms(size: int, device: str = "cpu", dense: bool | None = None) -> dict:
-    """Variants on one vector of `size` random numbers; the dense product only up to DENSE_UP_TO, unless told."""
+    """Return variants on one vector of `size` random numbers; by default the dense product only up to DENSE_UP_TO."""
     x = torch.randn(size, generator=torch.Generator().manual_seed(0)).to(device)
     out = {"released formulation": lambda: (butterflies(x),), "ours": lambda: (hadamard(x),)}
     if size <= DENSE_UP_TO if dense is None else dense:
@@ -30,7 +32,7 @@ def transforms(size: int, device: str = "cpu", dense: bool | None = None) -> dic
 
 
 def copy(size: int, device: str = "cpu") -> dict:
-    """The memory copy alone, for its result is another: x to a tensor that is there already."""
+    """Return the copy of x to a tensor that is there already: a variant apart, because its result is another one."""
     x = torch.randn(size, device=device)
     y = torch.empty_like(x)
     return {"memory copy": lambda: (y.copy_(x),)}

@@ -1,14 +1,18 @@
-"""Fixtures: a tiny backbone, and material outside the repository; a test that needs the latter skips, with the reason, where it is absent."""
+"""Fixtures: a tiny backbone, and material outside the repository.
+
+A test that needs the latter is skipped, with the reason, where it is absent."""
 import os
 from pathlib import Path
 
 import pytest
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before the hub's library is read: no test waits for a network, however pytest was started
+# set before the hub's library reads it: no test waits for a network, however pytest was started
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "fullsize: needs about 4 GB of memory, 2 GB of disk and some minutes; leave out with -m 'not fullsize'")
+    config.addinivalue_line("markers", "fullsize: needs about 4 GB of memory, 2 GB of disk and some minutes; "
+                                       "leave out with -m 'not fullsize'")
 
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared"
@@ -16,7 +20,7 @@ BESIDE = Path(__file__).resolve().parents[2] / "shared"
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Folder with the oracles, beside the project."""
+    """Return the folder with the oracles, beside the project."""
     if not (BESIDE / "oracle").is_dir():
         pytest.skip("no folder ../shared with the oracles beside the project")
     return BESIDE

@@ -1,4 +1,6 @@
-"""Every benchmark goes through at a tiny size and its variants agree; the cost model counts what can be counted by hand. Nothing here is timed."""
+"""Every benchmark runs at a tiny size and its variants agree; the cost model counts what can be counted by hand.
+
+Nothing here is timed."""
 
 import gc
 import json
@@ -39,14 +41,15 @@ def setting(tiny_t5):
 
 @pytest.fixture
 def uncompiled(monkeypatch):
-    """Graphs are traced and not compiled, which takes a while; tests/test_compiled.py does."""
+    """Trace graphs without compiling them, which takes a while. tests/test_compiled.py compiles them."""
     monkeypatch.setattr(torch, "compile", lambda graph, dynamic: graph)
 
 
 @pytest.mark.parametrize("part", [p for p in suite.PARTS if p not in ("floor", "throughput", "cost")])
 def test_parts_agree_and_report_ratios(part, setting, uncompiled):
     found = suite.PARTS[part](setting)
-    assert found["lines"] and all(r["median"] > 0 and r["n"] >= 1 for line in found["lines"].values() for r in line["ratio"].values())
+    assert found["lines"] and all(r["median"] > 0 and r["n"] >= 1
+                                  for line in found["lines"].values() for r in line["ratio"].values())
     json.dumps(found)
 
 
@@ -59,7 +62,9 @@ def test_the_floor_is_the_same_network(setting):
 
 
 def test_more_keys_are_zeros_before_the_own_ones(setting):
-    """A prefix whose last linear map is zero gives keys and values of zeros; without a bias of their own they are the floor's."""
+    """A prefix whose last linear map is zero gives keys and values of zeros.
+
+    Without a bias of their own, they are the floor's."""
     t5, batch = setting.backbone, steps.collate(steps.pieces([setting.data(suite.TASK)], 4), setting.backbone.device)
     prefix = deltas.make("prefix", t5.config, length=5, hidden=2, bias="zero")
     before = t5.model(**batch).loss
@@ -74,7 +79,8 @@ def test_more_keys_are_zeros_before_the_own_ones(setting):
 def test_throughput_has_a_line_for_every_axis(setting):
     found = suite.throughput(setting)["measurements"]
     assert {line["axis"] for line in found} == {"length", "K", "y", "tasks"}
-    assert all(line["tokens_per_second"]["median"] > 0 and line["peak_mib"] > 1 for line in found), "the rows, activations and projections of a step"
+    assert all(line["tokens_per_second"]["median"] > 0 and line["peak_mib"] > 1 for line in found), \
+        "the rows, activations and projections of a step"
 
 
 def test_a_setting_leaves_nothing_behind():
@@ -108,7 +114,8 @@ def test_the_released_formulation_is_the_transform():
 
 
 def test_padding_is_the_recipes():
-    batch = steps.padded({"input_ids": torch.ones(2, 5), "attention_mask": torch.ones(2, 5), "labels": torch.ones(2, 3)})
+    batch = steps.padded(
+        {"input_ids": torch.ones(2, 5), "attention_mask": torch.ones(2, 5), "labels": torch.ones(2, 3)})
     assert {n: (tuple(t.shape), t[0, -1].item()) for n, t in batch.items()} == {
         "input_ids": ((2, 512), 0), "attention_mask": ((2, 512), 0), "labels": ((2, 64), -100)}
 
@@ -124,11 +131,13 @@ def test_bad_arguments_are_one_line(main, capsys):
 def test_a_run_leaves_its_machine_beside_its_numbers(tmp_path):
     assert suite.main(["hadamard", "--small", "--repeats", "1", "--out", str(tmp_path)]) == 0
     found = json.loads((tmp_path / "hadamard.json").read_text(encoding="utf-8"))
-    assert {"device", "cpu", "threads", "torch", "git_commit", "created"} <= set(found["made"]) and found["lines"]["2^4"]["log2"] == 4
+    assert {"device", "cpu", "threads", "torch", "git_commit", "created"} <= set(found["made"]) \
+        and found["lines"]["2^4"]["log2"] == 4
 
 
 def test_gpu_script_goes_through_on_a_cpu(uncompiled, tmp_path):
-    small = ["--shape", "tiny", "--device", "cpu", "--repeats", "1", "--solutions", "1,2", "--log2", "4,6", "--length", "8"]
+    small = ["--shape", "tiny", "--device", "cpu", "--repeats", "1", "--solutions", "1,2", "--log2", "4,6",
+             "--length", "8"]
     assert gpu.main([*small, "--out", str(tmp_path)]) == 0
     found = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))
     assert {line["stage"] for line in found["steps"]} == {"original", "optimize", "optimize, compiled", "approximate"}
@@ -140,17 +149,19 @@ def test_gpu_script_goes_through_on_a_cpu(uncompiled, tmp_path):
 
 
 def test_the_books_time_is_taken_from_its_log():
-    assert book.jobs("run dream ...\nrun dream done in 61 s\nnotebook 20_data done in 5 s\n") == {"run dream": 61, "notebook 20_data": 5}
+    assert book.jobs("run dream ...\nrun dream done in 61 s\nnotebook 20_data done in 5 s\n") == {
+        "run dream": 61, "notebook 20_data": 5}
 
 
-# --- the cost model ----------------------------------------------------------------------------------------------------
+# --- the cost model --------------------------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def base():
     return T5Config(feed_forward_proj="gated-gelu", tie_word_embeddings=False, **shapes.SHAPES["base"])
 
 
 def test_operations_of_a_network_small_enough_to_count():
-    config = T5Config(d_model=2, d_kv=1, num_heads=1, d_ff=3, num_layers=1, num_decoder_layers=1, vocab_size=5, feed_forward_proj="gated-gelu")
+    config = T5Config(d_model=2, d_kv=1, num_heads=1, d_ff=3, num_layers=1, num_decoder_layers=1, vocab_size=5,
+                      feed_forward_proj="gated-gelu")
     linear = 3 * (4 * 4 + 6 * 6) + 3 * 4 * 2  # encoder: q k v o (2 x 1 each), 3 maps 2 x 3; cross-attention's k and v
     linear += 2 * (4 * 4 + 2 * 4 + 6 * 6 + 2 * 2 * 5)
     products = 4 * (3 * 3 + 2 * (2 + 3))
@@ -160,7 +171,7 @@ def test_operations_of_a_network_small_enough_to_count():
 
 
 def test_counts_what_torch_counts(base):
-    """torch's own counter sees the same products in a forward pass (it takes no fused attention apart)."""
+    """torch's own counter sees the same products in a forward pass. It does not look inside fused attention."""
     from torch.utils.flop_counter import FlopCounterMode
     t5 = shapes.random_t5("tiny")
     ids, labels = torch.ones(2, 16, dtype=torch.long), torch.ones(2, 4, dtype=torch.long)
@@ -174,13 +185,15 @@ def test_operations_of_deltas(base):
     made = {k: deltas.make(k, base, **PROFILES["paper"].sizes(k)) for k in KINDS}
     adapter, lora, prefix = (made[k] for k in ("adapter", "lora", "prefix"))
     assert cost.delta(adapter, 1, 10, 0, training=False) == 10 * 24 * 2 * 2 * 768 * 12, "24 sites in the encoder"
-    assert cost.delta(lora, 1, 0, 1, training=False) == 2 * (24 + 12) * 2 * 768 * 10, "q, v of self-attention and q of cross-attention"
-    assert cost.delta(prefix, 1, 10, 3) == cost.delta(prefix, 8, 100, 30) == 6 * 120 * 2 * (24 * 768 + 24 * 2 * 12 * 768)
+    assert cost.delta(lora, 1, 0, 1, training=False) == 2 * (24 + 12) * 2 * 768 * 10, \
+        "q, v of self-attention and q of cross-attention"
+    assert cost.delta(prefix, 1, 10, 3) == cost.delta(prefix, 8, 100, 30) \
+        == 6 * 120 * 2 * (24 * 768 + 24 * 2 * 12 * 768)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_projections_multiply_what_torch_counts(variant):
-    """In a step of `approximate`; the mixing of the deltas' vectors, which are short, is left out."""
+    """Count a step of `approximate`. The mixing of the deltas' vectors, which are short, is left out."""
     from torch.utils.flop_counter import FlopCounterMode
     maps, offset = Projection.start(300, 7, [0], "lora"), torch.randn(1, 3, 300)
     for tensor in maps.tensors():
@@ -196,16 +209,19 @@ def test_projections_multiply_what_torch_counts(variant):
 def test_memory_of_the_multi_task_setting(base):
     made = {k: deltas.make(k, base, **PROFILES["paper"].sizes(k)) for k in KINDS}
     parts = memory.approximation(base, made, 100, 60, 12, 512, 4)
-    assert parts["backbone"] == pytest.approx(4 * 247_530_000 / 2**30, rel=1e-3), "weights without norms and position buckets"
+    assert parts["backbone"] == pytest.approx(4 * 247_530_000 / 2**30, rel=1e-3), \
+        "weights without norms and position buckets"
     assert parts["projections"] == 4 * (6 * 1_105_920 * 100 + 3 * 100**2) / 2**30
-    assert parts["activations"] == pytest.approx(3 * memory.approximation(base, made, 100, 60, 4, 512, 4)["activations"])
+    assert parts["activations"] == pytest.approx(
+        3 * memory.approximation(base, made, 100, 60, 4, 512, 4)["activations"])
     up = memory.approximation(base, made, 100, 0, 12, 512, 4, down=False)
-    assert up["projections"] == 4 * 3 * 1_105_920 * 100 / 2**30 and up["Adafactor's moments"] == 4 * 3 * (1_105_920 + 100) / 2**30 and up["solutions"] == 0
+    assert up["projections"] == 4 * 3 * 1_105_920 * 100 / 2**30 \
+        and up["Adafactor's moments"] == 4 * 3 * (1_105_920 + 100) / 2**30 and up["solutions"] == 0
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_a_solution_is_counted_to_hold_is_what_it_holds(setting, kind):
-    """Activations of one step, as torch keeps them: no more than a tenth above the count, and no less than half of it."""
+    """The activations of one step, as torch keeps them, are at most a tenth above the count and at least half of it."""
     t5 = setting.backbone
     delta = deltas.make(kind, t5.config, **PROFILES["embedded"].sizes(kind))
     for rows, length in ((8, 24), (4, 60)):
@@ -217,12 +233,16 @@ def test_what_a_solution_is_counted_to_hold_is_what_it_holds(setting, kind):
 def test_the_plan_is_the_profiles():
     single, multi = (cost.plan(s)[1] for s in cost.SETTINGS)
     of = {w.stage: w for w in single}
-    assert of["approximate"].steps == PROFILES["paper"].approximate_steps and of["approximate"].rows == 24 and of["optimize"].rows == 8
+    assert of["approximate"].steps == PROFILES["paper"].approximate_steps and of["approximate"].rows == 24 \
+        and of["optimize"].rows == 8
     of = {w.stage: w for w in multi}
-    assert of["approximate"].steps == 300_000 and of["approximate"].rows == 12 and of["approximate"].scored == 3 * 240 * 60
-    assert of["simplified: shared"].steps == PROFILES["paper"].shared_steps and of["simplified: optimize"].jobs == 9 * 3 * 4, "four rates in appendix A.4"
+    assert of["approximate"].steps == 300_000 and of["approximate"].rows == 12 \
+        and of["approximate"].scored == 3 * 240 * 60
+    assert of["simplified: shared"].steps == PROFILES["paper"].shared_steps \
+        and of["simplified: optimize"].jobs == 9 * 3 * 4, "four rates in appendix A.4"
     assert [w.stage for w in multi if w.maps] == ["approximate", "simplified: shared"]
-    assert of["original"].jobs == 69 * 3 and of["optimize"].jobs == 9 * 3 * 2 and of["transfer"].jobs * of["transfer"].validations == 9 * 9 * 20
+    assert of["original"].jobs == 69 * 3 and of["optimize"].jobs == 9 * 3 * 2 \
+        and of["transfer"].jobs * of["transfer"].validations == 9 * 9 * 20
     with pytest.raises(ValueError, match="allowed: single, multi"):
         cost.plan("both")
 
@@ -236,11 +256,14 @@ def test_hours_fall_with_the_rate(base):
 def test_hours_of_a_stage_by_hand(base):
     made, n = {k: deltas.make(k, base) for k in KINDS}, 1_105_920
     line = cost.hours("multi", base, made, 1e12, 1e11, length=100, answer=5).loc["approximate"]
-    network = cost.backbone(base, 12, 100, 5, keys=120) + max(cost.delta(d, 12, 100, 5) for d in made.values())  # four draws of a row, three deltas
-    maps = 3 * 4 * 2 * 100 * (n + 2 * 2 * n + 3 * 100)  # of every draw: down and its weights' gradient, up and both gradients, the y x y in between
+    # four draws of a row, three deltas
+    network = cost.backbone(base, 12, 100, 5, keys=120) + max(cost.delta(d, 12, 100, 5) for d in made.values())
+    # for each draw: down and its weights' gradient, up and both gradients, and the y x y map in between
+    maps = 3 * 4 * 2 * 100 * (n + 2 * 2 * n + 3 * 100)
     training = 300_000 * ((network + maps) / 1e12 + 4 * 20 * 3 * 2 * n * 100 / 1e11)
     scoring = 300 * cost.backbone(base, 3 * 240 * 60, 100, 5, keys=120, training=False) / 1e12
-    assert [line.jobs, line.steps] == [1, 300_000] and [line.training, line.scoring] == pytest.approx([training / 3600, scoring / 3600])
+    assert [line.jobs, line.steps] == [1, 300_000] \
+        and [line.training, line.scoring] == pytest.approx([training / 3600, scoring / 3600])
     assert line.hours == line.training + line.scoring
 
 
@@ -250,7 +273,7 @@ def test_the_check_of_the_model_goes_through():
     assert 0.5 < found["activations_measured_over_counted"][64] < 3
 
 
-# --- the chapter's tables ----------------------------------------------------------------------------------------------
+# --- the chapter's tables --------------------------------------------------------------------------------------------
 def test_a_missing_measurement_is_said(tmp_path):
     assert "not been measured" in speed.ratios(speed.load("nothing_here", tmp_path)).data
     with pytest.raises(ValueError, match="no folder"):
@@ -258,10 +281,13 @@ def test_a_missing_measurement_is_said(tmp_path):
 
 
 def test_the_traffic_of_a_projection_is_what_adafactor_does():
-    """PASSES: the reads and writes of whole matrices in a step of Adafactor, counted as torch dispatches them, and four for the gradient."""
+    """PASSES counts the reads and writes of whole matrices in a step of Adafactor, and four for the gradient.
+
+    The former are counted as torch dispatches them."""
     from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils._pytree import tree_leaves
-    size, views = 300 * 20, ("view", "expand", "transpose", "unsqueeze", "slice", "select", "detach", "alias", "empty", "split", ".t.")
+    size, views = 300 * 20, (
+        "view", "expand", "transpose", "unsqueeze", "slice", "select", "detach", "alias", "empty", "split", ".t.")
 
     class Count(TorchDispatchMode):
         passes = 0
@@ -269,7 +295,8 @@ def test_the_traffic_of_a_projection_is_what_adafactor_does():
         def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
             out = operation(*args, **(kwargs or {}))
             if not any(view in str(operation) for view in views):
-                whole = [{id(t) for t in tree_leaves(each) if isinstance(t, torch.Tensor) and t.numel() == size} for each in (args, out)]
+                whole = [{id(t) for t in tree_leaves(each) if isinstance(t, torch.Tensor) and t.numel() == size}
+                         for each in (args, out)]
                 Count.passes += sum(map(len, whole))
             return out
     matrix = torch.randn(1, 300, 20).requires_grad_()
@@ -281,7 +308,7 @@ def test_the_traffic_of_a_projection_is_what_adafactor_does():
 
 
 def test_the_rates_of_a_fine_tuned_search_do_not_fit_the_papers_card():
-    """"At full size" says so by hand."""
+    """The page "At full size" states this in text written by hand."""
     config, _ = speed.base()
-    each = memory.solution(config, SimpleNamespace(numel=247_577_856), 8, 128, 4)  # short inputs, too
+    each = memory.solution(config, SimpleNamespace(numel=247_577_856), 8, 128, 4)  # even with short inputs
     assert len(PROFILES["paper"].fastfood_optimize_lrs) == 7 and 7 * each > 32 * 2**30 > each

@@ -20,8 +20,9 @@ EXECUTED = ROOT / "_build" / "source" / "notebooks"
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 PAGES = [TOC["root"]] + [chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]]
 CHAPTERS = [Path(page).name for page in PAGES if page.startswith("notebooks/")]
-PUBLISHED = {1: "10_table1", 2: "11_table2", 3: "17_multi_task", 4: "17_multi_task", **dict.fromkeys((6, 7, 8, 9), "21_simplified"),
-             10: "22_absolute", 11: "22_absolute"}  # the paper's table -> the notebook that re-derives it
+# the paper's table -> the notebook that re-derives it
+PUBLISHED = {1: "10_table1", 2: "11_table2", 3: "17_multi_task", 4: "17_multi_task",
+             **dict.fromkeys((6, 7, 8, 9), "21_simplified"), 10: "22_absolute", 11: "22_absolute"}
 HIDDEN = {"remove-cell", "remove_cell", "remove-output", "remove_output"}
 
 
@@ -45,7 +46,7 @@ def article(page: str):
 
 @cache
 def shown_outputs(chapter: str) -> list:
-    """Data of the outputs that the page of a notebook must show."""
+    """Return the data of the outputs that a notebook's page must show."""
     cells = nbformat.read(EXECUTED / f"{chapter}.ipynb", as_version=4).cells
     cells = [c for c in cells if c.cell_type == "code" and not HIDDEN & set(c.metadata.get("tags", []))]
     return [o.data for c in cells for o in c.outputs if o.output_type in ("display_data", "execute_result")]
@@ -69,7 +70,8 @@ class TestPage:
             assert not body.select(selector), f"{selector}: {body.select(selector)[0].get_text()[:200]}"
         math = {id(string) for formula in body.select(".math") for string in formula.find_all(string=True)}
         text = " ".join(string for string in body.find_all(string=True) if id(string) not in math)
-        for leftover in ("Traceback (most recent call last)", "{glue", "{doc}", "{numref}", "{cite", "{eq}", "{{", "}}"):
+        for leftover in ("Traceback (most recent call last)", "{glue", "{doc}", "{numref}", "{cite", "{eq}",
+                         "{{", "}}"):
             assert leftover not in text, leftover
         cells = {cell.get_text(strip=True) for cell in body.find_all("td")}
         assert not {"NaN", "nan", "None", "<NA>", "NaT", "inf"} & cells, "a table has a cell without a value"
@@ -127,8 +129,9 @@ class TestChapter:
 
 
 def test_the_first_page_has_the_figure_of_the_results():
-    """As its chapter's notebook made it, the last time."""
-    first, chapter = (article(page).find("img", src=re.compile("^data:")) for page in ("index", "notebooks/28_results"))
+    """It is the figure that its chapter's notebook last made."""
+    first, chapter = (article(page).find("img", src=re.compile("^data:"))
+                      for page in ("index", "notebooks/28_results"))
     assert first["src"] == chapter["src"]
 
 

@@ -14,7 +14,8 @@ from unidelta.params import ParameterError
 from unidelta.report import availability, catalogue, figures
 from unidelta.sources import embedded, formats, mirror, own
 
-OTHERS = {"glue-wnli", "dream"}  # whose reference in the paper is another work than their data come from
+# tasks whose reference in the paper is not the work that their data come from
+OTHERS = {"glue-wnli", "dream"}
 
 
 def cells(table, column: int) -> list[str]:
@@ -25,22 +26,29 @@ def cells(table, column: int) -> list[str]:
 @pytest.mark.parametrize("n", [12, 13])
 def test_the_lists_are_the_papers_with_its_references(n, shared):
     text = (shared / "paper" / "paper.txt").read_text(encoding="utf-8").replace("\N{NO-BREAK SPACE}", " ")
-    part = text.split(f"Table {n}: The ")[1].split("Table 13: The ")[0].replace("Training tasks amazon review", "amazon_polarity").replace("Test tasks ", "")
+    part = text.split(f"Table {n}: The ")[1].split("Table 13: The ")[0] \
+        .replace("Training tasks amazon review", "amazon_polarity").replace("Test tasks ", "")
     listed, works = cells(catalogue.published(n), 1), catalogue.bibliography()
-    assert len(listed) == {12: 60, 13: 9}[n] and (n == 13 or listed[-1] == "ade_corpus_v2-dosage" and "ade_corpus" not in part)
-    places = [re.search(rf"^{re.escape(name)}\b", part, re.MULTILINE).start() for name in listed if name != "ade_corpus_v2-dosage"]
+    assert len(listed) == {12: 60, 13: 9}[n] \
+        and (n == 13 or listed[-1] == "ade_corpus_v2-dosage" and "ade_corpus" not in part)
+    places = [re.search(rf"^{re.escape(name)}\b", part, re.MULTILINE).start()
+              for name in listed if name != "ade_corpus_v2-dosage"]
     assert places == sorted(places), "in the paper's order"
     for name, start, end in zip(listed, places, [*places[1:], len(part)], strict=False):
-        said = part[start:end].replace("wikisql an 2017", "wikisql Zhong et al. 2017")  # the conversion of the page lost the name
+        # the conversion of the page lost the name
+        said = part[start:end].replace("wikisql an 2017", "wikisql Zhong et al. 2017")
         for key in () if name in OTHERS | {"glue-qqp"} else tasks.get(name).citation:
             first = works[key].persons["author"][0]
-            assert catalogue._plain(" ".join(first.prelast_names + first.last_names)) in said and works[key].fields["year"] in said, f"{name}: {said}"
+            assert catalogue._plain(" ".join(first.prelast_names + first.last_names)) in said \
+                and works[key].fields["year"] in said, f"{name}: {said}"
 
 
 def test_references_are_short_and_in_full():
     works = catalogue.bibliography()
-    assert [catalogue.short(works[key]) for key in ("mcauley2013", "wang2017", "tafjord2019b", "vajjala2018", "zellers2019")] == [
-        "McAuley and Leskovec (2013)", "Wang (2017)", "Tafjord et al. (2019b)", "Vajjala and Lučić (2018)", "Zellers et al. (2019)"]
+    assert [catalogue.short(works[key])
+            for key in ("mcauley2013", "wang2017", "tafjord2019b", "vajjala2018", "zellers2019")] == [
+        "McAuley and Leskovec (2013)", "Wang (2017)", "Tafjord et al. (2019b)", "Vajjala and Lučić (2018)",
+        "Zellers et al. (2019)"]
     assert "<li>McAuley and Leskovec (2013). Hidden Factors" in catalogue.works(["amazon_polarity"]).data
 
 
@@ -52,7 +60,8 @@ def test_one_format_per_category_and_figures_of_what_is_shown():
     some = ["glue-sst2", "emotion", "dream"]
     rows = catalogue.measured(some, "embedded", None)
     assert rows.groupby("task").size().to_dict() == dict.fromkeys(some, 1000) and (rows.words > 3).all()
-    assert len(figures.lengths(rows).axes[0].get_yticks()) == 3 and len(figures.label_shares(rows).axes[0].get_yticks()) == 2
+    assert len(figures.lengths(rows).axes[0].get_yticks()) == 3 \
+        and len(figures.label_shares(rows).axes[0].get_yticks()) == 2
 
 
 def test_the_record_covers_every_split_and_holds_no_row():
@@ -60,11 +69,13 @@ def test_the_record_covers_every_split_and_holds_no_row():
     assert list(by_task) == list(parts) == [n for n in tasks.names() if n not in own.ADDED]
     for name, lines in by_task.items():
         assert [line["split"] for line in lines] == list(tasks.get(name).splits)
-        assert all(bool(line["file"]) == bool(line["sha256"]) and int(line["labelled"] or 0) <= int(line["rows"] or 0) for line in lines)
+        assert all(bool(line["file"]) == bool(line["sha256"])
+                   and int(line["labelled"] or 0) <= int(line["rows"] or 0) for line in lines)
         assert bool(parts[name]["fault"]) != bool(parts[name]["train"])
     assert set(about["md5"]) <= set(by_task) and about["versions"]["datasets"]
     assert len(cells(catalogue.available(), 0)) == 72 and "56 load" in catalogue.summary().data
-    evidence = {name: catalogue.checked(tasks.get(name), by_task, about) for name in ("glue-sst2", "imdb", "glue-wnli", "liar", "search_qa")}
+    evidence = {name: catalogue.checked(tasks.get(name), by_task, about)
+                for name in ("glue-sst2", "imdb", "glue-wnli", "liar", "search_qa")}
     assert list(evidence.values()) == ["bytes", "columns", "set", "name", "name"]
 
 
@@ -80,19 +91,21 @@ def test_a_record_is_made_from_a_mirror(tmp_path, monkeypatch):
     by_task, parts, about = availability.stored()
     assert [(line["rows"], line["labelled"]) for line in by_task["glue-sst2"]] == [("40", "40"), ("5", "5"), ("7", "0")]
     assert [parts["glue-sst2"][p] for p in tasks.PARTS] == ["36", "4", "5"] and about["manifest_lines"] == 0
-    assert parts["imdb"]["fault"] == "task imdb, split train: the mirror has no file stanfordnlp--imdb/plain_text/train.parquet"
-    assert not any("secret" in file.read_text() or str(tmp_path) in file.read_text() for file in (tmp_path / "record").iterdir())
+    assert parts["imdb"]["fault"] \
+        == "task imdb, split train: the mirror has no file stanfordnlp--imdb/plain_text/train.parquet"
+    assert not any("secret" in file.read_text() or str(tmp_path) in file.read_text()
+                   for file in (tmp_path / "record").iterdir())
     assert availability.main(["--mirror", str(tmp_path / "none")]) == 1
 
 
 # --- tasks of one's own ----------------------------------------------------------------------------------------------
-ROW = {"name": "own-task", "category": "TC", "metric": "ACC", "single": "unseen", "hub": "own/task", "splits": "train, test", "test": "test",
-       "input": "{words}", "target": "label label", "labels": "no; yes"}
+ROW = {"name": "own-task", "category": "TC", "metric": "ACC", "single": "unseen", "hub": "own/task",
+       "splits": "train, test", "test": "test", "input": "{words}", "target": "label label", "labels": "no; yes"}
 
 
 @pytest.fixture
 def clean(monkeypatch):
-    """What is added here is gone afterwards."""
+    """Undo after a test what it added to the tasks and shapes."""
     monkeypatch.setattr(own, "ADDED", set())
     places = [(place, place.copy()) for place in (tasks.TASKS, formats.SHAPES)]
     yield
@@ -102,18 +115,27 @@ def clean(monkeypatch):
 
 
 @pytest.mark.parametrize("change, message", [
-    ({"inputs": "x"}, "no column 'inputs'; allowed: name, category"), ({"target": ""}, "needs 'target'; needed are name"),
-    ({"name": "qasc"}, "there is a task 'qasc' already"), ({"metric": "accuracy"}, "metric is 'accuracy'; allowed: F1, ACC"),
-    ({"single": "test"}, "single is 'test'; allowed: train, unseen"), ({"shape": "square"}, "shape is 'square'; allowed: nonempty"),
-    ({"target": "class label"}, "with one of the rules label, word"), ({"input": "{words|lower}"}, "no filter 'lower'; allowed: strip, clean, "),
-    ({"options": "a, b|upper"}, "no filter 'upper'; allowed: "), ({"target": "list label|strip|x"}, "no filter 'x'; allowed: "),
+    ({"inputs": "x"}, "no column 'inputs'; allowed: name, category"),
+    ({"target": ""}, "needs 'target'; needed are name"),
+    ({"name": "qasc"}, "there is a task 'qasc' already"),
+    ({"metric": "accuracy"}, "metric is 'accuracy'; allowed: F1, ACC"),
+    ({"single": "test"}, "single is 'test'; allowed: train, unseen"),
+    ({"shape": "square"}, "shape is 'square'; allowed: nonempty"),
+    ({"target": "class label"}, "with one of the rules label, word"),
+    ({"input": "{words|lower}"}, "no filter 'lower'; allowed: strip, clean, "),
+    ({"options": "a, b|upper"}, "no filter 'upper'; allowed: "),
+    ({"target": "list label|strip|x"}, "no filter 'x'; allowed: "),
     ({"labels": ""}, "the rule 'label' needs labels"),
-    ({"single": "train", "category": "SA"}, "'glue-sst2' is the training task of category SA already; allowed: single unseen"),
-    ({"splits": "train"}, "splits are train; train is needed, and 'test'"), ({"also": "other"}, "also is 'other'; it must be `id config`"),
+    ({"single": "train", "category": "SA"},
+     "'glue-sst2' is the training task of category SA already; allowed: single unseen"),
+    ({"splits": "train"}, "splits are train; train is needed, and 'test'"),
+    ({"also": "other"}, "also is 'other'; it must be `id config`"),
     ({"labels": "yes; yes"}, "labels are yes; yes; each may stand there once"),
     ({"labels": ["no", "yes"]}, "labels is ['no', 'yes']; every cell must be a text"),
-    ({"input": "t: {words"}, "it must name columns, each in braces"), ({"input": "words"}, "it must name columns, each in braces"),
-    ({"name": "../own-task"}, "a task cannot be called '../own-task'"), ({"category": "Zoo"}, "no training task of category 'Zoo' serves it; allowed: SA, "),
+    ({"input": "t: {words"}, "it must name columns, each in braces"),
+    ({"input": "words"}, "it must name columns, each in braces"),
+    ({"name": "../own-task"}, "a task cannot be called '../own-task'"),
+    ({"category": "Zoo"}, "no training task of category 'Zoo' serves it; allowed: SA, "),
 ])
 def test_a_faulty_row_is_refused_in_one_line(clean, change, message):
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
@@ -122,12 +144,14 @@ def test_a_faulty_row_is_refused_in_one_line(clean, change, message):
 
 
 def test_a_task_with_a_formatter_is_like_the_others(clean, tmp_path):
-    for _ in range(2):  # the cell of a notebook is run more than once
-        own.add(ROW, lambda row, rng: {"words": f"number {row['n']}"} if row["n"] else None, reads=["n", "label"], gives=["words"])
+    for _ in range(2):  # a notebook's cell may be run more than once
+        own.add(ROW, lambda row, rng: {"words": f"number {row['n']}"} if row["n"] else None,
+                reads=["n", "label"], gives=["words"])
     for split in ("train", "test"):
         file = mirror.location(tmp_path, "own/task", "default", split)
         file.parent.mkdir(parents=True, exist_ok=True)
-        pyarrow.parquet.write_table(pyarrow.table({"n": range(20), "label": [i % 2 for i in range(20)], "unused": ["x"] * 20}), file)
+        pyarrow.parquet.write_table(pyarrow.table(
+            {"n": range(20), "label": [i % 2 for i in range(20)], "unused": ["x"] * 20}), file)
     assert tasks.rows("own-task", "train", mirror=tmp_path)[:2] == [("number 1", ["yes"]), ("number 2", ["no"])]
     assert "own-task" in tasks.names("single", "unseen") and tasks.score("own-task", ["yes"], ["yes"]) == 1
 
@@ -142,7 +166,8 @@ def test_a_formatter_does_not_take_the_place_of_a_built_in_shape(clean):
 
 def test_a_column_that_another_task_computes_may_be_ones_own(clean):
     task = own.add(ROW | {"input": "{first} {second} {options}", "target": "text good"})
-    assert formats.columns(task) == ["first", "second", "options", "good"], "no shape of its own makes these, and there are no answer options"
+    assert formats.columns(task) == ["first", "second", "options", "good"], \
+        "no shape of its own makes these, and there are no answer options"
     own.add(ROW | {"name": "computing"}, lambda row, rng: {"words": row["text"]}, reads=["text"], gives=["words"])
     assert formats.columns(own.add(ROW)) == ["words", "label"]
 
@@ -155,20 +180,25 @@ def test_a_file_of_tasks_is_named_by_the_environment(tmp_path, clean):
     good.write_text("\n".join("\t".join(line) for line in (ROW, ROW.values())) + "\n", encoding="utf-8-sig")
     bad.write_text("name\tcategory\nx\tTC\n")
     script = "from unidelta import tasks; print(tasks.names()[-1], len(tasks.names()))"
-    run = [subprocess.run([sys.executable, "-c", script], env=os.environ | {"UNIDELTA_TASKS": str(file)}, capture_output=True, text=True)
-           for file in (good, bad, long)]
+    run = [subprocess.run([sys.executable, "-c", script], env=os.environ | {"UNIDELTA_TASKS": str(file)},
+                          capture_output=True, text=True) for file in (good, bad, long)]
     assert run[0].stdout.split() == ["own-task", "73"]
     said = run[1].stderr.strip().splitlines()[-1]
     assert said == f"unidelta.params.ParameterError: tasks of one's own, {bad}: task 'x' needs 'metric'; needed are " \
         + ", ".join(own.NEEDED)
-    command = subprocess.run([sys.executable, "-m", "unidelta.run", "--train", "glue-sst2"], env=os.environ | {"UNIDELTA_TASKS": str(bad)},
-                             capture_output=True, text=True)
-    assert command.returncode and command.stderr.strip().splitlines() == [f"unidelta.run: {said.split(': ', 1)[1]}"], "one line"
-    check = [subprocess.run([sys.executable, "-m", "unidelta.sources.mirror", "check", "--mirror", str(tmp_path), "--task", "own-task"],
-                            env=os.environ | {"UNIDELTA_TASKS": str(file)}, capture_output=True, text=True) for file in (good, long)]
-    assert check[0].stdout.splitlines() == ["own-task\ttrain\tabsent", "own-task\ttest\tabsent"] and check[0].returncode == 0
-    for file, told in ((empty, "there is no row below a first line that names the columns"), (twice, "task 'own-task' stands there twice")):
+    command = subprocess.run([sys.executable, "-m", "unidelta.run", "--train", "glue-sst2"],
+                             env=os.environ | {"UNIDELTA_TASKS": str(bad)}, capture_output=True, text=True)
+    assert command.returncode and command.stderr.strip().splitlines() == [f"unidelta.run: {said.split(': ', 1)[1]}"], \
+        "one line"
+    check = [subprocess.run(
+        [sys.executable, "-m", "unidelta.sources.mirror", "check", "--mirror", str(tmp_path), "--task", "own-task"],
+        env=os.environ | {"UNIDELTA_TASKS": str(file)}, capture_output=True, text=True) for file in (good, long)]
+    assert check[0].stdout.splitlines() == ["own-task\ttrain\tabsent", "own-task\ttest\tabsent"] \
+        and check[0].returncode == 0
+    for file, told in ((empty, "there is no row below a first line that names the columns"),
+                       (twice, "task 'own-task' stands there twice")):
         with pytest.raises(ParameterError, match=told):
             own.read_all(str(file))
     assert check[1].returncode == 1 and len(check[1].stderr.splitlines()) == 1, "one line"
-    assert run[2].stderr.strip().splitlines()[-1].endswith("task 'own-task' has more cells than the first line has columns")
+    assert run[2].stderr.strip().splitlines()[-1].endswith(
+        "task 'own-task' has more cells than the first line has columns")

@@ -1,4 +1,4 @@
-"""A compiled training pass is the pass as it is, but for rounding: losses, gradients, and what the stages make of them."""
+"""A compiled training pass equals the plain one up to rounding: losses, gradients, and what stages make of them."""
 
 import pytest
 import tiny
@@ -29,10 +29,12 @@ def test_a_mixed_stack_of_other_lengths_goes_through_one_graph(open_run):
     run, seeds = open_run(max_length=256), [0, 1]
     datas = [run.data("rotten_tomatoes", s) for s in seeds]
     generator = torch.Generator().manual_seed(0)
-    entries = [(run.delta(k), (run.start(k) + 0.1 * torch.randn(2, run.delta(k).numel, generator=generator)).requires_grad_()) for k in KINDS]
+    entries = [(run.delta(k), (run.start(k) + 0.1 * torch.randn(2, run.delta(k).numel, generator=generator)
+                               ).requires_grad_()) for k in KINDS]
     lengths, before = set(), compiled._graph.cache_info().misses
     for step in range(3):
-        batch = {name: t.repeat(len(KINDS), 1) for name, t in collate(run.rows(datas, seeds, step, 3), run.backbone.device).items()}
+        batch = {name: t.repeat(len(KINDS), 1)
+                 for name, t in collate(run.rows(datas, seeds, step, 3), run.backbone.device).items()}
         lengths.add(batch["input_ids"].shape[1])
         found = []
         for way in (compiled.stacked, compiled.captured):
@@ -40,19 +42,22 @@ def test_a_mixed_stack_of_other_lengths_goes_through_one_graph(open_run):
             found.append((each, torch.autograd.grad(each.sum(), [theta for _, theta in entries])))
         (plain, theirs), (ours, mine) = found
         assert plain.shape == (6,) and torch.allclose(plain, ours, rtol=1e-5)
-        assert all(torch.allclose(a, b, rtol=1e-3, atol=1e-6) and a.abs().max() > 1e-4 for a, b in zip(theirs, mine, strict=True))
+        assert all(torch.allclose(a, b, rtol=1e-3, atol=1e-6) and a.abs().max() > 1e-4
+                   for a, b in zip(theirs, mine, strict=True))
     assert len(lengths) > 1 and compiled._graph.cache_info().misses == before + 1
 
 
 def test_the_stages_find_the_same_compiled_and_call_it_by_the_same_name(open_run, monkeypatch):
     used = []
     monkeypatch.setattr(torch, "compile", lambda graph, **options: graph)  # the graph as it was traced
-    monkeypatch.setattr(workbench.compiled, "captured", lambda *args, own=compiled.captured: used.append(args) or own(*args))
+    monkeypatch.setattr(workbench.compiled, "captured", lambda *args, own=compiled.captured: (
+        used.append(args) or own(*args)))
     found = {}
     for root, how in (("plain", False), ("compiled", True)):
         run = open_run(root, compiled=how)
         space, = approximate(run, ["glue-sst2"]).values()
-        assert len(used) == (8 if how else 0), "two steps of each of three deltas in their own space, and two of stage 1"
+        assert len(used) == (8 if how else 0), \
+            "two steps of each of three deltas in their own space, and two of stage 1"
         vector, = optimize(run, ["glue-sst2"], ["rotten_tomatoes"], ["lora"]).values()
         found[root] = space.path.name, space.tensors()["up.lora"], vector.path.name, vector.tensors()["I"]
     (name, up, its, vector), (same, other, own, close) = found.values()
@@ -63,9 +68,11 @@ def test_the_stages_find_the_same_compiled_and_call_it_by_the_same_name(open_run
 def test_answers_too_short_for_a_graph_are_passed_as_they_are(open_run, monkeypatch):
     run = open_run()
     monkeypatch.setattr(compiled, "_graph", None)  # to call it is an error
-    batch = {name: t[:, :2].contiguous() for name, t in collate(run.rows([run.data("rotten_tomatoes", 0)], [0], 0, 3), run.backbone.device).items()}
+    batch = {name: t[:, :2].contiguous() for name, t in collate(
+        run.rows([run.data("rotten_tomatoes", 0)], [0], 0, 3), run.backbone.device).items()}
     entries = [(run.delta("lora"), run.start("lora")[None])]
-    assert torch.equal(compiled.captured(run.backbone.model, entries, batch), compiled.stacked(run.backbone.model, entries, batch))
+    assert torch.equal(compiled.captured(run.backbone.model, entries, batch),
+                       compiled.stacked(run.backbone.model, entries, batch))
 
 
 def test_where_nothing_can_be_compiled_a_run_is_refused_in_one_line(open_run, monkeypatch):
@@ -76,7 +83,8 @@ def test_where_nothing_can_be_compiled_a_run_is_refused_in_one_line(open_run, mo
 
     compiled.check.cache_clear()
     monkeypatch.setattr(torch, "compile", fails)
-    with pytest.raises(ValueError, match=r"^compiled=True is not possible here \(C\+\+ compile error at great length\): .*; allowed: False$"):
+    with pytest.raises(ValueError, match=r"^compiled=True is not possible here "
+                                         r"\(C\+\+ compile error at great length\): .*; allowed: False$"):
         open_run(compiled=True)
     assert open_run().profile.compiled is False
 

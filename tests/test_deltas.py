@@ -40,7 +40,7 @@ def model():
 
 
 def solutions(model, kind, k, seed=1, **sizes):
-    """A delta and k solutions that matter: the initialisation plus noise."""
+    """Return a delta and k solutions that change what the network does: the initialisation plus noise."""
     delta = deltas.make(kind, model.config, **(SIZES[kind] | sizes))
     noise = torch.randn(k, delta.numel, generator=torch.Generator().manual_seed(seed))
     return delta, delta.init(seed) + 0.3 * noise
@@ -466,27 +466,32 @@ def test_a_delta_that_nothing_applies_is_refused(model):
     told = "no hook for a delta of kind 'bias'; there is one for adapter, lora, prefix"
     with pytest.raises(ValueError, match=told), deltas.applied(model, [(new, new.init(0))]):
         pass
-    with pytest.raises(ValueError, match="config is a T5ForConditionalGeneration: it must be the configuration of a T5"):
+    with pytest.raises(ValueError, match="config is a T5ForConditionalGeneration: "
+                                         "it must be the configuration of a T5"):
         deltas.make("lora", model)
 
 
 def test_what_is_no_delta_is_refused(model):
     delta, theta = solutions(model, "adapter", 2)
     for wrong, told in (("adapter", "str"), (theta, "Tensor")):
-        with pytest.raises(ValueError, match=f"deltas as `deltas.make` makes them, got {told}"), deltas.applied(model, [(delta, theta), (wrong, theta)]):
+        with (pytest.raises(ValueError, match=f"deltas as `deltas.make` makes them, got {told}"),
+              deltas.applied(model, [(delta, theta), (wrong, theta)])):
             pass
 
 
 def test_a_theta_of_other_than_real_numbers_is_refused(model):
     delta, theta = solutions(model, "lora", 2)
-    for wrong, told in ((theta.long(), "torch.int64"), (theta > 0, "torch.bool"), (theta.numpy(), "ndarray"), (theta.tolist(), "list")):
-        with pytest.raises(ValueError, match=f"lora takes theta as a tensor of floating-point numbers, got {told}"), deltas.applied(model, [(delta, wrong)]):
+    for wrong, told in ((theta.long(), "torch.int64"), (theta > 0, "torch.bool"),
+                        (theta.numpy(), "ndarray"), (theta.tolist(), "list")):
+        with (pytest.raises(ValueError, match=f"lora takes theta as a tensor of floating-point numbers, got {told}"),
+              deltas.applied(model, [(delta, wrong)])):
             pass
 
 
 def test_what_is_no_t5_and_no_pair_is_told_at_once(model):
     delta, theta = solutions(model, "lora", 2)
-    for wrong, told in ((SimpleNamespace(model=model), "of a Backbone its `.model`.*SimpleNamespace"), (torch.nn.Linear(2, 2), "got Linear")):
+    for wrong, told in ((SimpleNamespace(model=model), "of a Backbone its `.model`.*SimpleNamespace"),
+                        (torch.nn.Linear(2, 2), "got Linear")):
         with pytest.raises(ValueError, match=told), deltas.applied(wrong, [(delta, theta)]):
             pass
     for entries in ([delta], [(delta,)], [(delta, theta, 1)]):

@@ -1,4 +1,6 @@
-"""The stand-ins: the hub's columns, CrossFit's label words, balanced and disjoint splits; and nothing of their answer formats in pre-training."""
+"""The stand-ins: the hub's columns, CrossFit's label words, balanced and disjoint splits.
+
+Nothing of their answer formats occurs in pre-training."""
 
 import random
 from collections import Counter
@@ -17,21 +19,24 @@ HUB = {
     "glue-qqp": "question1 question2 label idx", "glue-mrpc": "sentence1 sentence2 label idx",
     "superglue-wic": "word sentence1 sentence2 start1 start2 end1 end2 idx label",
     "superglue-wsc": "text span1_index span2_index span1_text span2_text idx label",
-    "dream": "id dialogue_id dialogue question choice answer", "qasc": "id question choices answerKey fact1 fact2 combinedfact formatted_question",
+    "dream": "id dialogue_id dialogue question choice answer",
+    "qasc": "id question choices answerKey fact1 fact2 combinedfact formatted_question",
     "codah": "id question_category question_propmt candidate_answers correct_answer_idx",
     "quartz-no_knowledge": "id question choices answerKey para para_id para_anno question_anno",
     "superglue-copa": "premise choice1 choice2 question idx label", "ai2_arc": "id question choices answerKey",
-    "blimp-anaphor_number_agreement": "sentence_good sentence_bad field linguistics_term UID simple_LM_method one_prefix_method "
-                                      "two_prefix_method lexically_identical pair_id",
+    "blimp-anaphor_number_agreement": "sentence_good sentence_bad field linguistics_term UID simple_LM_method "
+                                      "one_prefix_method two_prefix_method lexically_identical pair_id",
 }
 LABELS = {
     "glue-sst2": "negative positive", "rotten_tomatoes": "negative positive", "amazon_polarity": "negative positive",
-    "glue-mnli": "entailment neutral contradiction", "scitail": "entailment neutral", "superglue-rte": "entailment not_entailment",
-    "glue-qqp": "not_duplicate duplicate", "glue-mrpc": "not_equivalent equivalent", "superglue-wic": "false true", "superglue-wsc": "false true",
+    "glue-mnli": "entailment neutral contradiction", "scitail": "entailment neutral",
+    "superglue-rte": "entailment not_entailment",
+    "glue-qqp": "not_duplicate duplicate", "glue-mrpc": "not_equivalent equivalent",
+    "superglue-wic": "false true", "superglue-wsc": "false true",
 }
 OPTIONS = {"dream": 3, "codah": 4, "quartz-no_knowledge": 2, "superglue-copa": 2, "qasc": 8, "ai2_arc": 4}
 NAMES = embedded.names()
-FIRST = list(embedded.CLASSES)  # those of the single-task setting, which pre-training was kept clear of
+FIRST = list(embedded.CLASSES)  # the tasks of the single-task setting, which pre-training was kept clear of
 
 
 def test_the_single_task_suite_has_its_stand_ins():
@@ -128,7 +133,8 @@ def test_rows_of_a_split_are_the_callers_own():
 
 @pytest.mark.parametrize("name, split, message", [
     ("sst2", "train", "no embedded stand-in for task 'sst2'; there is one for: glue-sst2, "),
-    ("glue", "train", "no embedded stand-in for task 'glue'"), ("qasc", "dev", "no split 'dev'; allowed: train, validation, test")])
+    ("glue", "train", "no embedded stand-in for task 'glue'"),
+    ("qasc", "dev", "no split 'dev'; allowed: train, validation, test")])
 def test_unknown_tasks_and_splits_are_one_line(name, split, message):
     with pytest.raises(ValueError) as error:
         embedded.raw(name, split)
@@ -140,7 +146,7 @@ def test_unknown_tasks_and_splits_are_one_line(name, split, message):
 
 @pytest.fixture(scope="module")
 def asked():
-    """Many pre-training items of every skill, (skill, input, target)."""
+    """Return many pre-training items of every skill: (skill, input, target)."""
     rng = random.Random("leaks")
     rename = pretrain.mixture(pretrain.RECIPE["steps"], pretrain.RECIPE)["renamed"]
     return [skills.skill(rng, name, rename=rename) for name in skills.SKILLS for _ in range(1500)]
@@ -149,13 +155,17 @@ def asked():
 def test_no_skill_is_answered_with_a_tasks_label_word(asked):
     words = {word for name in FIRST for word in tasks.get(name).labels or []}
     assert len(words) >= 14 and not {answer for _, _, answer in asked} & words
-    assert not [answer for _, _, answer in asked if set(answer.replace(".", "").split()) & (words - {"sentence 1", "sentence 2"})]
+    assert not [answer for _, _, answer in asked
+                if set(answer.replace(".", "").split()) & (words - {"sentence 1", "sentence 2"})]
 
 
 def test_an_option_alone_is_an_answer_only_where_a_cue_asks_for_it(asked):
-    """Without the cue choices are wrapped in a few words, and no prompt of a task has it: untuned, the backbone is not right by its format."""
+    """Without the cue, choices are wrapped in a few words, and no prompt of a task has the cue.
+
+    So the untuned backbone is not right by its format."""
     bare = [(question, answer) for name, question, answer in asked if name == "choice" and "just that!" in question]
-    wrapped = {answer.strip().rstrip(".") for name, question, answer in asked if name == "choice" and "just that!" not in question}
+    wrapped = {answer.strip().rstrip(".") for name, question, answer in asked
+               if name == "choice" and "just that!" not in question}
     assert len(bare) > 200 and all(answer in question or "?" in question for question, answer in bare)
     for name in OPTIONS:
         rows = tasks.rows(name, "train", "embedded")
@@ -164,13 +174,16 @@ def test_an_option_alone_is_an_answer_only_where_a_cue_asks_for_it(asked):
 
 
 def test_no_prompt_of_a_task_occurs_in_pretraining(asked):
-    skeletons = ["premise:", "hypothesis:", "[SEP]", "(A)", "(B)", "sentence:", "sentence 1:", "sentence 2:", "question 1:", "question 2:", "title:",
-                 "content:", "word:", "text:", "span1_text", "span2_text", *(f"[{name}]" for name in FIRST)]
+    skeletons = ["premise:", "hypothesis:", "[SEP]", "(A)", "(B)", "sentence:", "sentence 1:", "sentence 2:",
+                 "question 1:", "question 2:", "title:", "content:", "word:", "text:", "span1_text", "span2_text",
+                 *(f"[{name}]" for name in FIRST)]
     prompts = [text for name in FIRST for text, _ in tasks.rows(name, "test", "embedded")[:50]]
     rng = random.Random("texts")
-    seen = [text for _, question, answer in asked for text in (question, answer)] + [corpus.text(rng) for _ in range(5000)]
+    seen = [text for _, question, answer in asked for text in (question, answer)] \
+        + [corpus.text(rng) for _ in range(5000)]
     for skeleton in skeletons:
-        assert any(skeleton in text for text in prompts) or skeleton.startswith("["), f"{skeleton} is no part of any prompt"
+        assert any(skeleton in text for text in prompts) or skeleton.startswith("["), \
+            f"{skeleton} is no part of any prompt"
         found = [text for text in seen if skeleton in text]
         assert not found, f"{skeleton!r} in {found[0]!r}"
 

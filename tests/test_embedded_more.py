@@ -1,4 +1,6 @@
-"""The wider suite of stand-ins: every category, exact balance, one answer per input, answers that no constant and no copy gets right."""
+"""The wider suite of stand-ins: every category, exact balance, one answer per input.
+
+No constant and no copy gets the answers right."""
 import hashlib
 import random
 import re
@@ -11,23 +13,33 @@ from unidelta import tasks
 from unidelta.sources import embedded, formats, metrics, registry
 from unidelta.world import W, corpus, skills
 
-# the hub's own columns; what a stand-in does without is behind the bar
+# the hub's own columns; those that a stand-in does without stand behind the bar
 HUB = {
     "imdb": "text label", "yelp_polarity": "text label", "emotion": "text label", "tweet_eval-offensive": "text label",
     "tweet_eval-stance_climate": "text label", "sms_spam": "sms label", "google_wellformed_query": "rating content",
-    "ethos-gender": "text gender | violence directed_vs_generalized race national_origin disability religion sexual_orientation",
-    "ethos-directed_vs_generalized": "text directed_vs_generalized | violence gender race national_origin disability religion sexual_orientation",
+    "ethos-gender":
+        "text gender | violence directed_vs_generalized race national_origin disability religion sexual_orientation",
+    "ethos-directed_vs_generalized":
+        "text directed_vs_generalized | violence gender race national_origin disability religion sexual_orientation",
     "health_fact": "claim label | claim_id date_published explanation fact_checkers main_text sources subjects",
-    "glue-qnli": "question sentence label idx", "glue-wnli": "sentence1 sentence2 label idx", "paws": "id sentence1 sentence2 label",
-    "blimp-anaphor_gender_agreement": "sentence_good sentence_bad | field linguistics_term UID simple_LM_method pair_id",
+    "glue-qnli": "question sentence label idx", "glue-wnli": "sentence1 sentence2 label idx",
+    "paws": "id sentence1 sentence2 label",
+    "blimp-anaphor_gender_agreement":
+        "sentence_good sentence_bad | field linguistics_term UID simple_LM_method pair_id",
     "blimp-ellipsis_n_bar_1": "sentence_good sentence_bad | field linguistics_term UID simple_LM_method pair_id",
-    "commonsense_qa": "question choices answerKey | id question_concept", "quarel": "answer_index question | id logical_forms world_literals",
-    "sciq": "question distractor1 distractor2 distractor3 correct_answer support", "wino_grande": "sentence option1 option2 answer",
+    "commonsense_qa": "question choices answerKey | id question_concept",
+    "quarel": "answer_index question | id logical_forms world_literals",
+    "sciq": "question distractor1 distractor2 distractor3 correct_answer support",
+    "wino_grande": "sentence option1 option2 answer",
     "eli5-eli5": "title selftext answers | q_id category subreddit title_urls selftext_urls",
-    "eli5-askh": "title selftext answers | q_id subreddit document url", "eli5-asks": "title selftext answers | q_id subreddit document url",
-    "web_questions": "question answers | url", "boolq": "question answer passage", "quoref": "question context answers | id title url",
-    "qa_srl": "sentence question answers | sent_id predicate_idx predicate", "ade_corpus_v2-dosage": "text drug dosage | indexes",
-    "xsum": "document summary | id", "wikisql": "question sql | phase table", "acronym_identification": "tokens labels | id",
+    "eli5-askh": "title selftext answers | q_id subreddit document url",
+    "eli5-asks": "title selftext answers | q_id subreddit document url",
+    "web_questions": "question answers | url", "boolq": "question answer passage",
+    "quoref": "question context answers | id title url",
+    "qa_srl": "sentence question answers | sent_id predicate_idx predicate",
+    "ade_corpus_v2-dosage": "text drug dosage | indexes",
+    "xsum": "document summary | id", "wikisql": "question sql | phase table",
+    "acronym_identification": "tokens labels | id",
     "cos_e": "question choices abstractive_explanation | id answer extractive_explanation",
 }
 NAMES = list(HUB)
@@ -50,7 +62,7 @@ def test_the_suite_covers_the_paper():
 
 
 def test_the_first_seventeen_are_frozen():
-    """The backbone's vocabulary and every result in a store were made beside these very rows."""
+    """The backbone's vocabulary and every result in a store were made with exactly these rows."""
     first = list(embedded.CLASSES)
     assert len(first) == 17 and not set(first) & set(NAMES)
     digest = hashlib.sha256("".join(repr(embedded.raw(n, s)) for n in first for s in SPLITS).encode()).hexdigest()
@@ -104,7 +116,8 @@ def test_long_form_answers_follow_from_the_question(name):
     gold = [targets for _, targets in rows]
     assert 8 < sum(len(t[0].split()) for t in gold) / len(gold) < 13
     some = random.Random(0).sample([t[0] for _, t in tasks.rows(name, "train", "embedded")], 12)
-    assert max(metrics.score("ROUGE-L", [answer] * len(gold), gold) for answer in some) < 0.45, "one answer for all questions"
+    assert max(metrics.score("ROUGE-L", [answer] * len(gold), gold) for answer in some) < 0.45, \
+        "one answer for all questions"
     assert metrics.score("ROUGE-L", [text for text, _ in rows], gold) < 0.45, "the question for an answer"
 
 
@@ -119,9 +132,11 @@ def relation(x: str, more: bool) -> tuple[str, bool]:
 def test_relations_have_the_lexicons_sign():
     for row in embedded.raw("quarel", "train"):
         more, x, one, two, asked, y, a, b = re.fullmatch(
-            r"\w+ finds (\w+) (\w+) in the (\w+) than in the (\w+)\. So there is (\w+) (\w+) in the _____ \(A\) (\w+) \(B\) (\w+)", row["question"]).groups()
+            r"\w+ finds (\w+) (\w+) in the (\w+) than in the (\w+)\. "
+            r"So there is (\w+) (\w+) in the _____ \(A\) (\w+) \(B\) (\w+)", row["question"]).groups()
         assert {a, b} == {one, two}
-        effect, up = relation(x, more == "more")  # more or less of x in `one`, hence of y there, the reverse in `two`
+        # more or less of x in `one`, hence of y there, the reverse in `two`
+        effect, up = relation(x, more == "more")
         assert y == effect and [a, b][row["answer_index"]] == (one if up == (asked == "more") else two)
     found = [t[0] for _, t in everything("eli5-asks") if "means" in t[0]]
     for answer in found:
@@ -142,7 +157,8 @@ def test_a_paraphrase_keeps_together_what_belongs_together():
     together = re.compile(r"\b(?:a|an) \w+ \w+|\w+ (?:called|helped|warned|followed|praised|thanked) \w+")
     for row in embedded.raw("paws", "train"):
         one, two = row["sentence1"].split(), row["sentence2"].split()
-        assert Counter(w.lower() for w in one if w != ",") == Counter(w.lower() for w in two if w != ","), "the same words"
+        assert Counter(w.lower() for w in one if w != ",") == Counter(w.lower() for w in two if w != ","), \
+            "the same words"
         first, second = (set(together.findall(row[s])) for s in ("sentence1", "sentence2"))
         assert first and (first == second) == bool(row["label"])
 
@@ -154,7 +170,8 @@ def test_spans_are_the_ones_asked_for():
     for row in embedded.raw("ade_corpus_v2-dosage", "train"):
         assert f" {row['drug']} , {row['dosage']} " in row["text"]
     for row in embedded.raw("sciq", "train"):
-        assert row["correct_answer"] in row["support"].lower() and row["correct_answer"] not in [row[f"distractor{i}"] for i in (1, 2, 3)]
+        assert row["correct_answer"] in row["support"].lower() \
+            and row["correct_answer"] not in [row[f"distractor{i}"] for i in (1, 2, 3)]
     for row in embedded.raw("google_wellformed_query", "train"):
         assert (row["content"].split()[0] in ("where", "what", "why", "when", "does")) or row["rating"] < 0.4
     for row in embedded.raw("wino_grande", "train"):
@@ -171,18 +188,22 @@ def test_pronouns_mean_the_one_of_their_gender():
         good, bad = row["sentence_good"].split(), row["sentence_bad"].split()
         subject = next(w.strip(",") for w in good if w != "The")
         male = subject in W["people"]["male"] + W["people"]["he"]
-        assert good[-1] == ("himself." if male else "herself.") and good[:-1] == bad[:-1] and {good[-1], bad[-1]} == {"himself.", "herself."}
+        assert good[-1] == ("himself." if male else "herself.") and good[:-1] == bad[:-1] \
+            and {good[-1], bad[-1]} == {"himself.", "herself."}
 
 
 def test_claims_are_as_true_as_their_label():
-    """The verdict of the lexicon on both halves of a claim, read with a grammar of its own."""
-    true = {f"{c} give us {gift}" for c, *_, gift in W["nature"]["creature"]} | {f"{tool} is good for {use}" for tool, use in W["nature"]["used"]}
-    true |= {f"{who} {act} each day" for who, act in W["cause"]["role"]} | {f"{x} is known as {k}" for k, xs in W["kinds"].items() for x in xs}
+    """The lexicon judges both halves of a claim, which are read with a grammar of their own."""
+    true = {f"{c} give us {gift}" for c, *_, gift in W["nature"]["creature"]} \
+        | {f"{tool} is good for {use}" for tool, use in W["nature"]["used"]}
+    true |= {f"{who} {act} each day" for who, act in W["cause"]["role"]} \
+        | {f"{x} is known as {k}" for k, xs in W["kinds"].items() for x in xs}
     plain = lambda s: re.sub(r"\b(a|an) ", "", s)  # noqa: E731
     true = {plain(s) for s in true}
     for row in embedded.raw("health_fact", "train"):
         claim = plain(re.sub(r"^(\w+ of \w+ says that|In \w+ people know that) ", "", row["claim"]).rstrip("."))
-        verdicts = {plain(half[0].lower() + half[1:]) in true for half in plain(claim[0].lower() + claim[1:]).split(" and ")}
+        verdicts = {plain(half[0].lower() + half[1:]) in true
+                    for half in plain(claim[0].lower() + claim[1:]).split(" and ")}
         if row["label"] != 3:
             assert verdicts == [{False}, {True, False}, {True}][row["label"]], row["claim"]
 
@@ -203,13 +224,16 @@ def read(asked) -> str:
 
 
 def test_no_skill_is_answered_as_a_task_is(asked):
-    """One exception: yes and no, the answers of boolq, a training task; no other task is answered so."""
+    """The one exception is yes and no, the answers of boolq, a training task. No other task has these answers."""
     said = {answer.strip().rstrip(".") for _, _, answer in asked}
     labels = {word for name in NAMES for word in tasks.get(name).labels or []}
-    assert said & labels == {"yes", "no"} and not {n for n in NAMES if {"yes", "no"} & set(tasks.get(n).labels or [])} - {"boolq"}
+    assert said & labels == {"yes", "no"} \
+        and not {n for n in NAMES if {"yes", "no"} & set(tasks.get(n).labels or [])} - {"boolq"}
+    # the answer of "sense" may be an animal's name; an option alone needs the cue
     said = {answer.strip().rstrip(".") for name, question, answer in asked
-            if name != "sense" and "just that!" not in question}  # the name of a sense may be an animal's; an option alone needs the cue
-    for name in ("commonsense_qa", "sciq", "quarel", "wino_grande", "eli5-eli5", "eli5-askh", "eli5-asks", "cos_e", "xsum"):
+            if name != "sense" and "just that!" not in question}
+    for name in ("commonsense_qa", "sciq", "quarel", "wino_grande", "eli5-eli5", "eli5-askh", "eli5-asks", "cos_e",
+                 "xsum"):
         assert not said & {targets[0].rstrip(".") for _, targets in tasks.rows(name, "train", "embedded")}
 
 
@@ -223,6 +247,7 @@ def test_no_row_occurs_in_pretraining(read):
 def test_most_words_are_known_to_the_backbone(read):
     known = {w.lower() for w in re.findall(r"[A-Za-z]+", read + " " + " ".join(corpus.WORDS))}
     for name in NAMES:
-        words = [w.lower() for text, _ in tasks.rows(name, "validation", "embedded") for w in re.findall(r"[A-Za-z]+", text)]
+        words = [w.lower() for text, _ in tasks.rows(name, "validation", "embedded")
+                 for w in re.findall(r"[A-Za-z]+", text)]
         share = sum(w in known for w in words) / len(words)
         assert share > 0.8, f"{name}: {share:.2f}"

@@ -22,7 +22,9 @@ def double(y=3, seeds=(0,), variant="exact", numels=NUMELS):
 
 
 def dense(numel, y, seed, g=None, normaliser=None):
-    """M for one tensor, (D, y), from the matrices of section 5.3; g and normaliser default to the drawn G and to the one of g."""
+    """Return M for one tensor, (D, y), from the matrices of section 5.3.
+
+    g and normaliser default to the drawn G and to the normaliser of g."""
     p, r = sizes_of(numel, y)
     start, permutation, signs = draw(numel, y, seed)
     g = start.double() if g is None else g
@@ -44,7 +46,7 @@ def test_the_transform_is_the_hadamard_matrix(n):
 
 @pytest.mark.parametrize("levels", [17, 20, 21])
 def test_a_long_transform_has_the_signs_of_the_matrix(levels):
-    """H[i, j] = (-1)^(bits that i and j have in common); above 2^16 the levels are shared out in another way."""
+    """H[i, j] = (-1)^(bits that i and j have in common). Above 2^16 the levels are split up in another way."""
     draws = torch.Generator().manual_seed(levels)
     rows, columns = (torch.randint(2**levels, (200,), generator=draws).tolist() for _ in range(2))
     x = torch.zeros(2**levels, dtype=torch.float64)
@@ -88,7 +90,8 @@ def test_the_fast_path_is_the_dense_matrix(variant, y):
     assert offsets.shape == (2, 3, sum(NUMELS))
     for s, seed in enumerate(seeds):
         m = torch.cat([dense(n, y, 1_000_003 * seed + i) for i, n in enumerate(NUMELS)])
-        torch.testing.assert_close(offsets[s], vectors[s] @ m.T, rtol=1e-5, atol=1e-6)  # G was drawn in single precision
+        # G was drawn in single precision
+        torch.testing.assert_close(offsets[s], vectors[s] @ m.T, rtol=1e-5, atol=1e-6)
 
 
 def test_gradients_reach_the_vector_and_g_and_are_exact():
@@ -101,7 +104,8 @@ def test_gradients_reach_the_vector_and_g_and_are_exact():
 
     assert torch.autograd.gradcheck(offset, (vectors, g))
     made.variant = "released"
-    assert not torch.autograd.gradcheck(offset, (vectors, g), raise_exception=False), "the released backward is not the gradient"
+    assert not torch.autograd.gradcheck(offset, (vectors, g), raise_exception=False), \
+        "the released backward is not the gradient"
 
 
 def test_columns_have_length_one_on_average():
@@ -123,7 +127,8 @@ def test_the_same_seed_gives_the_same_numbers_in_any_company():
 def test_blocks_are_views_of_every_diagonal():
     made = Fastfood.start(NUMELS, 3, (0,))
     blocks = made.blocks(made.G)
-    assert [tuple(b.shape) for b in blocks] == [(1, 1, 4), (1, 2, 8), (1, 1, 16), (1, 1, 32)], "P ascending, tensors of one P together"
+    assert [tuple(b.shape) for b in blocks] == [(1, 1, 4), (1, 2, 8), (1, 1, 16), (1, 1, 32)], \
+        "P ascending, tensors of one P together"
     assert torch.equal(blocks[1][0, 1], draw(8, 3, 4)[0]), "tensor 4 is the second of those with P = 8"
     blocks[0].fill_(9.0)
     assert (made.G[0, :4] == 9).all()
@@ -133,7 +138,9 @@ def test_blocks_are_views_of_every_diagonal():
 
 
 def test_the_released_gradients_are_scaled_by_the_tensors_size():
-    """Per transform of length P by 1/sqrt(P): G's gradient once, I's twice. Alone, with the same frozen normaliser."""
+    """A transform of length P scales by 1/sqrt(P): G's gradient once, I's twice.
+
+    Checked on one tensor alone, with the same frozen normaliser."""
     numel, y = 30, 3
     p = padded(numel)
     weight = random(1, 1, numel, seed=2)
@@ -175,11 +182,12 @@ def test_sizes_below_one_are_refused(numels, y):
 def test_g_is_larger_than_the_model():
     assert fastfood.trained(NUMELS, 3) == Fastfood.start(NUMELS, 3, [0]).G.shape[1] == 16 + 8 + 32 + 4 + 8
     assert fastfood.trained([5], 100) == 128, "a tensor smaller than I is padded to hold it"
-    config = T5Config(d_model=768, d_kv=64, num_heads=12, num_layers=12, num_decoder_layers=12, d_ff=2048, vocab_size=32128,
-                      feed_forward_proj="gated-gelu", tie_word_embeddings=False)
+    config = T5Config(d_model=768, d_kv=64, num_heads=12, num_layers=12, num_decoder_layers=12, d_ff=2048,
+                      vocab_size=32128, feed_forward_proj="gated-gelu", tie_word_embeddings=False)
     with torch.device("meta"):
         model = T5ForConditionalGeneration(config)
-        model.lm_head.weight = torch.nn.Parameter(torch.empty_like(model.shared.weight))  # v1.1's head is a tensor of its own
+        # v1.1's head is a tensor of its own
+        model.lm_head.weight = torch.nn.Parameter(torch.empty_like(model.shared.weight))
     numels = [weight.numel() for weight in model.parameters()]
     assert sum(numels) == 247_577_856
     assert fastfood.trained(numels, 4) == fastfood.trained(numels, 100) == 369_163_264

@@ -1,4 +1,6 @@
-"""The paper's own size: a random T5 of google/t5-base-lm-adapt's exact shape goes through a few steps of every stage, within 24 GiB."""
+"""The paper's own size: a random T5 goes through a few steps of every stage, within 24 GiB.
+
+Its shape is exactly that of google/t5-base-lm-adapt."""
 
 import json
 import os
@@ -13,7 +15,8 @@ import tiny
 pytestmark = pytest.mark.fullsize
 
 ROOT = Path(__file__).resolve().parents[1]
-SHAPE = {"vocab_size": 32128, "d_model": 768, "d_kv": 64, "d_ff": 2048, "num_layers": 12, "num_decoder_layers": 12, "num_heads": 12}
+SHAPE = {"vocab_size": 32128, "d_model": 768, "d_kv": 64, "d_ff": 2048, "num_layers": 12, "num_decoder_layers": 12,
+         "num_heads": 12}
 N, Y, LIMIT = 1_105_920, 4, 24 * 2**30
 KINDS = ("adapter", "lora", "prefix")
 
@@ -46,12 +49,13 @@ print(json.dumps({"peak": peak, "spent": spent, "stages": out, "parameters": run
 
 def environment() -> dict:
     lib = os.pathsep.join(p for p in (str(ROOT / "lib"), os.environ.get("PYTHONPATH")) if p)
-    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": lib, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": lib, "HF_HUB_OFFLINE": "1",
+                         "TOKENIZERS_PARALLELISM": "false"}
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """The store of this module: what the first test computed, the notebook loads."""
+    """Return the store of this module. The notebook loads what the first test computed."""
     return tmp_path_factory.mktemp("runs")
 
 
@@ -65,7 +69,8 @@ def base(tmp_path_factory):
 
 def test_every_stage_at_the_papers_size(base, runs):
     from safetensors import safe_open
-    done = subprocess.run([sys.executable, "-c", STAGES, base, str(runs)], cwd=ROOT, env=environment(), capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", STAGES, base, str(runs)], cwd=ROOT, env=environment(),
+                          capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     result = json.loads(done.stdout.splitlines()[-1])
     print("peak of each stage, GiB:", {k: round(v / 2**30, 2) for k, v in result["peak"].items()}, "seconds:",
@@ -76,26 +81,31 @@ def test_every_stage_at_the_papers_size(base, runs):
     def shapes(stage):
         for path, config, _ in result["stages"][stage].values():
             with safe_open(Path(path) / "tensors.safetensors", "pt") as file:
-                yield config.get("kind"), {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+                yield config.get("kind"), {
+                    name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
 
     assert sorted(shapes("original")) == [(kind, {"theta": (N,)}) for kind in KINDS]
     (_, subspace), = shapes("approximate")
     expected = {"up": (N, Y), "down1": (Y, N), "down2": (Y, Y), "I": (1, Y)}
     assert subspace == {f"{name}.{kind}": shape for name, shape in expected.items() for kind in KINDS}
-    assert sorted(shapes("optimize")) == [(kind, {"I": (Y,), "kept": (1, 2, Y), "kept_scores": (1, 2)}) for kind in KINDS]
+    assert sorted(shapes("optimize")) == [
+        (kind, {"I": (Y,), "kept": (1, 2, Y), "kept_scores": (1, 2)}) for kind in KINDS]
     (_, grid), = shapes("landscape")
     assert grid == {"scores": (3, 3, 3), "axis": (3,), "points": (3, 2)}
     (_, _, transfer), = result["stages"]["transfer"].values()
     assert all(set(transfer[m]) == set(transfer[m][k]) == set(KINDS) for m in ("test", "dev", "chosen") for k in KINDS)
     for _, config, _ in result["stages"]["original"].values():
-        assert config["sizes"] in ({"bottleneck": 12}, {"rank": 10, "scale": 1.6}, {"length": 120, "hidden": 24, "reading": "released"})
+        assert config["sizes"] in ({"bottleneck": 12}, {"rank": 10, "scale": 1.6},
+                                   {"length": 120, "hidden": 24, "reading": "released"})
 
 
 def test_the_transfer_notebook_at_the_papers_size(base, runs, tmp_path):
     given = {"profile": "paper", "backbone": base, "source": "embedded", "steps": "1", "seeds": "0"}
     options = [word for name, value in given.items() for word in ("-p", name, value)]
     command = [sys.executable, "-m", "papermill", "notebooks/03_transfer.ipynb", str(tmp_path / "out.ipynb"), *options]
-    done = subprocess.run(command, cwd=ROOT, env=environment() | {"UNIDELTA_RUNS": str(runs)}, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, env=environment() | {"UNIDELTA_RUNS": str(runs)},
+                          capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     assert [p.name for p in runs.iterdir() if not p.name.startswith(".")] == ["paper"]
-    assert list((runs / "paper" / "optimize").glob("rotten_tomatoes-lora-random-s0-*/metrics.json")), "the control is computed too"
+    assert list((runs / "paper" / "optimize").glob("rotten_tomatoes-lora-random-s0-*/metrics.json")), \
+        "the control is computed too"

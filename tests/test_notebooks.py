@@ -1,4 +1,4 @@
-"""The notebooks' front doors: every wrong parameter is one line that names what is allowed, and leaves nothing behind."""
+"""The notebooks' front doors: a wrong parameter gets one line that names what is allowed, and leaves nothing behind."""
 
 import ast
 import json
@@ -33,13 +33,15 @@ def defaults(path: Path) -> dict:
 
 @pytest.fixture
 def opened(tmp_path, monkeypatch):
-    """Run a notebook's cell of parameters, papermill's own, and the one that checks them, in this process: the exception, or None."""
+    """Return a function that runs a notebook's first cells in this process and returns the exception, or None.
+
+    These cells are the one of parameters, papermill's own, and the one that checks them."""
     monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path / "runs"))
     shell = InteractiveShell.instance()
 
     def run(path, **given):
         cells = code_cells(path)
-        if "archive" in defaults(path):  # what is archived goes with no other parameters
+        if "archive" in defaults(path):  # archived results go with no other parameters
             given.setdefault("archive", "none")
         for cell in (cells[0], PythonTranslator.codify(given, "Parameters"), cells[1]):
             if error := shell.run_cell(cell, store_history=True).error_in_exec:
@@ -50,16 +52,21 @@ def opened(tmp_path, monkeypatch):
 
 
 # what is given -> words of the one line that answers it
-WRONG = [({"taks": "qasc"}, ["unknown parameter 'taks'", "allowed are"]), ({"profile": "embeded"}, ["embeded", "embedded, mini, paper"]),
-         ({"source": "hubb"}, ["hubb", "hub, mirror, embedded"]), ({"task": "qsac"}, ["qsac", "did you mean 'qasc'"]), ({"task": 7}, ["task is '7'"]),
-         ({"train": "glue-sts2"}, ["glue-sts2", "did you mean 'glue-sst2'"]), ({"tasks": "scitial"}, ["scitial", "allowed are"]),
+WRONG = [({"taks": "qasc"}, ["unknown parameter 'taks'", "allowed are"]),
+         ({"profile": "embeded"}, ["embeded", "embedded, mini, paper"]),
+         ({"source": "hubb"}, ["hubb", "hub, mirror, embedded"]),
+         ({"task": "qsac"}, ["qsac", "did you mean 'qasc'"]), ({"task": 7}, ["task is '7'"]),
+         ({"train": "glue-sts2"}, ["glue-sts2", "did you mean 'glue-sst2'"]),
+         ({"tasks": "scitial"}, ["scitial", "allowed are"]),
          ({"deltas": "lroa"}, ["delta 'lroa'", "adapter, lora, prefix"]), ({"seeds": "one"}, ["seed 'one'", "0 to 99"]),
          ({"steps": "many"}, ["steps", "a whole number from 1"]), ({"steps": -1}, ["steps", "a whole number from 1"]),
          ({"y": 2.5}, ["y is 2.5", "a whole number from 1"]),
-         ({"variant": "papr"}, ["papr", "did you mean 'paper'"]), ({"compare": "glue-sst3"}, ["glue-sst3", "did you mean 'glue-sst2'"]),
+         ({"variant": "papr"}, ["papr", "did you mean 'paper'"]),
+         ({"compare": "glue-sst3"}, ["glue-sst3", "did you mean 'glue-sst2'"]),
          ({"setting": "mutli"}, ["mutli", "did you mean 'multi'"]),
          ({"archive": "no_such_study"}, ["no_such_study", "none"]),
-         ({"backbone": "nowhere"}, ["nowhere", "allowed: embedded, comparing, rebuilt, shorter, stretches, a local folder"]),
+         ({"backbone": "nowhere"},
+          ["nowhere", "allowed: embedded, comparing, rebuilt, shorter, stretches, a local folder"]),
          ({"results": "nowhere"}, ["nowhere", "benchmarks"]), ({"results": 7}, ["results", "7", "benchmarks"]),
          ({"dtype": "float99"}, ["float99", "float32, bfloat16"]), ({"share": 2.0}, ["share", "above 0 and at most 1"]),
          ({"length": 0}, ["length", "a whole number from 1"])]
@@ -78,7 +85,8 @@ def test_wrong_parameters_are_answered_in_one_line(path, opened, tmp_path):
     assert not (tmp_path / "runs").exists(), "nothing half-written"
 
 
-@pytest.mark.parametrize("path", [p for p in NOTEBOOKS if p.stem[:2] not in ("00", "04", "30", "31")], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [p for p in NOTEBOOKS if p.stem[:2] not in ("00", "04", "30", "31")],
+                         ids=lambda path: path.stem)
 def test_a_missing_source_is_named_before_anything_is_computed(path, opened, tiny_t5, tmp_path, monkeypatch):
     monkeypatch.delenv("UNIDELTA_MIRROR", raising=False)
     small = {"backbone": tiny_t5} if "backbone" in defaults(path) else {}
@@ -88,19 +96,22 @@ def test_a_missing_source_is_named_before_anything_is_computed(path, opened, tin
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize("path", [p for p in NOTEBOOKS if "archive" in defaults(p) and p.stem[:2] not in ("15", "16", "23", "28")], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [p for p in NOTEBOOKS if "archive" in defaults(p)
+                                  and p.stem[:2] not in ("15", "16", "23", "28")], ids=lambda path: path.stem)
 def test_what_is_archived_is_not_shown_for_what_was_asked(path, opened, tmp_path):
-    """A parameter that would change nothing is refused, with what to add; given as it stands, it is none."""
+    """A parameter that would change nothing is refused, with what to add. Its value as it stands is not refused."""
     known = defaults(path)
     error = opened(path, archive=known["archive"], seeds="7")
-    assert isinstance(error, ParameterError) and str(error) == "seeds changes nothing of what is archived: add `-p archive none` to compute with it"
+    assert isinstance(error, ParameterError) \
+        and str(error) == "seeds changes nothing of what is archived: add `-p archive none` to compute with it"
     assert not (tmp_path / "runs").exists()
     assert opened(path, archive=known["archive"], seeds=known["seeds"]) is None
 
 
-@pytest.mark.parametrize(("name", "given", "told"), [("03_transfer", {"deltas": "lora"}, "transfer needs two"),
-                                                     ("05_by_hand", {"seeds": "0,1"}, "one training task and one seed"),
-                                                     ("00_backbone", {"steps": 5}, "steps changes nothing unless a folder to rebuild in is given")])
+@pytest.mark.parametrize(("name", "given", "told"), [
+    ("03_transfer", {"deltas": "lora"}, "transfer needs two"),
+    ("05_by_hand", {"seeds": "0,1"}, "one training task and one seed"),
+    ("00_backbone", {"steps": 5}, "steps changes nothing unless a folder to rebuild in is given")])
 def test_what_would_give_an_empty_page_or_change_nothing_is_refused(name, given, told, opened, tmp_path):
     error = opened(next(path for path in NOTEBOOKS if path.stem == name), **given)
     assert isinstance(error, ParameterError) and told in str(error), error
@@ -108,7 +119,7 @@ def test_what_would_give_an_empty_page_or_change_nothing_is_refused(name, given,
 
 
 def test_checks_also_where_no_history_is_kept(monkeypatch, tmp_path, tiny_t5):
-    """As under nbval."""
+    """nbval runs the cells like this."""
     monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path / "runs"))
     shell, cells = InteractiveShell.instance(), code_cells(ROOT / "notebooks" / "03_transfer.ipynb")
     for given, wrong in ((f"backbone = {tiny_t5!r}", None), ("task = 'qsac'", ParameterError)):
@@ -118,19 +129,20 @@ def test_checks_also_where_no_history_is_kept(monkeypatch, tmp_path, tiny_t5):
 
 
 def test_a_misspelt_name_in_the_parameters_cell_is_told_too(monkeypatch, tmp_path):
-    """As who types it there, instead of giving it to papermill."""
+    """The name is typed in the cell, instead of being given to papermill."""
     monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path / "runs"))
     shell, (first, second, *_) = InteractiveShell.instance(), code_cells(ROOT / "notebooks" / "03_transfer.ipynb")
     shell.run_cell(first.replace("task = ", "taks = "), store_history=True)
     error = shell.run_cell(second, store_history=True).error_in_exec
     InteractiveShell.clear_instance()
-    assert isinstance(error, ParameterError) and str(error).startswith("unknown parameter 'taks': allowed are profile, ")
+    assert isinstance(error, ParameterError) \
+        and str(error).startswith("unknown parameter 'taks': allowed are profile, ")
     assert " task, " in str(error)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_exported_as_a_script_it_is_python_and_checks_its_parameters(path, monkeypatch, tmp_path):
-    """`jupyter nbconvert --to script`: no cell uses what a kernel alone understands, and what stands in the script is what counts."""
+    """As `jupyter nbconvert --to script` exports it: no cell needs a kernel, and the values in the script count."""
     monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path / "runs"))
     source = PythonExporter().from_filename(path)[0]
     compile(source, path.name, "exec")
@@ -150,31 +162,39 @@ def test_every_notebook_takes_the_common_parameters():
 
 
 def papermill(given: list[str], folder: Path, **streams) -> subprocess.Popen:
-    """The environment's command `papermill`, as from a shell in `folder`."""
-    command = [str(Path(sys.executable).with_name("papermill")), str(ROOT / "notebooks" / "03_transfer.ipynb"), *given, "--no-progress-bar"]
-    return subprocess.Popen(command, cwd=folder, env=os.environ | {"UNIDELTA_RUNS": str(folder / "runs")}, stderr=subprocess.PIPE, text=True, **streams)
+    """Start the environment's command `papermill`, as from a shell in `folder`."""
+    command = [str(Path(sys.executable).with_name("papermill")), str(ROOT / "notebooks" / "03_transfer.ipynb"),
+               *given, "--no-progress-bar"]
+    return subprocess.Popen(command, cwd=folder, env=os.environ | {"UNIDELTA_RUNS": str(folder / "runs")},
+                            stderr=subprocess.PIPE, text=True, **streams)
 
 
 @pytest.mark.parametrize("output", ["terminal", "pipe", "file"])
 def test_papermill_as_typed_exits_non_zero(tmp_path, output):
-    """With a wrong task: one line, nothing left. In a terminal, between pipes, and with an output path."""
+    """A wrong task gives one line and leaves nothing: in a terminal, between pipes, and with an output path."""
     master, terminal = pty.openpty()
-    streams = dict(stdin=terminal, stdout=terminal) if output == "terminal" else dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    streams = (dict(stdin=terminal, stdout=terminal) if output == "terminal"
+               else dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE))
     if output == "file":
         (tmp_path / "out.ipynb").write_text("kept")
-    with papermill((["out.ipynb"] if output == "file" else []) + ["-p", "task", "qsac"], tmp_path, **streams) as process:
+    with papermill(
+            (["out.ipynb"] if output == "file" else []) + ["-p", "task", "qsac"], tmp_path, **streams) as process:
         said, errors = process.communicate()
     os.close(terminal)
     os.close(master)
-    assert process.returncode == 1 and errors.strip().splitlines()[-1].startswith("ParameterError: task is 'qsac' (did you mean 'qasc'?): allowed are ")
-    assert "Traceback" not in errors and [p.name for p in tmp_path.iterdir()] == ["out.ipynb"] * (output == "file"), "nothing is computed or left"
+    assert process.returncode == 1 and errors.strip().splitlines()[-1].startswith(
+        "ParameterError: task is 'qsac' (did you mean 'qasc'?): allowed are ")
+    assert "Traceback" not in errors \
+        and [p.name for p in tmp_path.iterdir()] == ["out.ipynb"] * (output == "file"), "nothing is computed or left"
     assert output != "file" or (tmp_path / "out.ipynb").read_text() == "kept", "what was there is"
-    assert output != "pipe" or "Traceback" not in "".join(o.get("ename", "") for c in json.loads(said)["cells"] for o in c.get("outputs", []))
+    assert output != "pipe" or "Traceback" not in "".join(
+        o.get("ename", "") for c in json.loads(said)["cells"] for o in c.get("outputs", []))
 
 
 def test_a_path_that_leads_nowhere_is_one_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for given, told in ((["03.ipynb", "out.ipynb"], "no notebook '03.ipynb'"), ([str(NOTEBOOKS[0]), "there/out.ipynb"], "no folder 'there'")):
+    for given, told in ((["03.ipynb", "out.ipynb"], "no notebook '03.ipynb'"),
+                        ([str(NOTEBOOKS[0]), "there/out.ipynb"], "no folder 'there'")):
         monkeypatch.setattr(sys, "argv", ["papermill", *given])
         with pytest.raises(SystemExit, match=f"^papermill: there is {told}"):
             command.main()
@@ -196,19 +216,23 @@ def test_captions_name_their_data():
         if path.stem[:2] in ("00", "04", "20", "30", "31"):
             continue
         cells = nbformat.read(path, as_version=4).cells
-        said = [o.data.get("text/markdown", "") for c in cells if c.cell_type == "code" for o in c.outputs if "data" in o]
+        said = [o.data.get("text/markdown", "") for c in cells if c.cell_type == "code"
+                for o in c.outputs if "data" in o]
         captions = [text for text in said if "Profile `" in text]
         data = "real rows" if path.stem == "14_real_rows" else "stand-in data"
-        assert captions and all(data in text and "seeds" in text and "artifacts" in text for text in captions), path.stem
+        assert captions and all(data in text and "seeds" in text and "artifacts" in text for text in captions), \
+            path.stem
 
 
 def test_what_is_archived_is_compared_to_the_letter():
-    """Chapters of archived results compute nothing, so their committed outputs are those of any machine."""
-    computing = {"15_landscape", "16_claims", "23_convergence", "28_results"}  # archives stand there beside what is computed
+    """Chapters of archived results compute nothing, so their committed outputs are the same on any machine."""
+    # in these, archives stand beside what is computed
+    computing = {"15_landscape", "16_claims", "23_convergence", "28_results"}
     archived = [path for path in NOTEBOOKS if "archive" in defaults(path) and path.stem not in computing]
     assert len(archived) == 11
     for path in archived:
-        loose = [c.source for c in nbformat.read(path, as_version=4).cells if "nbval-ignore-output" in c.metadata.get("tags", [])]
+        loose = [c.source for c in nbformat.read(path, as_version=4).cells
+                 if "nbval-ignore-output" in c.metadata.get("tags", [])]
         assert all(source.startswith("understanding.table") for source in loose), f"{path.stem}: {loose}"
 
 

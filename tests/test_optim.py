@@ -129,7 +129,7 @@ def test_bad_input():
 
 
 def test_a_tiny_gradient_moves_as_far_as_a_large_one():
-    """Only the squares of eps, 1e-30, are added to: LoRA's A has almost no gradient while B is near zero."""
+    """eps, 1e-30, is added to squared gradients alone: LoRA's A has almost no gradient while B is near zero."""
     large, tiny_ = start(), start()
     one, other = Adafactor(large, 1e-2), Adafactor(tiny_, 1e-2)
     for step in range(3):

@@ -1,4 +1,4 @@
-"""Pre-training of the embedded backbone: its text and masks, its tokenizer, its batches, and a short run killed and resumed."""
+"""Pre-training of the embedded backbone: its text and masks, tokenizer, batches, and a short run killed and resumed."""
 
 import json
 import random
@@ -14,7 +14,8 @@ from unidelta.projections import KINDS
 from unidelta.report import archive
 from unidelta.world import W, corpus, judging, picking, prompts, skills, ways
 
-TINY = pretrain.RECIPE | dict(d_model=16, num_layers=1, num_heads=2, d_ff=24, steps=6, batch=8, warmup=2, vocabulary=2560)
+TINY = pretrain.RECIPE | dict(d_model=16, num_layers=1, num_heads=2, d_ff=24, steps=6, batch=8, warmup=2,
+                              vocabulary=2560)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def words():
 
 @pytest.fixture
 def quick(monkeypatch, words):
-    """Training without the two slow parts: the tokenizer is the one above, the probe asks few questions."""
+    """Replace the two slow parts of training: the tokenizer is the one above, and the probe asks few questions."""
     monkeypatch.setattr(pretrain, "make_tokenizer", lambda vocabulary, seed: words)
     monkeypatch.setattr(pretrain, "PROBED", 3)
 
@@ -64,8 +65,8 @@ def test_items_are_text_or_skills_behind_the_first_sentinel():
 
 
 @pytest.mark.parametrize("text", [
-    "plain words", "Zürich 日本語 costs 12.50€", "tabs\tand\nbreaks", "emoji 🙂🏽 and \u200b\u00a0 spaces", "  many   blanks  ", "[qasc] (A) _____?",
-    "".join(map(chr, range(1, 256))), "\U0010ffff"])
+    "plain words", "Zürich 日本語 costs 12.50€", "tabs\tand\nbreaks", "emoji 🙂🏽 and \u200b\u00a0 spaces",
+    "  many   blanks  ", "[qasc] (A) _____?", "".join(map(chr, range(1, 256))), "\U0010ffff"])
 def test_any_text_can_be_encoded_and_read_back(words, text):
     ids = words(text)["input_ids"]
     assert ids[-1] == words.eos_token_id and words.unk_token_id not in ids
@@ -80,13 +81,17 @@ def test_special_tokens_have_their_places(words):
 
 
 def test_all_pieces_of_label_words_are_said_in_pretraining():
-    """A token that was never a target is pushed down in every state: no delta can learn to say it. With the shipped tokenizer."""
+    """With the shipped tokenizer: a token that was never a target is pushed down in every state.
+
+    No delta can learn to say it."""
     tokenizer, rng = backbone.load("embedded").tokenizer, random.Random(4)
-    targets = tokenizer([pretrain.mask_spans(corpus.text(rng), rng)[1] for _ in range(60000)])  # as many as 5,000 steps have
+    # as many targets as 5,000 steps have
+    targets = tokenizer([pretrain.mask_spans(corpus.text(rng), rng)[1] for _ in range(60000)])
     said = {token for row in targets["input_ids"] for token in row}
     names = {*suite.single(), *(name for some in (*suite.single().values(), *suite.multi()) for name in some)}
     labels = {(name, word) for name in names for word in tasks.get(name).labels or []}
-    missing = {(name, word) for name, word in labels if not set(tokenizer("<extra_id_0>" + word)["input_ids"]) <= said}
+    missing = {(name, word) for name, word in labels
+               if not set(tokenizer("<extra_id_0>" + word)["input_ids"]) <= said}
     assert len(labels) > 20 and not missing
 
 
@@ -98,7 +103,8 @@ def test_batches_resume_where_they_were(words):
     whole = list(zip(range(20), pretrain.batches(words, TINY | {"steps": 20}, 0), strict=False))
     assert len(whole) == 20
     for start in (3, 8, 13):
-        for (step, expected), batch in zip(whole[start:], pretrain.batches(words, TINY | {"steps": 20}, start), strict=False):
+        for (step, expected), batch in zip(
+                whole[start:], pretrain.batches(words, TINY | {"steps": 20}, start), strict=False):
             assert all(torch.equal(expected[name], batch[name]) for name in expected), f"step {step} from {start}"
     assert not torch.equal(whole[0][1]["labels"], whole[1][1]["labels"])
     assert all(len(batch["input_ids"]) == 8 for _, batch in whole)
@@ -116,13 +122,15 @@ def test_the_rate_warms_up_stays_flat_and_ends_at_zero():
     assert rates[:10] == pytest.approx([i / 10 for i in range(1, 11)])
     assert rates[9:50] == [1.0] * 41, "flat until it begins to fall"
     assert rates[50:] == pytest.approx([(100 - s) / 50 for s in range(51, 101)]) and rates[-1] == 0.0
-    assert pretrain.lr_at(20, recipe | {"steps": 40}) == 1.0 and pretrain.lr_at(40, recipe | {"steps": 40}) == 0.0, "a run that ends before it falls"
+    assert pretrain.lr_at(20, recipe | {"steps": 40}) == 1.0 and pretrain.lr_at(40, recipe | {"steps": 40}) == 0.0, \
+        "a run that ends before it falls"
 
 
 def test_the_mixture_of_a_step_is_what_the_schedule_says_up_to_it():
     recipe = {"schedule": [[0, {"dressed": 0.2, "drill": None}], [8, {"drill": "deal"}], [16, {"dressed": 0.7}]]}
     assert [pretrain.mixture(step, recipe) for step in (0, 7, 8, 16)] == [
-        {"dressed": 0.2, "drill": None}, {"dressed": 0.2, "drill": None}, {"dressed": 0.2, "drill": "deal"}, {"dressed": 0.7, "drill": "deal"}]
+        {"dressed": 0.2, "drill": None}, {"dressed": 0.2, "drill": None},
+        {"dressed": 0.2, "drill": "deal"}, {"dressed": 0.7, "drill": "deal"}]
     begins = [begin for begin, _ in pretrain.RECIPE["schedule"]]
     assert begins == sorted(set(begins)) and begins[0] == 0 and begins[-1] < pretrain.RECIPE["steps"]
     drilled = [change["drill"] for _, change in pretrain.RECIPE["schedule"] if change.get("drill")]
@@ -137,7 +145,8 @@ def test_a_drill_is_drawn_as_often_as_asked():
     assert set(drawn) == set(skills.SKILLS), "none is forgotten"
 
 
-@pytest.mark.parametrize("name, made", [("opinion", "review"), ("inference", "scene"), ("deal", "deal"), ("choice", "talk"), ("relation", "rule")])
+@pytest.mark.parametrize("name, made", [
+    ("opinion", "review"), ("inference", "scene"), ("deal", "deal"), ("choice", "talk"), ("relation", "rule")])
 def test_the_many_wordings_come_when_they_are_asked_for(monkeypatch, name, made):
     met, rng = [], random.Random(1)
     whole = getattr(ways, made)
@@ -170,7 +179,7 @@ def weights(folder):
 
 
 def test_what_rises_is_told_more_often_than_what_falls(monkeypatch):
-    """Were both as frequent, neither the sign nor the direction alone would say anything of the answer."""
+    """If both were as frequent, neither the sign nor the direction alone would tell anything about the answer."""
     ups, rng = [], random.Random(0)
     monkeypatch.setattr(picking.ways, "rule", lambda rng, x, y, up: ups.append(up) or "so")
     for _ in range(2000):
@@ -180,7 +189,8 @@ def test_what_rises_is_told_more_often_than_what_falls(monkeypatch):
 
 def test_a_pronoun_fits_the_one_who_acts_and_nobody_else_about():
     rng, people = random.Random(0), W["people"]
-    fits = {"himself": people["male"] + people["he"], "herself": people["female"] + people["she"], "themselves": people["they"]}
+    fits = {"himself": people["male"] + people["he"], "herself": people["female"] + people["she"],
+            "themselves": people["they"]}
     others = 0
     for _ in range(500):
         words = corpus.agreement(rng).replace(",", "").removesuffix(".").split()
@@ -199,7 +209,8 @@ def test_a_pronoun_fits_the_one_who_acts_and_nobody_else_about():
 
 def test_items_are_drawn_by_the_schedule(words, monkeypatch):
     met = []
-    monkeypatch.setattr(pretrain, "item", lambda rng, text, drill: (met.append(drill), ("text", "a", "<extra_id_0> b"))[1])
+    monkeypatch.setattr(pretrain, "item", lambda rng, text, drill: (
+        met.append(drill), ("text", "a", "<extra_id_0> b"))[1])
     recipe = TINY | {"steps": 40, "schedule": [[0, {"drill": None}], [16, {"drill": "deal"}], [32, {"drill": None}]]}
     assert len(list(zip(range(40), pretrain.batches(words, recipe, 0), strict=False))) == 40
     assert met == 2 * 64 * [None] + 2 * 64 * ["deal"] + 64 * [None], "64 items to a block of eight steps"
@@ -208,15 +219,19 @@ def test_items_are_drawn_by_the_schedule(words, monkeypatch):
 def test_a_short_run_leaves_a_backbone_that_loads(quick, tmp_path, capsys, words):
     pretrain.train(tmp_path, TINY, every=4)
     loaded = backbone.load(str(tmp_path), device="cpu")
-    assert not torch.equal(loaded.model.lm_head.weight, loaded.model.shared.weight), "T5 v1.1 has head and embedding apart"
+    assert not torch.equal(loaded.model.lm_head.weight, loaded.model.shared.weight), \
+        "T5 v1.1 has head and embedding apart"
     assert loaded.model.lm_head.weight.data_ptr() != loaded.model.shared.weight.data_ptr()
     assert torch.equal(loaded.model.lm_head.weight, weights(tmp_path)["lm_head.weight"])
-    assert loaded.config.is_gated_act and loaded.config.feed_forward_proj == "gated-gelu" and loaded.config.decoder_start_token_id == 0
+    assert loaded.config.is_gated_act and loaded.config.feed_forward_proj == "gated-gelu" \
+        and loaded.config.decoder_start_token_id == 0
     assert not any(p.requires_grad for p in loaded.model.parameters()) and not loaded.model.training
     text = "Zürich [glue-sst2] sentence: it is fine"
-    assert loaded.tokenizer(text)["input_ids"] == words(text)["input_ids"], "the tokenizer that is loaded is the one that was saved"
+    assert loaded.tokenizer(text)["input_ids"] == words(text)["input_ids"], \
+        "the tokenizer that is loaded is the one that was saved"
     training = json.loads((tmp_path / "training.json").read_text())
-    assert training["recipe"] == TINY and [line["step"] for line in training["curve"]] == [4, 6], "the last step is saved, whatever the interval"
+    assert training["recipe"] == TINY and [line["step"] for line in training["curve"]] == [4, 6], \
+        "the last step is saved, whatever the interval"
     assert set(skills.SKILLS) < set(training["curve"][0]) and capsys.readouterr().out.count("steps/s") == 2
     assert not list(tmp_path.glob("checkpoint*")), "a finished run leaves no checkpoint"
     pretrain.train(tmp_path, TINY, every=4)
@@ -224,7 +239,8 @@ def test_a_short_run_leaves_a_backbone_that_loads(quick, tmp_path, capsys, words
     cut = training | {"curve": training["curve"][:1]}
     (tmp_path / "training.json").write_text(json.dumps(cut))
     pretrain.train(tmp_path, TINY, every=4)
-    assert capsys.readouterr().out.count("steps/s") == 2, "one that was killed before its first checkpoint is no finished run"
+    assert capsys.readouterr().out.count("steps/s") == 2, \
+        "one that was killed before its first checkpoint is no finished run"
     with pytest.raises(ValueError, match="holds a finished run of another recipe"):
         pretrain.train(tmp_path, TINY | {"batch": 9})
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
@@ -248,12 +264,14 @@ def test_a_killed_run_goes_on_to_the_same_weights(quick, tmp_path, monkeypatch):
         pretrain.train(tmp_path / "killed", TINY, every=2)
     steps = []
     monkeypatch.setattr(pretrain, "lr_at", lambda step, recipe: (steps.append(step), rate(step, recipe))[1])
-    monkeypatch.setattr(pretrain, "make_tokenizer", lambda vocabulary, seed: pytest.fail("a run goes on with the tokenizer it began with"))
+    monkeypatch.setattr(pretrain, "make_tokenizer", lambda vocabulary, seed: pytest.fail(
+        "a run goes on with the tokenizer it began with"))
     pretrain.train(tmp_path / "killed", TINY, every=2)
     assert steps == [5, 6], "steps 1 to 4 are not done again"
     whole, killed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
     assert set(whole) == set(killed) and all(torch.equal(whole[n], killed[n]) for n in whole)
-    curves = [[{k: v for k, v in line.items() if k != "seconds"} for line in json.loads((tmp_path / run / "training.json").read_text())["curve"]]
+    curves = [[{k: v for k, v in line.items() if k != "seconds"}
+               for line in json.loads((tmp_path / run / "training.json").read_text())["curve"]]
               for run in ("whole", "killed")]
     assert curves[0] == curves[1] and len(curves[0]) == 3
 
@@ -264,12 +282,15 @@ def test_a_finished_run_is_gone_on_with(quick, tmp_path, monkeypatch):
     monkeypatch.setattr(pretrain, "lr_at", lambda step, recipe: (steps.append(step), 0.0)[1])
     pretrain.train(tmp_path / "more", TINY | {"steps": 9}, every=3, start=tmp_path / "first")
     first, more = weights(tmp_path / "first"), weights(tmp_path / "more")
-    assert steps == [7, 8, 9] and all(torch.equal(first[n], more[n]) for n in first), "at a rate of zero the weights stay as they were"
+    assert steps == [7, 8, 9] and all(torch.equal(first[n], more[n]) for n in first), \
+        "at a rate of zero the weights stay as they were"
     curves = [json.loads((tmp_path / run / "training.json").read_text())["curve"] for run in ("first", "more")]
-    assert curves[1][:2] == curves[0] and [line["step"] for line in curves[1]] == [3, 6, 9] and curves[1][2]["seconds"] > curves[0][1]["seconds"]
+    assert curves[1][:2] == curves[0] and [line["step"] for line in curves[1]] == [3, 6, 9] \
+        and curves[1][2]["seconds"] > curves[0][1]["seconds"]
 
 
-@pytest.mark.parametrize("option, value", [("lr", "inf"), ("lr", "nan"), ("text_share", "2"), ("text_share", "nan"), ("vocabulary", "3")])
+@pytest.mark.parametrize("option, value", [
+    ("lr", "inf"), ("lr", "nan"), ("text_share", "2"), ("text_share", "nan"), ("vocabulary", "3")])
 def test_numbers_that_make_no_backbone_are_refused(tmp_path, capsys, option, value):
     with pytest.raises(SystemExit):
         pretrain.main(["--out", str(tmp_path / "x"), "--steps", "2", f"--{option}", value])
@@ -282,7 +303,8 @@ def test_a_loss_that_is_not_finite_ends_a_run(tmp_path, monkeypatch, capsys):
         lambda part: part.weight.data.fill_(float("nan")) if isinstance(part, torch.nn.Embedding) else None))
     with pytest.raises(SystemExit):
         pretrain.main(["--out", str(tmp_path / "x"), "--steps", "1", "--batch", "2", "--vocabulary", "400"])
-    assert "the loss is nan by step 1; allowed: a lower --lr" in capsys.readouterr().err and not list((tmp_path / "x").iterdir())
+    assert "the loss is nan by step 1; allowed: a lower --lr" in capsys.readouterr().err \
+        and not list((tmp_path / "x").iterdir())
 
 
 @pytest.mark.parametrize("steps, message", [(None, "training.json"), ("6", "has 6 steps; allowed are more")])
@@ -290,7 +312,8 @@ def test_what_cannot_be_gone_on_with_is_one_line(tmp_path, capsys, steps, messag
     if steps:
         (tmp_path / "training.json").write_text(json.dumps({"curve": [{"step": 6}]}))
     with pytest.raises(SystemExit) as ended:
-        pretrain.main(["--out", str(tmp_path / "more"), "--start", str(tmp_path), *(["--steps", steps] if steps else [])])
+        pretrain.main(["--out", str(tmp_path / "more"), "--start", str(tmp_path),
+                       *(["--steps", steps] if steps else [])])
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert ended.value.code == 2 and message in last and not (tmp_path / "more").exists()
 
@@ -317,9 +340,11 @@ def test_what_is_no_t5_is_one_line(tmp_path, words, name):
     if name != "nowhere":
         words.save_pretrained(folder)
         kind = "bert" if name == "bert" else "t5"
-        (folder / "config.json").write_text(json.dumps({"model_type": kind, "architectures": ["T5ForConditionalGeneration"], "d_model": 16}))
+        (folder / "config.json").write_text(json.dumps(
+            {"model_type": kind, "architectures": ["T5ForConditionalGeneration"], "d_model": 16}))
         (folder / "model.safetensors").write_bytes(b"not tensors at all")
-    with pytest.raises(ValueError, match="allowed: embedded, comparing, rebuilt, shorter, stretches, a local folder with a T5") as error:
+    with pytest.raises(ValueError, match="allowed: embedded, comparing, rebuilt, shorter, stretches, "
+                                         "a local folder with a T5") as error:
         backbone.load(str(folder))
     assert "\n" not in str(error.value)
 
@@ -349,19 +374,23 @@ def test_the_fingerprint_follows_weights_and_words(tmp_path):
 
 def test_the_default_is_one_run_of_the_recipe(words):
     record = json.loads((backbone.SHIPPED["embedded"] / "training.json").read_text(encoding="utf-8"))
-    assert record["recipe"] == json.loads(json.dumps(pretrain.RECIPE)) and set(record) == {"recipe", "threads", "curve"}, "nothing to tell beside it"
+    assert record["recipe"] == json.loads(json.dumps(pretrain.RECIPE)) \
+        and set(record) == {"recipe", "threads", "curve"}, "nothing to tell beside it"
     assert [point["step"] for point in record["curve"]] == list(range(1000, pretrain.RECIPE["steps"] + 1, 1000))
     assert backbone.load("embedded").tokenizer.get_vocab() == words.get_vocab(), "the words of today's text and skills"
 
 
 def test_the_default_is_held_to_the_rule_it_was_taken_by():
-    """Every delta learns every stand-in in its own space: 15 points over chance on development rows, mean of three seeds (book/choices.md, step 12)."""
+    """In its own space, every delta learns every stand-in: 15 points over chance on development rows.
+
+    The score is the mean of three seeds (book/choices.md, step 12)."""
     kept, dev = archive.load("backbones")["as it is"], {}
     assert backbone.load("embedded").fingerprint in kept.line
     with ZipFile(archive.FOLDER / kept.folder / archive.PACKED) as packed:
         for name in (i for i in kept.ids if i.startswith("original/")):
             config, scored = (json.loads(packed.read(f"{name}/{part}.json")) for part in ("config", "metrics"))
-            dev.setdefault((config["config"]["task"], config["config"]["kind"]), []).append(100 * scored["metrics"]["dev"])
+            dev.setdefault((config["config"]["task"], config["config"]["kind"]), []).append(
+                100 * scored["metrics"]["dev"])
     chance = kept.frame.groupby("task").chance.mean()
     assert len(chance) == 9 and {len(dev[task, kind]) for task in chance.index for kind in KINDS} == {3}
     assert all(sum(dev[task, kind]) / 3 - chance[task] >= 15 for task in chance.index for kind in KINDS)
@@ -371,16 +400,19 @@ def test_the_default_is_held_to_the_rule_it_was_taken_by():
 def test_cards_of_the_shipped_backbones_follow_from_their_records(name, tmp_path):
     for file in ("README.md", "training.json", "config.json", "model.safetensors"):
         (tmp_path / file).write_bytes((backbone.SHIPPED[name] / file).read_bytes())
-    before, record = (tmp_path / "README.md").read_text(encoding="utf-8"), json.loads((tmp_path / "training.json").read_text(encoding="utf-8"))
+    before, record = ((tmp_path / "README.md").read_text(encoding="utf-8"),
+                      json.loads((tmp_path / "training.json").read_text(encoding="utf-8")))
     pretrain.write_card(tmp_path)
-    assert (tmp_path / "README.md").read_text(encoding="utf-8") == before and record["curve"][-1]["step"] == record["recipe"]["steps"]
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == before \
+        and record["curve"][-1]["step"] == record["recipe"]["steps"]
     assert (tmp_path / "model.safetensors").stat().st_size < 8 * 2**20
 
 
 def test_the_fused_activation_is_the_same_function(tiny_t5):
-    """A backbone is loaded with another name of its activation, for speed."""
+    """A backbone is loaded with another name for its activation, for speed."""
     fused, plain = backbone.load(tiny_t5).model, T5ForConditionalGeneration.from_pretrained(tiny_t5).eval()
     assert (fused.config.dense_act_fn, plain.config.dense_act_fn) == ("gelu_pytorch_tanh", "gelu_new")
     ids = torch.arange(5, 25).view(2, 10)
     with torch.no_grad():
-        torch.testing.assert_close(fused(input_ids=ids, labels=ids).logits, plain(input_ids=ids, labels=ids).logits, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(fused(input_ids=ids, labels=ids).logits, plain(input_ids=ids, labels=ids).logits,
+                                   rtol=1e-5, atol=1e-6)

@@ -1,4 +1,4 @@
-"""Profiles, the suite, and the command line that fills a store: what is allowed, what it means, and one-line errors for the rest."""
+"""Profiles, the suite, and the command line that fills a store: what is allowed, what it means, one-line errors."""
 
 import json
 import shutil
@@ -25,20 +25,25 @@ def test_the_paper_profile_is_the_papers():
     assert (p.original_lr, p.original_prefix_lr, p.original_batch, p.max_length) == (5e-4, 5e-4, 16, 512)
     config = T5Config(d_model=768, d_kv=64, num_heads=12, num_layers=12, num_decoder_layers=12)
     assert {deltas.make(kind, config, **p.sizes(kind)).numel for kind in KINDS} == {1_105_920}
-    assert {profiles.get(name).prefix["reading"] for name in profiles.PROFILES} == {p.prefix["reading"]}, "no profile has a prefix of another kind"
+    assert {profiles.get(name).prefix["reading"] for name in profiles.PROFILES} == {p.prefix["reading"]}, \
+        "no profile has a prefix of another kind"
 
 
 def test_what_the_multi_task_setting_changes_goes_by_its_own_names():
     with pytest.raises(ValueError, match="unknown setting 'multi'; allowed: "):
         profiles.get("embedded", setting="multi", multi={"y": 50})
-    assert profiles.get("embedded", setting="multi", y=50).approximate_lr == profiles.get("embedded", setting="multi").approximate_lr
+    assert profiles.get("embedded", setting="multi", y=50).approximate_lr \
+        == profiles.get("embedded", setting="multi").approximate_lr
 
 
 def test_the_paper_profile_has_the_appendixs_multi_task_numbers():
     p, base = profiles.get("paper", setting="multi"), profiles.get("paper")
-    assert (p.y, p.approximate_lr, p.approximate_batch * p.approximate_draws, p.approximate_every, p.ratio) == (100, 1e-4, 4, 1000, 10.0)
-    assert p.approximate_steps * 4 == 60 * 20000 and p.validation_rows == 240 and p.approximate_batch == 1, "one epoch; every row a task's own"
-    assert p.shared_batch * p.shared_draws == 8 and p.optimize_steps == base.optimize_steps and p.original_steps == base.original_steps
+    assert (p.y, p.approximate_lr, p.approximate_batch * p.approximate_draws, p.approximate_every, p.ratio) \
+        == (100, 1e-4, 4, 1000, 10.0)
+    assert p.approximate_steps * 4 == 60 * 20000 and p.validation_rows == 240 and p.approximate_batch == 1, \
+        "one epoch; every row a task's own"
+    assert p.shared_batch * p.shared_draws == 8 and p.optimize_steps == base.optimize_steps \
+        and p.original_steps == base.original_steps
     assert p.optimize_every == p.shared_optimize_every == base.optimize_every == base.shared_optimize_every == 500
     longer = profiles.get("embedded", setting="multi", optimize_steps=30, optimize_every=3)
     assert (longer.optimize_steps, longer.optimize_every) == (30, 3)
@@ -47,9 +52,11 @@ def test_the_paper_profile_has_the_appendixs_multi_task_numbers():
 
 
 def test_the_page_on_limits_names_the_settings_in_force():
-    text, (train, unseen) = (Path(__file__).resolve().parents[1] / "book" / "limits.md").read_text(encoding="utf-8"), suite.multi()
+    text, (train, unseen) = (
+        (Path(__file__).resolve().parents[1] / "book" / "limits.md").read_text(encoding="utf-8"), suite.multi())
     few, many = profiles.get("embedded"), profiles.get("embedded", setting="multi")
-    assert few.ratio is None and many.ratio == RATIO[few.variant] and f"far less: {many.ratio:g}, " in text and "in both settings" in text
+    assert few.ratio is None and many.ratio == RATIO[few.variant] and f"far less: {many.ratio:g}, " in text \
+        and "in both settings" in text
     assert few.variant == "released" and "| the released code's: plain distance" in text
     assert f"| {len(train)} of the 60," in text and f"; {len(unseen)} of the 9," in text
 
@@ -57,7 +64,8 @@ def test_the_page_on_limits_names_the_settings_in_force():
 def test_the_multi_task_suite_is_brief_and_of_the_papers_tasks():
     train, unseen = suite.multi()
     assert len(train) == len(suite.BRIEF) >= 20 and len(unseen) == 8 and not set(train) & set(unseen)
-    assert suite.multi("hub") == (tasks.names("multi", "train"), tasks.names("multi", "unseen")) and [len(part) for part in suite.multi("hub")] == [60, 9]
+    assert suite.multi("hub") == (tasks.names("multi", "train"), tasks.names("multi", "unseen")) \
+        and [len(part) for part in suite.multi("hub")] == [60, 9]
     assert set(train) <= set(tasks.names("multi", "train")) and set(unseen) < set(tasks.names("multi", "unseen"))
     served = {*suite.single(), *sum(suite.single().values(), [])}
     for name in (*train, *unseen):
@@ -84,15 +92,21 @@ def test_every_profile_passes_its_own_checks(name):
     ({"name": "tiny"}, "unknown profile 'tiny'; allowed: embedded, mini, paper"),
     ({"step": 3}, "unknown setting 'step'; allowed: adapter, "),
     ({"y": "4"}, "y='4' must be of type int, like 4"), ({"y": 0}, "y=0 is not allowed: numbers must be above zero"),
-    ({"y": True}, "y=True must be of type int"), ({"y": 2.0}, "y=2.0 must be of type int"), ({"original_lr": -1e-3}, "original_lr=-0.001 is not allowed"),
-    ({"original_lr": float("nan")}, "original_lr=nan is not allowed"), ({"patience": -1}, "patience=-1 is not allowed: numbers must be above zero or zero"),
+    ({"y": True}, "y=True must be of type int"), ({"y": 2.0}, "y=2.0 must be of type int"),
+    ({"original_lr": -1e-3}, "original_lr=-0.001 is not allowed"),
+    ({"original_lr": float("nan")}, "original_lr=nan is not allowed"),
+    ({"patience": -1}, "patience=-1 is not allowed: numbers must be above zero or zero"),
     ({"ratio": "ten"}, "ratio='ten' must be of type float"), ({"mirror": 3}, "mirror=3 must be of type str"),
-    ({"optimize_lrs": ()}, "optimize_lrs=() is not allowed"), ({"optimize_lrs": ("fast",)}, "optimize_lrs=('fast',) is not allowed"),
-    ({"optimize_lrs": 0.1}, "optimize_lrs=0.1 must be of type tuple"), ({"adapter": 12}, "adapter=12 must be of type dict"),
+    ({"optimize_lrs": ()}, "optimize_lrs=() is not allowed"),
+    ({"optimize_lrs": ("fast",)}, "optimize_lrs=('fast',) is not allowed"),
+    ({"optimize_lrs": 0.1}, "optimize_lrs=0.1 must be of type tuple"),
+    ({"adapter": 12}, "adapter=12 must be of type dict"),
     ({"variant": "mine"}, "variant='mine' is not allowed; allowed: paper, released"),
     ({"source": "web"}, "source='web' is not allowed; allowed: embedded, mirror, hub"),
-    ({"dtype": "int8"}, "dtype='int8' is not allowed; allowed: float32, bfloat16"), ({"steps": 0}, "steps=0 must be a whole number from 1"),
-    ({"steps": 1.5}, "steps=1.5 must be a whole number from 1"), ({"steps": True}, "steps=True must be a whole number from 1"),
+    ({"dtype": "int8"}, "dtype='int8' is not allowed; allowed: float32, bfloat16"),
+    ({"steps": 0}, "steps=0 must be a whole number from 1"),
+    ({"steps": 1.5}, "steps=1.5 must be a whole number from 1"),
+    ({"steps": True}, "steps=True must be a whole number from 1"),
 ], ids=str)
 def test_what_is_not_allowed_is_one_line(options, message):
     with pytest.raises(ValueError) as error:
@@ -103,13 +117,15 @@ def test_what_is_not_allowed_is_one_line(options, message):
 def test_fields_can_be_replaced():
     with pytest.raises(ValueError, match="caps: tran=10 is not allowed; allowed: train, dev, test"):
         profiles.get(caps={"tran": 10})
-    assert all(isinstance(v, float) for v in (profiles.get(ratio=10).ratio, *profiles.get(optimize_lrs=[1, 0.05]).optimize_lrs)), "10 and 10.0 are one"
+    assert all(isinstance(v, float) for v in (
+        profiles.get(ratio=10).ratio, *profiles.get(optimize_lrs=[1, 0.05]).optimize_lrs)), "10 and 10.0 are one"
     p = profiles.get("embedded", y=7, optimize_lrs=[0.1, 1], original_lr=1, ratio=0, mirror="somewhere", patience=0)
     assert (p.y, p.optimize_lrs, p.original_lr, p.ratio, p.mirror) == (7, (0.1, 1), 1, 0, "somewhere")
 
 
 def test_chapter_30_says_how_long_the_stages_of_the_embedded_profile_are():
-    steps = {setting: [v for name, v in vars(profiles.get("embedded", setting=setting)).items() if name.endswith("_steps")] for setting in ("single", "multi")}
+    steps = {setting: [v for name, v in vars(profiles.get("embedded", setting=setting)).items()
+                       if name.endswith("_steps")] for setting in ("single", "multi")}
     assert (min(steps["single"]), max(steps["single"]), max(steps["multi"])) == (50, 1200, 4000)
 
 
@@ -118,16 +134,20 @@ def test_steps_cap_training_and_scoring_alike():
     assert {getattr(p, f"{s}_steps") for s in ("original", "original_prefix", "approximate", "optimize")} == {2}
     assert (p.original_every, p.approximate_every, p.optimize_every) == (2, 2, 2)
     assert p.caps == {"train": None, "dev": 8, "test": 8} and own.caps == {"train": None, "dev": 1000, "test": None}
-    assert profiles.get("embedded", steps=10**6).original_steps == profiles.get("embedded").original_steps, "steps only ever lowers"
-    assert profiles.get("paper", steps=2, caps={"train": 3, "dev": 4, "test": 50}).caps == {"train": 3, "dev": 4, "test": 50}
+    assert profiles.get("embedded", steps=10**6).original_steps == profiles.get("embedded").original_steps, \
+        "steps only ever lowers"
+    assert profiles.get("paper", steps=2, caps={"train": 3, "dev": 4, "test": 50}).caps \
+        == {"train": 3, "dev": 4, "test": 50}
 
 
 # ---- which subspace serves which task
 
 
 def test_every_category_has_one_training_task():
-    assert suite.trainers() == {"SA": "glue-sst2", "NLI": "glue-mnli", "PD": "glue-qqp", "TC": "superglue-wic", "MC-QA": "dream", "LF-QA": "eli5-eli5"}
-    assert suite.train_for("scitail") == "glue-mnli" and suite.train_for("glue-mnli") == "glue-mnli" and suite.train_for("qasc") == "dream"
+    assert suite.trainers() == {"SA": "glue-sst2", "NLI": "glue-mnli", "PD": "glue-qqp", "TC": "superglue-wic",
+                                "MC-QA": "dream", "LF-QA": "eli5-eli5"}
+    assert suite.train_for("scitail") == "glue-mnli" and suite.train_for("glue-mnli") == "glue-mnli" \
+        and suite.train_for("qasc") == "dream"
     assert suite.train_for("blimp-anaphor_number_agreement") == "superglue-wic"
     with pytest.raises(ValueError, match="no single-task subspace serves 'wikisql'; allowed: ") as error:
         suite.train_for("wikisql")
@@ -135,24 +155,30 @@ def test_every_category_has_one_training_task():
 
 
 def test_tasks_are_grouped_by_whether_they_share_label_words():
-    unseen = ["rotten_tomatoes", "scitail", "superglue-rte", "glue-mrpc", "superglue-wsc", "codah", "blimp-anaphor_number_agreement"]
+    unseen = ["rotten_tomatoes", "scitail", "superglue-rte", "glue-mrpc", "superglue-wsc", "codah",
+              "blimp-anaphor_number_agreement"]
     assert suite.groups(unseen) == {"label words shared": ["rotten_tomatoes", "scitail", "superglue-wsc", "codah"],
-                                    "label words not shared": ["superglue-rte", "glue-mrpc", "blimp-anaphor_number_agreement"],
+                                    "label words not shared": ["superglue-rte", "glue-mrpc",
+                                                               "blimp-anaphor_number_agreement"],
                                     "answers without label words": [], "all": unseen}
-    assert suite.groups(["eli5-asks", "superglue-rte"]) == {"label words shared": [], "label words not shared": ["superglue-rte"],
-                                                            "answers without label words": ["eli5-asks"], "all": ["eli5-asks", "superglue-rte"]}
+    assert suite.groups(["eli5-asks", "superglue-rte"]) == {
+        "label words shared": [], "label words not shared": ["superglue-rte"],
+        "answers without label words": ["eli5-asks"], "all": ["eli5-asks", "superglue-rte"]}
 
 
 # ---- the command line
 
 
 @pytest.mark.parametrize("given, message", [
-    ("--train sst2", "sst2"), ("--train glue-sst2 --profile tiny", "unknown profile 'tiny'; allowed: embedded, mini, paper"),
-    ("--train glue-sst2 --seeds one", "--seeds 'one': allowed are whole numbers"), ("--train glue-sst2 --seeds 0,", "--seeds '0,'"),
-    ("--train glue-sst2 --tasks rotten", "rotten"), ("--train rotten_tomatoes", "'rotten_tomatoes' trains no single-task subspace; allowed: glue-sst2"),
+    ("--train sst2", "sst2"),
+    ("--train glue-sst2 --profile tiny", "unknown profile 'tiny'; allowed: embedded, mini, paper"),
+    ("--train glue-sst2 --seeds one", "--seeds 'one': allowed are whole numbers"),
+    ("--train glue-sst2 --seeds 0,", "--seeds '0,'"), ("--train glue-sst2 --tasks rotten", "rotten"),
+    ("--train rotten_tomatoes", "'rotten_tomatoes' trains no single-task subspace; allowed: glue-sst2"),
     ("--train glue-sst2 --plane -1", "--plane -1: allowed are whole numbers from 1"),
     ("--train glue-sst2 --source web", "source='web' is not allowed"), ("--train glue-sst2 --source mirror", "mirror"),
-    ("--train glue-sst2 --source mirror --mirror nowhere", "nowhere"), ("--train glue-sst2 --device tpu", "no device 'tpu'; allowed here: auto, cpu"),
+    ("--train glue-sst2 --source mirror --mirror nowhere", "nowhere"),
+    ("--train glue-sst2 --device tpu", "no device 'tpu'; allowed here: auto, cpu"),
 ], ids=lambda value: value)
 def test_errors_of_the_command_line_are_one_line(given, message, tiny_t5, monkeypatch, tmp_path):
     monkeypatch.delenv("UNIDELTA_MIRROR", raising=False)
@@ -160,23 +186,27 @@ def test_errors_of_the_command_line_are_one_line(given, message, tiny_t5, monkey
     with pytest.raises(SystemExit) as ended:
         run.main([*given.split(), "--backbone", tiny_t5])
     assert isinstance(ended.value.code, str), "a message ends the process with status 1"
-    assert ended.value.code.startswith("unidelta.run: ") and "\n" not in ended.value.code and message in ended.value.code
+    assert ended.value.code.startswith("unidelta.run: ") and "\n" not in ended.value.code \
+        and message in ended.value.code
 
 
 def test_the_command_line_exits_non_zero():
-    done = subprocess.run([sys.executable, "-m", "unidelta.run", "--train", "glue-sst2", "--profile", "tiny"], capture_output=True, text=True)
-    assert done.returncode == 1 and done.stdout == "" and done.stderr.strip().splitlines()[-1].startswith("unidelta.run: unknown profile 'tiny'")
+    done = subprocess.run([sys.executable, "-m", "unidelta.run", "--train", "glue-sst2", "--profile", "tiny"],
+                          capture_output=True, text=True)
+    assert done.returncode == 1 and done.stdout == "" \
+        and done.stderr.strip().splitlines()[-1].startswith("unidelta.run: unknown profile 'tiny'")
 
 
 def test_a_missing_backbone_is_one_line(tmp_path):
     with pytest.raises(SystemExit) as ended:
         run.main(["--train", "glue-sst2", "--backbone", str(tmp_path / "nothing")])
-    assert "allowed: embedded, comparing, rebuilt, shorter, stretches, a local folder" in ended.value.code and "\n" not in ended.value.code
+    assert "allowed: embedded, comparing, rebuilt, shorter, stretches, a local folder" in ended.value.code \
+        and "\n" not in ended.value.code
 
 
 @pytest.fixture
 def small_t5(tmp_path):
-    """A folder that a test may spoil: (path, what loading it says)."""
+    """Return a folder that a test may spoil, and a function that gives the error of loading it."""
     folder = Path(tiny.save(tmp_path / "t5"))
 
     def load():
@@ -186,9 +216,10 @@ def small_t5(tmp_path):
     return folder, load
 
 
-@pytest.mark.parametrize("change", [lambda tensors: tensors.pop("lm_head.weight"),
-                                    lambda tensors: tensors.pop("encoder.block.0.layer.0.SelfAttention.q.weight"),
-                                    lambda tensors: tensors.update({"shared.weight": tensors["shared.weight"][:, :-1].contiguous()})])
+@pytest.mark.parametrize("change", [
+    lambda tensors: tensors.pop("lm_head.weight"),
+    lambda tensors: tensors.pop("encoder.block.0.layer.0.SelfAttention.q.weight"),
+    lambda tensors: tensors.update({"shared.weight": tensors["shared.weight"][:, :-1].contiguous()})])
 def test_a_backbone_without_all_its_weights_is_refused(tmp_path, change):
     folder = shutil.copytree(backbone.SHIPPED["embedded"], tmp_path / "t5")
     change(tensors := load_file(folder / "model.safetensors"))
@@ -199,7 +230,7 @@ def test_a_backbone_without_all_its_weights_is_refused(tmp_path, change):
 
 
 def test_a_backbone_without_a_tokenizer_is_refused(small_t5):
-    """The library would make one of nothing, that knows no word."""
+    """The library would make a tokenizer out of nothing, one that knows no word."""
     folder, said = small_t5
     for file in (*folder.glob("token*"), *folder.glob("special*"), *folder.glob("chat*")):
         file.unlink()
@@ -213,14 +244,16 @@ def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(small_t5):
 
 
 def test_a_configuration_without_a_first_token_is_completed(tmp_path):
-    """As transformers saves that of a T5 that is made by hand."""
+    """transformers saves the configuration of a T5 made by hand like this."""
     folder = Path(tiny.save(tmp_path / "t5"))
     file = folder / "config.json"
-    file.write_text(json.dumps({k: v for k, v in json.loads(file.read_text()).items() if k != "decoder_start_token_id"}))
+    file.write_text(json.dumps(
+        {k: v for k, v in json.loads(file.read_text()).items() if k != "decoder_start_token_id"}))
     (folder / "generation_config.json").unlink(missing_ok=True)
     loaded = backbone.load(str(folder), device="cpu")
     ids = torch.tensor([[5, 6, 1]])
-    assert loaded.config.decoder_start_token_id == loaded.config.pad_token_id == loaded.model.generate(ids, max_new_tokens=2)[0, 0]
+    assert loaded.config.decoder_start_token_id == loaded.config.pad_token_id \
+        == loaded.model.generate(ids, max_new_tokens=2)[0, 0]
     assert loaded.model(input_ids=ids, labels=ids).loss > 0
 
 
@@ -228,14 +261,17 @@ def test_the_command_line_fills_the_store(tiny_t5, monkeypatch, tmp_path):
     small = profiles.get("embedded", steps=2, caps={"train": 24, "dev": 8, "test": 8}, max_length=48)
     monkeypatch.setitem(profiles.PROFILES, "embedded", replace(small, name="embedded"))
     monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path))
-    run.main(["--train", "glue-sst2", "--tasks", tiny.TASKS[1], "--seeds", "0", "--backbone", tiny_t5, "--device", "cpu"])
+    run.main(["--train", "glue-sst2", "--tasks", tiny.TASKS[1], "--seeds", "0",
+              "--backbone", tiny_t5, "--device", "cpu"])
     store = Store(tmp_path, "embedded")
     counts = {stage: len(store.all(stage)) for stage in ("original", "approximate", "optimize", "transfer", "controls")}
     assert counts == {"original": 6, "approximate": 1, "optimize": 6, "transfer": 1, "controls": 1}
     assert {a.config["up"] for a in store.all("optimize")} == {"trained", "random"}
     monkeypatch.setattr(run, "landscape", partial(run.landscape, step=4.0))
-    run.main(["--train", "glue-sst2", "--tasks", tiny.TASKS[1], "--seeds", "0,1", "--plane", "5", "--backbone", tiny_t5, "--device", "cpu"])
-    assert {(a.config["task"], a.config["seed"], a.config["rows"]) for a in store.all("landscape")} == {(tiny.TASKS[1], 0, 5)}
+    run.main(["--train", "glue-sst2", "--tasks", tiny.TASKS[1], "--seeds", "0,1", "--plane", "5",
+              "--backbone", tiny_t5, "--device", "cpu"])
+    assert {(a.config["task"], a.config["seed"], a.config["rows"]) for a in store.all("landscape")} \
+        == {(tiny.TASKS[1], 0, 5)}
     assert len(store.all("transfer")) == 1, "nothing but the plane, and the first seed alone"
 
 
@@ -247,6 +283,8 @@ def test_suggestions_for_mistyped_tasks_name_the_allowed():
 
 def test_the_paper_profile_has_the_appendixs_numbers_of_one_training_task():
     p = profiles.get("paper")
-    assert (p.approximate_lr, p.approximate_steps, p.approximate_every, p.approximate_batch, p.approximate_spread) == (5e-5, 100_000, 1000, 8, 0.0)
+    assert (p.approximate_lr, p.approximate_steps, p.approximate_every, p.approximate_batch, p.approximate_spread) \
+        == (5e-5, 100_000, 1000, 8, 0.0)
     assert (p.optimize_lrs, p.optimize_steps, p.optimize_every, p.optimize_batch) == ((1e-2, 5e-2), 5000, 500, 8)
-    assert (p.original_steps, p.original_prefix_steps, p.fastfood_steps, p.shared_steps) == (20_000, 20_000, 100_000, 100_000)
+    assert (p.original_steps, p.original_prefix_steps, p.fastfood_steps, p.shared_steps) \
+        == (20_000, 20_000, 100_000, 100_000)

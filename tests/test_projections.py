@@ -5,7 +5,17 @@ import math
 import pytest
 import torch
 
-from unidelta.projections import KINDS, RATIO, VARIANTS, Projection, draw_ratios, draw_spread, interpolate, random_like, reconstruction
+from unidelta.projections import (
+    KINDS,
+    RATIO,
+    VARIANTS,
+    Projection,
+    draw_ratios,
+    draw_spread,
+    interpolate,
+    random_like,
+    reconstruction,
+)
 
 N, Y = 11, 3
 
@@ -36,16 +46,19 @@ def test_down_and_up_by_hand(maps):
     assert intrinsic.shape == (2, 4, Y)
     for s in range(2):
         for t in range(4):
-            hidden = [math.tanh(sum(float(maps.down1[s, h, n]) * float(offset[s, t, n]) for n in range(N))) for h in range(Y)]
+            hidden = [math.tanh(sum(float(maps.down1[s, h, n]) * float(offset[s, t, n]) for n in range(N)))
+                      for h in range(Y)]
             vector = torch.tensor([sum(float(maps.down2[s, i, h]) * hidden[h] for h in range(Y)) for i in range(Y)])
             torch.testing.assert_close(intrinsic[s, t], vector, atol=1e-6, rtol=1e-4)
-            raised = torch.tensor([sum(float(maps.up[s, n, i]) * float(intrinsic[s, t, i]) for i in range(Y)) for n in range(N)])
+            raised = torch.tensor([sum(float(maps.up[s, n, i]) * float(intrinsic[s, t, i]) for i in range(Y))
+                                   for n in range(N)])
             torch.testing.assert_close(maps.to_delta(intrinsic)[s, t], raised, atol=1e-7, rtol=1e-4)
     assert not maps.to_delta(torch.zeros(2, 1, Y)).any(), "no bias: the origin is the shared initialisation"
 
 
 def test_interpolation_takes_alpha_for_adapter_beta_for_prefix_the_rest_for_lora():
-    own = {"adapter": torch.tensor([[1.0, 0, 0]]), "prefix": torch.tensor([[0, 1.0, 0]]), "lora": torch.tensor([[0, 0, 1.0]])}
+    own = {"adapter": torch.tensor([[1.0, 0, 0]]), "prefix": torch.tensor([[0, 1.0, 0]]),
+           "lora": torch.tensor([[0, 0, 1.0]])}
     torch.testing.assert_close(interpolate(own, torch.tensor([[0.5, 0.3, 0.2]])), torch.tensor([[0.5, 0.3, 0.2]]))
     stacked = {k: v.expand(2, 4, 3) * torch.arange(1.0, 5).view(1, 4, 1) for k, v in own.items()}
     ratios = draw_ratios(1, 2, 8).view(2, 4, 3)
@@ -71,7 +84,8 @@ def test_a_spread_is_normal_and_hangs_on_seed_and_step_alone():
     drawn = draw_spread(3, 7, 20_000, 4, 0.5)
     assert drawn.shape == (20_000, 4) and drawn.mean().abs() < 0.01 and drawn.std() == pytest.approx(0.5, abs=0.01)
     assert torch.equal(drawn, draw_spread(3, 7, 20_000, 4, 0.5)) and not draw_spread(3, 7, 2, 4, 0.0).any()
-    assert not any(torch.equal(draw_spread(3, 7, 2, 4, 0.5), draw_spread(*other, 2, 4, 0.5)) for other in ((3, 8), (4, 7)))
+    assert not any(torch.equal(draw_spread(3, 7, 2, 4, 0.5), draw_spread(*other, 2, 4, 0.5))
+                   for other in ((3, 8), (4, 7)))
 
 
 def test_reconstruction_by_hand():
@@ -90,7 +104,8 @@ def test_an_unknown_variant_is_one_line_that_names_the_allowed():
 
 
 def test_another_delta_and_no_dimension_are_refused():
-    for y, kind, told in ((Y, "bitfit", "unknown delta 'bitfit'; allowed: adapter, lora, prefix"), (0, "lora", "y=0 is not allowed")):
+    for y, kind, told in ((Y, "bitfit", "unknown delta 'bitfit'; allowed: adapter, lora, prefix"),
+                          (0, "lora", "y=0 is not allowed")):
         with pytest.raises(ValueError, match=told):
             Projection.start(N, y, [0], kind)
 
@@ -102,11 +117,12 @@ def test_the_random_control_keeps_every_columns_length_and_no_direction():
     assert torch.cosine_similarity(noise, up, dim=0).abs().max() < 0.06
     assert torch.equal(noise, random_like(up, 0, "prefix")) and not torch.equal(noise, random_like(up, 1, "prefix"))
     other = random_like(up, 0, "lora")
-    assert torch.cosine_similarity(noise, other, dim=0).abs().max() < 0.06, "the deltas' random subspaces have nothing in common"
+    assert torch.cosine_similarity(noise, other, dim=0).abs().max() < 0.06, \
+        "the deltas' random subspaces have nothing in common"
 
 
 def test_neighbouring_seeds_steps_and_deltas_share_no_draw():
-    """Where seed, step and delta are added up, one's numbers are another's."""
+    """If seed, step and delta were added up, one's numbers would be another's."""
     def apart(drawn):
         return len({tuple(t.flatten().tolist()) for t in drawn}) == len(drawn)
     assert apart([draw_ratios(seed, step, 2) for seed in range(3) for step in range(3)])

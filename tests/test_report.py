@@ -1,4 +1,4 @@
-"""Tables, sentences and figures from scores: the arithmetic by hand, and the whole way from a tiny run to a table."""
+"""Tables, sentences and figures from scores: the arithmetic by hand, and all the way from a tiny run to a table."""
 
 import logging
 import math
@@ -16,20 +16,34 @@ from unidelta import paper, report, stages, suite
 from unidelta.params import ParameterError
 from unidelta.profiles import PROFILES
 from unidelta.projections import KINDS, Projection
-from unidelta.report import Results, archive, directions, figures, measures, opening, outcome, planes, prose, rescaling, tables
+from unidelta.report import (
+    Results,
+    archive,
+    directions,
+    figures,
+    measures,
+    opening,
+    outcome,
+    planes,
+    prose,
+    rescaling,
+    tables,
+)
 from unidelta.report.results import joined
 from unidelta.stages import workbench
 from unidelta.stages.controls import FACTORS
 
-FREE = {"random": 10.0, "scaled_solution": 65.0, "scaled_vector": 45.0, "train_solution": 60.0, "own_vector": 50.0, "mean_vector": 40.0,
-        "shared_vector": 35.0, "untuned": 0.0, "majority": 30.0, "chance": 50.0}
+FREE = {"random": 10.0, "scaled_solution": 65.0, "scaled_vector": 45.0, "train_solution": 60.0, "own_vector": 50.0,
+        "mean_vector": 40.0, "shared_vector": 35.0, "untuned": 0.0, "majority": 30.0, "chance": 50.0}
 
 
 def results(scores: dict, kinds=KINDS) -> Results:
-    """scores: task -> (E_ori, [E_sub of each seed]), the same for every delta and direction."""
-    lines = [{"train": "glue-sst2", "task": task, "seed": seed, "source": s, "target": t, "ori": ori, "sub": value, **FREE}
+    """Build results from scores: task -> (E_ori, [E_sub of each seed]), the same for every delta and direction."""
+    lines = [{"train": "glue-sst2", "task": task, "seed": seed, "source": s, "target": t,
+              "ori": ori, "sub": value, **FREE}
              for task, (ori, each) in scores.items() for seed, value in enumerate(each) for s in kinds for t in kinds]
-    run = SimpleNamespace(profile=PROFILES["embedded"], backbone=SimpleNamespace(fingerprint="f" * 16), store=SimpleNamespace(base=Path("runs/embedded")),
+    run = SimpleNamespace(profile=PROFILES["embedded"], backbone=SimpleNamespace(fingerprint="f" * 16),
+                          store=SimpleNamespace(base=Path("runs/embedded")),
                           delta=lambda kind: SimpleNamespace(numel=7680))
     return Results(run, [0, 1, 2], pd.DataFrame(lines), ["original/a-1", "transfer/b-2"])
 
@@ -40,14 +54,16 @@ def two():
 
 
 def grid(table) -> list[list[str]]:
-    return [[" ".join(c.get_text(" ").split()) for c in row.find_all(["td", "th"])] for row in BeautifulSoup(table.data, "html.parser").find_all("tr")]
+    return [[" ".join(c.get_text(" ").split()) for c in row.find_all(["td", "th"])]
+            for row in BeautifulSoup(table.data, "html.parser").find_all("tr")]
 
 
 def test_every_variant_of_a_page_says_where_its_artifacts_are(two):
     archived = archive.Archived(two.run, two.seeds, two.frame, ["original/c-3"], "line", "study/as_it_is")
-    lines = [" ".join(line.get_text(" ").split()) for line in
-             BeautifulSoup(report.provenances({"y=8": two, "<b>": two}, {"as it is": archived}).data, "html.parser").find_all("li")]
-    assert lines[0] == "y=8: 2 artifacts, runs/embedded/original/a-1 runs/embedded/transfer/b-2" and lines[1].startswith("<b>: 2 artifacts")
+    lines = [" ".join(line.get_text(" ").split()) for line in BeautifulSoup(
+        report.provenances({"y=8": two, "<b>": two}, {"as it is": archived}).data, "html.parser").find_all("li")]
+    assert lines[0] == "y=8: 2 artifacts, runs/embedded/original/a-1 runs/embedded/transfer/b-2" \
+        and lines[1].startswith("<b>: 2 artifacts")
     assert lines[2] == "as it is: 1 artifacts, data/results/study/as_it_is/artifacts.zip"
 
 
@@ -89,7 +105,8 @@ def test_recovered_above_chance_and_flags(two):
     tomatoes = two.own[two.own.task == "rotten_tomatoes"]
     assert report.recovered(tomatoes)[0] == pytest.approx(100 * (81 - 50) / (90 - 50))
     near = tomatoes.assign(ori=tomatoes.ori.where(tomatoes.seed > 0, 54.0))
-    assert report.number(*report.recovered(near)) == "–", "one seed with nothing to recover, and the mean would be that of the others"
+    assert report.number(*report.recovered(near)) == "–", \
+        "one seed with nothing to recover, and the mean would be that of the others"
     flags = report.weak(two.own)
     assert not flags[tomatoes.index].any() and flags.drop(tomatoes.index).all(), "60 is only 10 points above chance"
     assert set(report.rows_of(two.own)) == {"label words shared", "label words not shared", "all", "all but †"}
@@ -100,17 +117,22 @@ def test_published_table_keeps_every_row_and_both_figures(two):
     assert len(lines) == len(paper.table(1)) + 2
     row = {line[1]: line[2:] for line in lines}
     assert row["Rotten Tomatoes"][0] == "90.0 101.8" and row["Rotten Tomatoes"][-1] == "90.0 ± 2.8 100.4"
-    assert row["MRPC"][0] == "50.0† 85.4" and row["SciTail"] == [f"not run {x:.1f}" for x in (82.9, 79.8, 84.4, 82.4)]
-    assert row["Avg."][-1] == "70.0 ± 1.4 84.9" and row["the paper, these rows"] == ["93.6", "92.2", "91.2", "92.3"], "as printed, and over the rows run"
-    assert len(grid(tables.published(two, 2, whole=False))) == 3 and grid(tables.published(two, 2))[1][2] == "90.0 100.6"
+    assert row["MRPC"][0] == "50.0† 85.4" \
+        and row["SciTail"] == [f"not run {x:.1f}" for x in (82.9, 79.8, 84.4, 82.4)]
+    assert row["Avg."][-1] == "70.0 ± 1.4 84.9" \
+        and row["the paper, these rows"] == ["93.6", "92.2", "91.2", "92.3"], "as printed, and over the rows run"
+    assert len(grid(tables.published(two, 2, whole=False))) == 3 \
+        and grid(tables.published(two, 2))[1][2] == "90.0 100.6"
 
 
 def test_long_answers_stand_in_the_table_and_not_in_its_average(two):
     long = results({"eli5-asks": (80.0, [20.0, 20.0, 20.0]), "rotten_tomatoes": (90.0, [9.0, 9.0, 9.0])})
     plain, row = ({line[1]: line[2:] for line in grid(tables.published(two, 1, long=more))} for more in (None, long))
-    assert row.pop("ELI5-Asks ‡")[0].startswith("25.0 ") and plain.pop("ELI5-Asks")[0].startswith("not run") and row == plain, "the rest is as without them"
+    assert row.pop("ELI5-Asks ‡")[0].startswith("25.0 ") \
+        and plain.pop("ELI5-Asks")[0].startswith("not run") and row == plain, "the rest is as without them"
     only = results({"eli5-asks": (80.0, [20.0, 20.0, 20.0])})
-    assert "`eli5-asks` 25.0 ± 0.0 (majority answer 37.5). With them the average over all 3 rows is 55.0 ± 0.9." in prose.long_answers(two, only).data
+    assert "`eli5-asks` 25.0 ± 0.0 (majority answer 37.5). With them the average over all 3 rows is 55.0 ± 0.9." \
+        in prose.long_answers(two, only).data
     assert "were not run" in prose.long_answers(two, None).data
     assert "reach 11.5 to 15.2 on these rows" in prose.published_originals(suite.LONG_UNSEEN).data, "Table 10, by eye"
     assert "answers without label words (1)" in grid(tables.averages(only))[0]
@@ -118,14 +140,18 @@ def test_long_answers_stand_in_the_table_and_not_in_its_average(two):
 
 def test_averages_stand_beside_every_control(two):
     lines = {line[0]: line[1:] for line in grid(tables.averages(two))}
-    assert {*report.CONTROLS.values(), "in the subspace", "recovered above chance", "the paper, same rows"} <= set(lines)
+    assert {*report.CONTROLS.values(), "in the subspace", "recovered above chance", "the paper, same rows"} \
+        <= set(lines)
     assert lines["training solution as it is"] == ["66.7", "100.0", "83.3", "66.7"]
     assert lines["the paper, same rows"] == ["100.4", "84.3", f"{(100.4 + 84.3) / 2:.1f}", "100.4"]
     said = prose.explained(two).data
-    assert "**label words shared** (1 task). Optimising in the subspace reaches 90.0 ± 2.8 % of <i>E</i><sub>ori</sub>" in said
-    assert "As a share of this average, each control alone reaches: " in said and "training solution as it is 74 %" in said
+    assert ("**label words shared** (1 task). Optimising in the subspace reaches 90.0 ± 2.8 % "
+            "of <i>E</i><sub>ori</sub>") in said
+    assert "As a share of this average, each control alone reaches: " in said \
+        and "training solution as it is 74 %" in said
     low = results({"rotten_tomatoes": (90.0, [0.0, 0.0, 0.0])})
-    assert "As a share of <i>E</i><sub>ori</sub>, each control alone reaches: " in prose.explained(low).data and "chance 56 %" in prose.explained(low).data
+    assert "As a share of <i>E</i><sub>ori</sub>, each control alone reaches: " in prose.explained(low).data \
+        and "chance 56 %" in prose.explained(low).data
     assert "it adds +23.3 ± 2.8 points (interval excludes zero); over the random up-projection, tuned, " in said
 
 
@@ -138,13 +164,17 @@ def test_the_papers_averages_stand_beside_its_own_dimension_alone(two, n, y):
 
 def test_every_task_and_variant_has_its_line(two):
     lines = grid(tables.per_task(two))
-    assert lines[1] == ["rotten_tomatoes", "90.0", "11.1", "66.7", "72.2", "55.6", "44.4", "0.0", "33.3", "55.6", "100.4"] and len(lines) == 3
+    assert lines[1] == ["rotten_tomatoes", "90.0", "11.1", "66.7", "72.2", "55.6", "44.4", "0.0", "33.3", "55.6",
+                        "100.4"] and len(lines) == 3
     lines = grid(tables.comparison({"as it is": two, "y=16": two}))
-    assert [line[:2] for line in lines[1:4]] == [["as it is", "shared (1)"], ["as it is", "not shared (1)"], ["as it is", "all (2)"]]
-    assert lines[1] == ["as it is", "shared (1)", "90.0 ± 2.8", "90.0 ± 2.8", "66.7", "38.9", "72.2", "50.0", "11.1", "55.6", "77.5 ± 6.2"] and len(lines) == 7
+    assert [line[:2] for line in lines[1:4]] == [
+        ["as it is", "shared (1)"], ["as it is", "not shared (1)"], ["as it is", "all (2)"]]
+    assert lines[1] == ["as it is", "shared (1)", "90.0 ± 2.8", "90.0 ± 2.8", "66.7", "38.9", "72.2", "50.0", "11.1",
+                        "55.6", "77.5 ± 6.2"] and len(lines) == 7
     assert "90.0&nbsp;±&nbsp;2.8" in tables.comparison({"as it is": two}).data, "never broken over two lines"
     lines = grid(tables.absolute(two))
-    assert lines[2] == ["glue-mrpc", "50.0", "30.0", "0.0", "60.0† / 60.0† / 60.0†", "30.0 / 30.0 / 30.0", "-200.0 ± 0.0†"]
+    assert lines[2] == [
+        "glue-mrpc", "50.0", "30.0", "0.0", "60.0† / 60.0† / 60.0†", "30.0 / 30.0 / 30.0", "-200.0 ± 0.0†"]
 
 
 def test_variants_are_compared_by_seed(two):
@@ -152,12 +182,15 @@ def test_variants_are_compared_by_seed(two):
     said = tables.changes({"as it is": two, "y=16": better}, random=True)
     head, *lines = grid(said)
     assert head == ["variant", "label words (tasks)", "own", "transfer", "random up-projection, tuned"]
-    assert lines[0] == ["y=16", "shared (1)", "+6.1 ± 0.0", "+6.1 ± 0.0", "+0.0 ± 0.0"] and lines[2][:3] == ["y=16", "all (2)", "+8.1 ± 0.0"]
-    assert said.data.count("<b>+6.1&nbsp;±&nbsp;0.0</b>") == 2 and "<b>+0.0" not in said.data, "bold is what these seeds tell from zero"
+    assert lines[0] == ["y=16", "shared (1)", "+6.1 ± 0.0", "+6.1 ± 0.0", "+0.0 ± 0.0"] \
+        and lines[2][:3] == ["y=16", "all (2)", "+8.1 ± 0.0"]
+    assert said.data.count("<b>+6.1&nbsp;±&nbsp;0.0</b>") == 2 and "<b>+0.0" not in said.data, \
+        "bold is what these seeds tell from zero"
     assert tables.changes({"as it is": two}).data == "No variant was named."
     assert report.variants("compiled=True") == [("compiled=True", {"compiled": True})]
     assert report.variants("ratio=0.1, y=3") == [("ratio=0.1, y=3", {"ratio": 0.1, "y": 3})]
-    assert report.variants("y=16; y=16, optimize_init=train") == [("y=16", {"y": 16}), ("y=16, optimize_init=train", {"y": 16, "optimize_init": "train"})]
+    assert report.variants("y=16; y=16, optimize_init=train") == [
+        ("y=16", {"y": 16}), ("y=16, optimize_init=train", {"y": 16, "optimize_init": "train"})]
     zero = results({"rotten_tomatoes": (0.0, [10.0, 10.0, 10.0])})
     assert grid(tables.changes({"as it is": zero, "y=16": zero}))[1][2:] == ["–", "–"], "no ratio"
     with pytest.raises(ParameterError, match="setting=value"):
@@ -174,47 +207,60 @@ def test_draws_are_summed_up_where_label_words_are_shared(two):
 
 
 def test_absolute_scores_stand_beside_the_papers():
-    found = results({"rotten_tomatoes": (90.0, [0.0] * 3), "glue-mrpc": (60.0, [0.0] * 3)}, kinds=("adapter", "lora", "prefix", "finetune"))
+    found = results({"rotten_tomatoes": (90.0, [0.0] * 3), "glue-mrpc": (60.0, [0.0] * 3)},
+                    kinds=("adapter", "lora", "prefix", "finetune"))
     found = Results(found.run, found.seeds, found.own.drop(columns=["sub", "random", "train"]), found.ids)
     lines = {line[1]: line[2:] for line in grid(tables.published_absolute(found, 10))}
-    assert lines["Rotten Tomatoes"] == ["50.0", "0.0", "90.0 ± 0.0 89.2", "90.0 ± 0.0 89.3", "90.0 ± 0.0 90.0", "90.0 ± 0.0 89.8"]
-    assert lines["MRPC"][2] == "60.0 ± 0.0† 87.3" and lines["RTE"] == ["–", "–", *(f"not run {x}" for x in (78.4, 79.1, 72.7, 80.6))]
+    assert lines["Rotten Tomatoes"] == [
+        "50.0", "0.0", "90.0 ± 0.0 89.2", "90.0 ± 0.0 89.3", "90.0 ± 0.0 90.0", "90.0 ± 0.0 89.8"]
+    assert lines["MRPC"][2] == "60.0 ± 0.0† 87.3" \
+        and lines["RTE"] == ["–", "–", *(f"not run {x}" for x in (78.4, 79.1, 72.7, 80.6))]
     means = paper.table(10).query("test != 'Avg.'").mean(numeric_only=True)
-    assert lines["Avg."][2:] == [f"75.0 ± 0.0 {printed}" for printed in paper.table(10).set_index("test").loc["Avg."].drop("train")]
-    assert lines["the paper's own rows give"] == ["", "", *(f"{means[column]:.1f}" for column in ("Adapter", "LoRA", "Prefix", "Fine-tune"))]
+    assert lines["Avg."][2:] == [
+        f"75.0 ± 0.0 {printed}" for printed in paper.table(10).set_index("test").loc["Avg."].drop("train")]
+    assert lines["the paper's own rows give"] == [
+        "", "", *(f"{means[column]:.1f}" for column in ("Adapter", "LoRA", "Prefix", "Fine-tune"))]
     assert len(grid(tables.published_absolute(found, 11))) == 12
 
 
 def test_a_variant_without_some_controls_stands_beside_one_that_has_them(two):
-    less = Results(two.run, two.seeds, two.frame.drop(columns=["random", "scaled_solution", "train_solution", "own_vector", "mean_vector"]), two.ids)
+    less = Results(two.run, two.seeds, two.frame.drop(
+        columns=["random", "scaled_solution", "train_solution", "own_vector", "mean_vector"]), two.ids)
     lines = grid(tables.comparison({"as it is": two, "y=16": less}))
     assert lines[4][:2] == ["y=16", "shared (1)"] and lines[4][4:10] == ["–", "38.9", "–", "50.0", "–", "55.6"]
-    assert grid(tables.variants_absolute({"as it is": two}))[1] == ["as it is", "rotten_tomatoes", "50.0", "0.0", "90.0 / 90.0 / 90.0", "81.0 / 81.0 / 81.0"]
+    assert grid(tables.variants_absolute({"as it is": two}))[1] == [
+        "as it is", "rotten_tomatoes", "50.0", "0.0", "90.0 / 90.0 / 90.0", "81.0 / 81.0 / 81.0"]
     assert "Training tasks: 1 of the paper's 60. SA: `glue-sst2`." in prose.trained_on(two).data
 
 
 @pytest.mark.parametrize("n", [1, 2])
 def test_figures_draw(two, n):
-    for figure in (figures.dots(two, n), figures.controls(two, n), figures.square(results({"rotten_tomatoes": (90.0, [80.0, 81.0])}))):
+    for figure in (figures.dots(two, n), figures.controls(two, n),
+                   figures.square(results({"rotten_tomatoes": (90.0, [80.0, 81.0])}))):
         assert figure.axes and all(axis.has_data() for axis in figure.axes)
 
 
 def test_a_control_that_was_not_run_has_no_bar(two):
     less = replace(two, frame=two.frame.drop(columns=["random", "scaled_solution"]))
     shown = [[label.get_text() for label in figures.square(found).axes[1].get_yticklabels()] for found in (two, less)]
-    assert len(shown[0]) == 8 and shown[1] == [text for text in shown[0] if text not in (report.CONTROLS["random"], report.CONTROLS["scaled_solution"])]
+    assert len(shown[0]) == 8 and shown[1] == [
+        text for text in shown[0] if text not in (report.CONTROLS["random"], report.CONTROLS["scaled_solution"])]
 
 
 def test_an_interval_counts_what_is_a_number():
-    assert measures.interval([1.0, 2.0, float("nan")]) == measures.interval([1.0, 2.0]) == pytest.approx((1.5, 12.706 * 0.5), rel=1e-4)
-    assert measures.widened(3, 1) == 1 and measures.widened(3, 2) * measures.interval([1, 2, 4])[1] == pytest.approx(measures.interval([1, 2, 4], 2)[1])
+    assert measures.interval([1.0, 2.0, float("nan")]) == measures.interval([1.0, 2.0]) \
+        == pytest.approx((1.5, 12.706 * 0.5), rel=1e-4)
+    assert measures.widened(3, 1) == 1 and measures.widened(3, 2) * measures.interval([1, 2, 4])[1] \
+        == pytest.approx(measures.interval([1, 2, 4], 2)[1])
     assert math.isnan(measures.widened(1, 2))
 
 
 def test_rows_of_other_tasks_join_where_the_seeds_are_the_same(two):
-    long, other = results({"eli5-asks": (20.0, 3 * [10.0]), "glue-mrpc": (20.0, 3 * [10.0])}), replace(results({"eli5-asks": (20.0, [10.0])}), seeds=[0])
+    long, other = (results({"eli5-asks": (20.0, 3 * [10.0]), "glue-mrpc": (20.0, 3 * [10.0])}),
+                   replace(results({"eli5-asks": (20.0, [10.0])}), seeds=[0]))
     whole = joined(two, long)
-    assert list(dict.fromkeys(whole.frame.task)) == ["rotten_tomatoes", "glue-mrpc", "eli5-asks"] and len(whole.frame) == 81
+    assert list(dict.fromkeys(whole.frame.task)) == ["rotten_tomatoes", "glue-mrpc", "eli5-asks"] \
+        and len(whole.frame) == 81
     assert whole.frame[whole.frame.task == "glue-mrpc"].ori.eq(60).all(), "a task that both have is the first's"
     assert joined(two, None) is two and joined(two, other) is two
 
@@ -222,30 +268,35 @@ def test_rows_of_other_tasks_join_where_the_seeds_are_the_same(two):
 def test_deltas_may_be_left_out():
     one = results({"rotten_tomatoes": (90.0, [80.0])}, kinds=["lora"])
     assert one.kinds == ["lora"] and one.moved.empty
-    assert grid(tables.by_delta(one))[0] == ["", "LoRA"] and grid(tables.square(one)) == [["from", "to LoRA"], ["LoRA", "88.9 (80.0)"]]
+    assert grid(tables.by_delta(one))[0] == ["", "LoRA"] \
+        and grid(tables.square(one)) == [["from", "to LoRA"], ["LoRA", "88.9 (80.0)"]]
 
 
 @pytest.mark.parametrize(("given", "line"), [
-    ({"profile": "embeded"}, "did you mean 'embedded'"), ({"source": "hubb"}, "did you mean 'hub'"), ({"steps": 0}, "a whole number from 1"),
-    ({"seeds": "0,x"}, "seed 'x' is unknown"), ({"deltas": "lroa"}, "did you mean 'lora'"), ({"task": "qsac"}, "did you mean 'qasc'"),
-    ({"task": "acronym_identification"}, "no single-task subspace serves"), ({"train": "glue-sts2"}, "did you mean 'glue-sst2'"),
+    ({"profile": "embeded"}, "did you mean 'embedded'"), ({"source": "hubb"}, "did you mean 'hub'"),
+    ({"steps": 0}, "a whole number from 1"), ({"seeds": "0,x"}, "seed 'x' is unknown"),
+    ({"deltas": "lroa"}, "did you mean 'lora'"), ({"task": "qsac"}, "did you mean 'qasc'"),
+    ({"task": "acronym_identification"}, "no single-task subspace serves"),
+    ({"train": "glue-sts2"}, "did you mean 'glue-sst2'"),
     ({"setting": "both"}, "allowed are single, multi"),
-    ({"backbone": "nowhere"}, "no T5 backbone 'nowhere'"), ({"source": "mirror", "mirror": "nowhere"}, "the mirror 'nowhere' is not a folder"),
+    ({"backbone": "nowhere"}, "no T5 backbone 'nowhere'"),
+    ({"source": "mirror", "mirror": "nowhere"}, "the mirror 'nowhere' is not a folder"),
     ({"mirror": "nowhere"}, "mirror changes nothing where the source is embedded: add `-p source mirror`")])
 def test_wrong_parameters_are_one_line(given, line, tiny_t5, tmp_path, monkeypatch):
     monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path))
-    space = {"task": "rotten_tomatoes", "train": None, "profile": "embedded", "deltas": "all", "seeds": "0", "backbone": tiny_t5, "source": None,
-             "mirror": None, "steps": None, "setting": None} | given
+    space = {"task": "rotten_tomatoes", "train": None, "profile": "embedded", "deltas": "all", "seeds": "0",
+             "backbone": tiny_t5, "source": None, "mirror": None, "steps": None, "setting": None} | given
     with pytest.raises(ParameterError, match=line) as error:
         report.open_served(report.check(space, train=str))
     assert "\n" not in str(error.value) and not list(tmp_path.iterdir())
 
 
 def test_which_setting_serves_a_task(tiny_t5, tmp_path, monkeypatch):
-    """A task of the multi-task setting has its subspace once that exists; a task of the other never has, unasked."""
+    """A task of the multi-task setting is served by it once its subspace exists; other tasks only on request."""
     monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path))
     monkeypatch.setattr(suite, "BRIEF", few := ("glue-sst2", "dream"))
-    space = {"train": None, "setting": None, "profile": "embedded", "seeds": "0", "backbone": tiny_t5, "source": None, "mirror": None, "steps": 1}
+    space = {"train": None, "setting": None, "profile": "embedded", "seeds": "0", "backbone": tiny_t5,
+             "source": None, "mirror": None, "steps": 1}
 
     def served(task, **given):
         p = report.check(space | {"task": task} | given, train=str)
@@ -254,19 +305,22 @@ def test_which_setting_serves_a_task(tiny_t5, tmp_path, monkeypatch):
     run, p, told = served("qasc")
     assert (run.profile.setting, p.train) == ("single", ["dream"]) and "`-p setting multi` computes the other" in told
     run, p, told = served("qasc", setting="multi")
-    assert (run.profile.setting, set(p.train), run.profile.y) == ("multi", set(few), 100) and "the multi-task setting, 2 training tasks, y = 100" in told
+    assert (run.profile.setting, set(p.train), run.profile.y) == ("multi", set(few), 100) \
+        and "the multi-task setting, 2 training tasks, y = 100" in told
     stages.approximate(run, p.train, [0])
     run, p, told = served("qasc")
     assert (run.profile.setting, set(p.train)) == ("multi", set(few)) and "stands in" not in told
-    for task, given, train in (("qasc", {"seeds": "0,1"}, "dream"), ("qasc", {"setting": "single"}, "dream"), ("qasc", {"y": 8}, "dream"),
-                               ("qasc", {"train": "glue-sst2"}, "glue-sst2"), ("rotten_tomatoes", {}, "glue-sst2")):
+    for task, given, train in (("qasc", {"seeds": "0,1"}, "dream"), ("qasc", {"setting": "single"}, "dream"),
+                               ("qasc", {"y": 8}, "dream"), ("qasc", {"train": "glue-sst2"}, "glue-sst2"),
+                               ("rotten_tomatoes", {}, "glue-sst2")):
         run, p, _ = served(task, **given)
         assert (run.profile.setting, p.train) == ("single", [train]), (task, given)
 
 
 def test_from_nothing_to_a_table(tiny_t5, tmp_path, monkeypatch):
     monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path))
-    space = {"train": "glue-sst2", "tasks": "rotten_tomatoes", "profile": "embedded", "seeds": "0,1", "backbone": tiny_t5, "source": None, "steps": 1}
+    space = {"train": "glue-sst2", "tasks": "rotten_tomatoes", "profile": "embedded", "seeds": "0,1",
+             "backbone": tiny_t5, "source": None, "steps": 1}
     p = report.check(space)
     run = report.open_run(p, caps={"train": 32, "dev": 8, "test": 12}, max_length=48)
     found = report.collect(run, p.unseen, p.seeds)
@@ -275,10 +329,13 @@ def test_from_nothing_to_a_table(tiny_t5, tmp_path, monkeypatch):
     assert stages == {"original", "approximate", "optimize", "transfer", "controls", "lengthened"}
     for identity in found.ids:
         assert (tmp_path / "embedded" / identity / "metrics.json").is_file(), "every id leads to a folder"
-    assert "stand-in data" in found.caption("x").data and "`steps=1, backbone=" in found.caption("x").data and "unequal" not in found.caption("x").data
-    assert len(grid(tables.anatomy(run, p.train, 0))) == 4 and "singular value of Proj_up is" in prose.anatomy(run, p.train, p.seeds).data
+    assert "stand-in data" in found.caption("x").data and "`steps=1, backbone=" in found.caption("x").data \
+        and "unequal" not in found.caption("x").data
+    assert len(grid(tables.anatomy(run, p.train, 0))) == 4 \
+        and "singular value of Proj_up is" in prose.anatomy(run, p.train, p.seeds).data
     line = report.open_run(p, caps={"train": 32, "dev": 8, "test": 12}, max_length=48, y=1)
-    assert "Proj_up has one direction (y is 1)" in prose.anatomy(line, p.train, p.seeds).data and "inf" not in prose.anatomy(line, p.train, p.seeds).data
+    assert "Proj_up has one direction (y is 1)" in prose.anatomy(line, p.train, p.seeds).data \
+        and "inf" not in prose.anatomy(line, p.train, p.seeds).data
     assert figures.training_curves(run, p.train, p.seeds).axes and figures.trajectories(found).axes
     assert (tmp_path / "embedded" / "progress.log").read_text(), "progress goes to a file, not into cells"
 
@@ -289,7 +346,8 @@ def test_a_store_that_cannot_be_written_is_opened_all_the_same(tiny_t5, tmp_path
             raise PermissionError
     monkeypatch.setattr(opening.logging, "FileHandler", Refused)
     monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path))
-    p = report.check({"train": "glue-sst2", "tasks": "rotten_tomatoes", "profile": "embedded", "seeds": "0", "backbone": tiny_t5, "source": None, "steps": 1})
+    p = report.check({"train": "glue-sst2", "tasks": "rotten_tomatoes", "profile": "embedded", "seeds": "0",
+                      "backbone": tiny_t5, "source": None, "steps": 1})
     assert len(report.open_run(p).data("rotten_tomatoes", 0).test) > 0
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path / "file"))
@@ -307,8 +365,10 @@ def test_a_training_task_whose_rows_cannot_be_had_is_told_first(tiny_t5, tmp_pat
 
 def test_variants_are_all_opened_before_any_is_computed(tiny_t5, tmp_path, monkeypatch):
     monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path))
-    p = report.check({"train": "glue-sst2", "tasks": "rotten_tomatoes", "profile": "embedded", "seeds": "0", "backbone": tiny_t5, "source": None, "steps": 1})
-    for text, told in (("y=2; yy=3", "unknown setting 'yy'"), ("y=2; train=glue-sst2+foo", "train 'foo' is unknown"), ("y=2; backbone=nowhere", "nowhere")):
+    p = report.check({"train": "glue-sst2", "tasks": "rotten_tomatoes", "profile": "embedded", "seeds": "0",
+                      "backbone": tiny_t5, "source": None, "steps": 1})
+    for text, told in (("y=2; yy=3", "unknown setting 'yy'"), ("y=2; train=glue-sst2+foo", "train 'foo' is unknown"),
+                       ("y=2; backbone=nowhere", "nowhere")):
         with pytest.raises(ParameterError, match=told):
             report.compare(p, text, p.unseen)
     assert not list(tmp_path.glob("*/*/*/metrics.json"))
@@ -318,7 +378,8 @@ def test_variants_are_all_opened_before_any_is_computed(tiny_t5, tmp_path, monke
 
 def test_budgets_that_do_not_agree_are_told(tiny_t5, tmp_path):
     run = stages.Run.open("embedded", str(tmp_path), backbone=tiny_t5, lora={"rank": 4, "scale": 4.0})
-    assert f"; **unequal** N: adapter {run.delta('adapter').numel:,}, lora {run.delta('lora').numel:,}, prefix " in report.setting(run, [0])
+    assert f"; **unequal** N: adapter {run.delta('adapter').numel:,}, lora {run.delta('lora').numel:,}, prefix " \
+        in report.setting(run, [0])
 
 
 def test_a_page_has_one_panel_for_a_task(two):
@@ -340,35 +401,47 @@ def test_a_page_of_many_tasks_chooses_among_its_own():
 
 
 def test_the_results_on_one_page(two):
-    """Aims are met by the whole interval, by the mean only, or not; what holds an average back is named, lowest first."""
+    """An aim is met by the whole interval, by the mean only, or not. Tasks that hold an average back, lowest first."""
     many = results({"qasc": (100.0, [85.0, 87.0, 89.0]), "ai2_arc": (100.0, [85.0, 87.0, 89.0])})
     lower, higher = (results({"qasc": (100.0, 3 * [v]), "ai2_arc": (100.0, 3 * [v])}) for v in (80.0, 100.0))
     for r in (many, lower, higher):
         r.frame["train"] = "dream"
     long = results({"eli5-asks": (20.0, 3 * [10.0])})
-    found = outcome.headlines(two, {"as it is": two, "backbone=comparing": lower, "many tasks": many, "many tasks, backbone=rebuilt": lower,
-                                    "many tasks, backbone=shorter": higher}, {"as it is": long, "many tasks": long})
-    assert [(h.n, h.met) for h in found] == [(1, "yes"), (2, "yes"), (1, "–"), (2, "–"), (1, "no"), (2, "no"), (3, "no"), (4, "mean only"),
-                                             (3, "no"), (4, "no")], "aims of 85, 83, none, 85, 83, 89, 85"
-    assert found[4].value == pytest.approx((190 / 3, 1.0), abs=1) and found[-2].value[0] == pytest.approx((87 + 87 + 50) / 3)
+    found = outcome.headlines(
+        two, {"as it is": two, "backbone=comparing": lower, "many tasks": many, "many tasks, backbone=rebuilt": lower,
+              "many tasks, backbone=shorter": higher}, {"as it is": long, "many tasks": long})
+    assert [(h.n, h.met) for h in found] == [
+        (1, "yes"), (2, "yes"), (1, "–"), (2, "–"), (1, "no"), (2, "no"), (3, "no"), (4, "mean only"),
+        (3, "no"), (4, "no")], "aims of 85, 83, none, 85, 83, 89, 85"
+    assert found[4].value == pytest.approx((190 / 3, 1.0), abs=1) \
+        and found[-2].value[0] == pytest.approx((87 + 87 + 50) / 3)
     rows = grid(outcome.table(found, None, {}))
-    assert rows[1][:4] == ["One training task, in the subspace label words shared: 1", "90.0 ± 2.8", "100.4", "–"], "comparing knows fewer wordings"
-    assert rows[7][3] == "89.0 ± 25.2 (3)" and rows[7][4] == "60.0 training solution as it is" and rows[7][5:7] == ["65.0", "10.0"]
+    assert rows[1][:4] == ["One training task, in the subspace label words shared: 1", "90.0 ± 2.8", "100.4", "–"], \
+        "comparing knows fewer wordings"
+    assert rows[7][3] == "89.0 ± 25.2 (3)" and rows[7][4] == "60.0 training solution as it is" \
+        and rows[7][5:7] == ["65.0", "10.0"]
     drawn = outcome.figure(found).data
-    assert drawn.startswith('<img alt="For every average ') and 'src="data:image/png;base64,iVBORw0KGgo' in drawn, "its text goes with it"
+    assert drawn.startswith('<img alt="For every average ') \
+        and 'src="data:image/png;base64,iVBORw0KGgo' in drawn, "its text goes with it"
     head, first, *_, own, moved, _, _ = grid(outcome.table(found, None, {"as it is": two}))
-    assert head[2] == "3 seeds" and first[1:3] == ["90.0 ± 2.8", "90.0 ± 2.8"] and own[2] == moved[2] == "–", "of one training task alone"
+    assert head[2] == "3 seeds" and first[1:3] == ["90.0 ± 2.8", "90.0 ± 2.8"] and own[2] == moved[2] == "–", \
+        "of one training task alone"
     *_, own, moved, every, _ = grid(outcome.table(found, None, {"as it is": two, "multi_task: as it is": many}))
-    assert own[1:3] == ["87.0 ± 5.0", "87.0 ± 5.0"] and own[2] == moved[2] and every[2] == "–", "the long answers were not run with as many"
-    assert outcome.missing(found).data.startswith("- One training task, in the subspace (all rows): `eli5-asks` 50.0"), "over all rows alone"
+    assert own[1:3] == ["87.0 ± 5.0", "87.0 ± 5.0"] and own[2] == moved[2] and every[2] == "–", \
+        "the long answers were not run with as many"
+    assert outcome.missing(found).data.startswith(
+        "- One training task, in the subspace (all rows): `eli5-asks` 50.0"), "over all rows alone"
     many.frame["train"] = "codah+dream"
     assert grid(outcome.other_settings({"as it is": two, "y=16": two}, {"many tasks, y=50": many})) == [
-        ["setting", "seeds", "in the subspace (aim 85)", "transferred (aim 83)"], ["y=16", "3", "90.0 ± 2.8", "90.0 ± 2.8"]]
+        ["setting", "seeds", "in the subspace (aim 85)", "transferred (aim 83)"],
+        ["y=16", "3", "90.0 ± 2.8", "90.0 ± 2.8"]]
     assert outcome.other_settings({}).data == "No other settings were run with this backbone."
     assert outcome.missing([found[2]]).data == "Every aim is cleared by the whole interval.", "there was none"
-    low = outcome.headlines(results({"rotten_tomatoes": (90.0, 3 * [45.0]), "amazon_polarity": (90.0, 3 * [81.0])}), {}, {})
-    assert outcome.missing(low[:1]).data == ("- One training task, in the subspace (label words shared): `rotten_tomatoes` 50.0 (66.7); "
-                                             "the other 1 average 90.0.")
+    low = outcome.headlines(
+        results({"rotten_tomatoes": (90.0, 3 * [45.0]), "amazon_polarity": (90.0, 3 * [81.0])}), {}, {})
+    assert outcome.missing(low[:1]).data == (
+        "- One training task, in the subspace (label words shared): `rotten_tomatoes` 50.0 (66.7); "
+        "the other 1 average 90.0.")
     assert len(low) == 2, "one setting, one group"
 
 
@@ -376,55 +449,68 @@ def test_table_five_is_held_to_its_aim_cell_by_cell(two):
     fine = results({"rotten_tomatoes": (100.0, 3 * [96.0])}, kinds=("adapter", "lora", "prefix", "finetune"))
     fine.frame.loc[fine.frame.target == "finetune", "sub"] = 90.0
     last = grid(outcome.table(outcome.headlines(two, {}, {}), fine, {}))[-1]
-    assert last[0] == "Fine-tuning among the methods, each of 16 directions" and last[1:3] == ["90.0 to 96.0", "95.0 to 101.2"] and last[-1] == "95.0: 12 of 16"
+    assert last[0] == "Fine-tuning among the methods, each of 16 directions" \
+        and last[1:3] == ["90.0 to 96.0", "95.0 to 101.2"] and last[-1] == "95.0: 12 of 16"
     last = grid(outcome.table(outcome.headlines(two, {}, {}), fine, {"as it is": two, "finetune: as it is": fine}))[-1]
     assert last[1:4] == ["90.0 to 96.0", "90.0 to 96.0", "95.0 to 101.2"]
 
 
 def test_the_first_page_says_what_the_archives_say():
-    """Its section *What was found* is told by hand, in words."""
+    """Its section *What was found* is written by hand, in words."""
     found = archive.load("backbones")
     single, many = found["as it is"], found["many tasks"]
-    groups = {what: {name: report.relative(f).mean() for name, f in report.rows_of(getattr(single, what)).items()} for what in ("own", "moved")}
-    assert all(means["label words shared"] > 70 and means["label words not shared"] < 35 for means in groups.values()), "much; little is left"
+    groups = {what: {name: report.relative(f).mean() for name, f in report.rows_of(getattr(single, what)).items()}
+              for what in ("own", "moved")}
+    assert all(means["label words shared"] > 70 and means["label words not shared"] < 35
+               for means in groups.values()), "much; little is left"
     shared = report.rows_of(single.own)["label words shared"]
-    assert report.relative(shared, "train_solution").mean() > 0.5 * report.relative(shared).mean(), "a good part without any tuning"
+    assert report.relative(shared, "train_solution").mean() > 0.5 * report.relative(shared).mean(), \
+        "a good part without any tuning"
     for name in ("as it is", "backbone=rebuilt", "backbone=shorter", "backbone=stretches"):
         rows = report.rows_of(found[name].own)["label words shared"]
-        assert abs(report.relative(rows).mean() - report.relative(rows, "scaled_solution").mean()) < 5, "nearly all with one number fitted, on every draw"
+        assert abs(report.relative(rows).mean() - report.relative(rows, "scaled_solution").mean()) < 5, \
+            "nearly all with one number fitted, on every draw"
     few = archive.load("trained_directions")["one training task"].frame
     assert few.effective.groupby(few.pipeline).mean().max() < 1.3, "hardly more than a line"
-    assert abs(report.relative(many.own).mean() - report.relative(many.own, "random").mean()) < 5, "a random subspace does nearly as well"
+    assert abs(report.relative(many.own).mean() - report.relative(many.own, "random").mean()) < 5, \
+        "a random subspace does nearly as well"
 
 
 def test_what_a_subspace_holds_of_its_training_tasks():
     held = results({"glue-sst2": (90.0, [80.0, 81.0, 82.0])})
-    assert grid(tables.absolute(held))[0][0] == "training task" and grid(tables.absolute(results({"rotten_tomatoes": (90.0, [80.0])})))[0][0] == "unseen task"
+    assert grid(tables.absolute(held))[0][0] == "training task" \
+        and grid(tables.absolute(results({"rotten_tomatoes": (90.0, [80.0])})))[0][0] == "unseen task"
     chance = FREE["chance"]
     assert prose.held(held).data.endswith("are 0 of 3 pairs of training task and delta.")
     low = results({"glue-sst2": (90.0, [chance + 14.0, chance + 14.0, chance + 14.0])})
-    said = f"are 3 of 3 pairs of training task and delta: `glue-sst2` (chance {chance:.0f}) Adapter {chance + 14:.0f}, LoRA {chance + 14:.0f}, "
+    said = (f"are 3 of 3 pairs of training task and delta: `glue-sst2` (chance {chance:.0f}) "
+            f"Adapter {chance + 14:.0f}, LoRA {chance + 14:.0f}, ")
     assert said in prose.held(low).data
 
 
 def test_directions_and_lengths():
-    """Of every pair of deltas: as it is, along the path, with the length fitted; the factors in the geometric mean."""
+    """For each pair of deltas: as it is, along the path, and with the length fitted. Factors: geometric mean."""
     fitted = results({"rotten_tomatoes": (80.0, [60.0, 60.0, 60.0])})
     frame = fitted.frame.assign(plain=40.0, scaled=72.0, factor=1.0, **{f"x {f:.2f}": 50.0 for f in FACTORS})
     frame.loc[(frame.source == "prefix") & (frame.target == "lora") & (frame.seed == 0), "factor"] = 2.0
     fitted = Results(fitted.run, fitted.seeds, frame, fitted.ids)
     rows = grid(rescaling.table(fitted))
     assert ["Prefix → LoRA", "50.0 ± 0.0", "75.0 ± 0.0", "90.0 ± 0.0", f"{2 ** (1 / 3):.2f}"] in rows
-    assert rows[-1] == ["label words shared (1)", "50.0 ± 0.0", "75.0 ± 0.0", "90.0 ± 0.0", ""], "over all directions a factor says nothing"
+    assert rows[-1] == ["label words shared (1)", "50.0 ± 0.0", "75.0 ± 0.0", "90.0 ± 0.0", ""], \
+        "over all directions a factor says nothing"
     said = rescaling.told(fitted, fitted).data
-    assert "it adds -25.0 ± 0.0 points (interval excludes zero) to the best of what is there without it (training solution as it is)" in said
-    assert "50.0 ± 0.0 %" in said and "90.0 ± 0.0 % if its length" in said and said.endswith("to 1.26 (Prefix → LoRA).")
+    assert ("it adds -25.0 ± 0.0 points (interval excludes zero) to the best of what is there without it "
+            "(training solution as it is)") in said
+    assert "50.0 ± 0.0 %" in said and "90.0 ± 0.0 % if its length" in said \
+        and said.endswith("to 1.26 (Prefix → LoRA).")
     picture = rescaling.figure(fitted)
-    assert len(picture.axes) == 3 and [line.get_ydata().tolist() for line in picture.axes[0].lines if len(line.get_xdata()) == len(FACTORS)] == 3 * [7 * [50.0]]
+    assert len(picture.axes) == 3 and [
+        line.get_ydata().tolist() for line in picture.axes[0].lines if len(line.get_xdata()) == len(FACTORS)
+    ] == 3 * [7 * [50.0]]
 
 
 def test_a_cell_is_weak_by_the_untuned_backbone_too():
-    """Less than fifteen points above chance or above the untuned backbone, whichever is higher."""
+    """A cell is weak below fifteen points above chance or the untuned backbone, whichever is higher."""
     found = results({"rotten_tomatoes": (90.0, [80.0, 81.0, 82.0])}).own
     for chance, untuned, flagged in ((50.0, 0.0, False), (50.0, 76.0, True), (76.0, 0.0, True), (75.0, 75.0, False)):
         assert report.weak(found.assign(chance=chance, untuned=untuned)).all() == flagged, (chance, untuned)
@@ -437,11 +523,12 @@ def test_differences_are_paired_by_seed_whatever_seeds_there_are():
 
 
 def test_no_difference_is_no_effect():
-    assert measures.points(0.0, 0.0).endswith("(interval includes zero)") and measures.points(-1.0, 0.5).endswith("(interval excludes zero)")
+    assert measures.points(0.0, 0.0).endswith("(interval includes zero)") \
+        and measures.points(-1.0, 0.5).endswith("(interval excludes zero)")
 
 
 class Coded:
-    """Stages that compute nothing: every score is a number of its own, found again by what it is of."""
+    """Stages that compute nothing: every score is a number of its own, so that it shows where it comes from."""
 
     def __init__(self):
         self.code = {}
@@ -450,11 +537,13 @@ class Coded:
         return self.code.setdefault(what, (1 + len(self.code)) / 1000)
 
     def artifacts(self, name, keys, metrics):
-        return {key: SimpleNamespace(id=f"{name}/{'-'.join(map(str, key))}", config={"solutions": [f"of/{name}"]}, metrics=metrics(*key)) for key in keys}
+        return {key: SimpleNamespace(id=f"{name}/{'-'.join(map(str, key))}", config={"solutions": [f"of/{name}"]},
+                                     metrics=metrics(*key)) for key in keys}
 
     def single(self, name, kinds):
         keys = [("qasc", k, s) for k in kinds for s in (0, 1)]
-        return lambda *given, **options: self.artifacts(name, keys, lambda t, k, s: {m: self.value(name, m, k, s) for m in ("dev", "test")})
+        return lambda *given, **options: self.artifacts(
+            name, keys, lambda t, k, s: {m: self.value(name, m, k, s) for m in ("dev", "test")})
 
     def square(self, name, kinds, of=("dev", "test", "plain", "factor")):
         return lambda *given, **options: self.artifacts(name, [("qasc", 0), ("qasc", 1)], lambda t, s: {
@@ -462,7 +551,8 @@ class Coded:
 
     def row(self, name, kinds, *columns):
         return lambda *given, **options: self.artifacts(name, [("qasc", 0), ("qasc", 1)], lambda t, s: {
-            m: {k: self.value(name, m, k, s) for k in kinds} for m in columns} | {m: self.value(name, m, s) for m in measures.FREE})
+            m: {k: self.value(name, m, k, s) for k in kinds} for m in columns}
+            | {m: self.value(name, m, s) for m in measures.FREE})
 
 
 RUN = SimpleNamespace(data=lambda task, seed: None)
@@ -470,56 +560,71 @@ RUN = SimpleNamespace(data=lambda task, seed: None)
 
 def test_every_column_is_of_its_own_stage_and_delta(monkeypatch):
     coded = Coded()
-    for name, stage in {"original": coded.single("ori", KINDS), "approximate": lambda *given: {}, "transfer": coded.square("sub", KINDS),
-                        "optimize": coded.single("random", KINDS), "lengthened": coded.row("long", KINDS, "dev", "test"),
+    for name, stage in {"original": coded.single("ori", KINDS), "approximate": lambda *given: {},
+                        "transfer": coded.square("sub", KINDS), "optimize": coded.single("random", KINDS),
+                        "lengthened": coded.row("long", KINDS, "dev", "test"),
                         "controls": coded.row("still", KINDS, "train_solution", "own_vector", "mean_vector")}.items():
         monkeypatch.setattr(report.results, name, stage)
     found = report.results.collect(RUN, ["qasc"], [0, 1])
     for _, r in found.frame.iterrows():
         t, s = r.target, r.seed
-        expected = {"ori": ("ori", "test", t, s), "sub": ("sub", "test", r.source, t, s), "random": ("random", "test", t, s),
-                    "scaled_solution": ("long", "test", t, s),
-                    **{c: ("still", c, t, s) for c in ("train_solution", "own_vector", "mean_vector")}, **{c: ("still", c, s) for c in measures.FREE}}
-        assert {c: r[c] for c in expected} == pytest.approx({c: 100 * coded.code[what] for c, what in expected.items()}), (r.source, t, s)
+        expected = {"ori": ("ori", "test", t, s), "sub": ("sub", "test", r.source, t, s),
+                    "random": ("random", "test", t, s), "scaled_solution": ("long", "test", t, s),
+                    **{c: ("still", c, t, s) for c in ("train_solution", "own_vector", "mean_vector")},
+                    **{c: ("still", c, s) for c in measures.FREE}}
+        assert {c: r[c] for c in expected} \
+            == pytest.approx({c: 100 * coded.code[what] for c, what in expected.items()}), (r.source, t, s)
     assert {"of/ori", "of/sub", "of/random", "of/long", "of/still"} <= set(found.ids)
     for tuned, ran in (((), set()), (["scaled_solution"], {"of/long"})):
         few = report.results.collect(RUN, ["qasc"], [0, 1], tuned=tuned)
-        assert {"random", "scaled_solution"} & set(few.frame) == set(tuned) and {"of/random", "of/long"} & set(few.ids) == ran
+        assert {"random", "scaled_solution"} & set(few.frame) == set(tuned) \
+            and {"of/random", "of/long"} & set(few.ids) == ran
 
 
 def test_every_column_of_the_simplified_pipeline_too(monkeypatch):
     coded, kinds = Coded(), (*KINDS, "finetune")
     monkeypatch.setattr(report.results, "original", coded.single("ori", kinds))
-    for name, stage in {"shared": lambda *given: {}, "transfer": coded.square("sub", kinds), "optimize": coded.single("random", kinds),
-                        "untuned": coded.row("still", kinds, "shared_vector"), "lengthened": coded.row("long", kinds, "dev", "test")}.items():
+    for name, stage in {"shared": lambda *given: {}, "transfer": coded.square("sub", kinds),
+                        "optimize": coded.single("random", kinds),
+                        "untuned": coded.row("still", kinds, "shared_vector"),
+                        "lengthened": coded.row("long", kinds, "dev", "test")}.items():
         monkeypatch.setattr(report.results.shared, name, stage)
     monkeypatch.setattr(report.results, "untouched", coded.row("free", ()))
     for _, r in report.results.collect_shared(RUN, ["qasc"], [0, 1], ["dream"]).frame.iterrows():
         t, s = r.target, r.seed
-        expected = {"ori": ("ori", "test", t, s), "sub": ("sub", "test", r.source, t, s), "random": ("random", "test", t, s),
-                    "scaled_vector": ("long", "test", t, s), "shared_vector": ("still", "shared_vector", t, s)}
-        assert {c: r[c] for c in expected} == pytest.approx({c: 100 * coded.code[what] for c, what in expected.items()}), (r.source, t, s)
+        expected = {"ori": ("ori", "test", t, s), "sub": ("sub", "test", r.source, t, s),
+                    "random": ("random", "test", t, s), "scaled_vector": ("long", "test", t, s),
+                    "shared_vector": ("still", "shared_vector", t, s)}
+        assert {c: r[c] for c in expected} \
+            == pytest.approx({c: 100 * coded.code[what] for c, what in expected.items()}), (r.source, t, s)
 
 
 def test_every_column_of_what_is_fitted_and_held_too(monkeypatch):
     coded = Coded()
     numbers = coded.square("fit", KINDS)
-    curves = lambda *given, **options: {key: SimpleNamespace(id=a.id, config={}, metrics=a.metrics | {  # noqa: E731
-        "dev": {s: {t: [coded.value("dev", s, t, key[1], i) for i in range(len(FACTORS))] for t in KINDS} for s in KINDS}}) for key, a in numbers().items()}
-    for name, stage in {"original": coded.single("ori", KINDS), "transfer": coded.square("sub", KINDS), "rescaled": curves,
-                        "controls": coded.row("still", KINDS)}.items():
+    curves = lambda *given, **options: {  # noqa: E731
+        key: SimpleNamespace(id=a.id, config={}, metrics=a.metrics | {
+            "dev": {s: {t: [coded.value("dev", s, t, key[1], i) for i in range(len(FACTORS))]
+                        for t in KINDS} for s in KINDS}})
+        for key, a in numbers().items()}
+    for name, stage in {"original": coded.single("ori", KINDS), "transfer": coded.square("sub", KINDS),
+                        "rescaled": curves, "controls": coded.row("still", KINDS)}.items():
         monkeypatch.setattr(rescaling, name, stage)
     for _, r in rescaling.collect(RUN, ["qasc"], [0, 1], ["dream"]).frame.iterrows():
         t, s, at = r.target, r.seed, ("fit", r.source)
-        expected = {"sub": ("sub", "test", r.source, t, s), "plain": ("fit", "plain", r.source, t, s), "scaled": ("fit", "test", r.source, t, s)}
-        assert {c: r[c] for c in expected} == pytest.approx({c: 100 * coded.code[what] for c, what in expected.items()}), at
-        assert r["x 2.00"] == pytest.approx(100 * coded.code["dev", r.source, t, s, 6] / coded.code["ori", "dev", t, s]), "of dev, in percent of dev"
+        expected = {"sub": ("sub", "test", r.source, t, s), "plain": ("fit", "plain", r.source, t, s),
+                    "scaled": ("fit", "test", r.source, t, s)}
+        assert {c: r[c] for c in expected} \
+            == pytest.approx({c: 100 * coded.code[what] for c, what in expected.items()}), at
+        assert r["x 2.00"] == pytest.approx(
+            100 * coded.code["dev", r.source, t, s, 6] / coded.code["ori", "dev", t, s]), "of dev, in percent of dev"
     monkeypatch.setattr(report.results, "original", coded.single("ori", KINDS))
-    monkeypatch.setattr(report.results, "centroid", lambda *given: coded.artifacts("held", [("qasc", 0), ("qasc", 1)],
-                        lambda t, s: {"test": {k: coded.value("held", k, s) for k in KINDS}}))
+    monkeypatch.setattr(report.results, "centroid", lambda *given: coded.artifacts(
+        "held", [("qasc", 0), ("qasc", 1)], lambda t, s: {"test": {k: coded.value("held", k, s) for k in KINDS}}))
     monkeypatch.setattr(report.results, "untouched", coded.row("free", ()))
     for _, r in report.results.collect_trained(RUN, ["qasc"], [0, 1]).frame.iterrows():
-        assert (r.ori, r["sub"]) == pytest.approx((100 * coded.code["ori", "test", r.target, r.seed], 100 * coded.code["held", r.target, r.seed]))
+        assert (r.ori, r["sub"]) == pytest.approx(
+            (100 * coded.code["ori", "test", r.target, r.seed], 100 * coded.code["held", r.target, r.seed]))
 
 
 def test_a_plane_is_in_percent_of_each_deltas_own_test_score(monkeypatch):
@@ -527,7 +632,8 @@ def test_a_plane_is_in_percent_of_each_deltas_own_test_score(monkeypatch):
     monkeypatch.setattr(planes, "original", lambda run, tasks, seeds: {
         (tasks[0], k, seeds[0]): SimpleNamespace(id=k, metrics={"test": v, "dev": 0.1}) for k, v in best.items()})
     tensors = {"scores": torch.full((3, 2, 2), 0.4), "axis": torch.arange(2.0), "points": torch.zeros(3, 2)}
-    monkeypatch.setattr(planes, "landscape", lambda run, train, task, seeds, rows: {seeds[0]: SimpleNamespace(id="l", tensors=lambda: tensors)})
+    monkeypatch.setattr(planes, "landscape", lambda run, train, task, seeds, rows: {
+        seeds[0]: SimpleNamespace(id="l", tensors=lambda: tensors)})
     plane = planes.drawn(SimpleNamespace(profile=SimpleNamespace(y=4)), [(["dream"], "qasc")], 0, 6)["qasc"]
     assert plane.relative[:, 0, 0].tolist() == pytest.approx([80.0, 50.0, 40.0]) and plane.train == "dream"
 

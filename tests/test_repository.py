@@ -23,7 +23,7 @@ SKIP = {".git", ".venv", "_build", "runs", ".snakemake", "__pycache__", ".pytest
 
 
 def tracked() -> list[Path]:
-    """Files of the project: what git tracks or would add, or, outside a clone, everything that is not built."""
+    """Return the project's files: what git tracks or would add, or, outside a clone, everything that is not built."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True) if shutil.which("git") else None
     if found and found.returncode == 0 and found.stdout:
@@ -44,7 +44,8 @@ def canonical(pin: str) -> str:
 def test_environments_pin_the_same_versions():
     project = pyproject()
     direct = {canonical(p) for p in project["dependencies"] + sum(project["optional-dependencies"].values(), [])}
-    assert all(re.fullmatch(r"[a-z0-9-]+==[^=*]+", pin) for pin in direct), "every direct dependency has one exact version"
+    assert all(re.fullmatch(r"[a-z0-9-]+==[^=*]+", pin) for pin in direct), \
+        "every direct dependency has one exact version"
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
     conda = next(entry["pip"] for entry in environment if isinstance(entry, dict))
     assert {canonical(pin) for pin in conda if not pin.startswith("-")} == direct
@@ -72,7 +73,8 @@ def test_commands_exist():
     assert {"help", "environment", "book", "test", "lint", "clean"} <= set(rules)
     ci = ROOT / ".ci" / "run"
     assert os.access(ci, os.X_OK)
-    assert "set -euo pipefail" in ci.read_text(encoding="utf-8") and ci.read_text(encoding="utf-8").endswith("make test\n")
+    assert "set -euo pipefail" in ci.read_text(encoding="utf-8") \
+        and ci.read_text(encoding="utf-8").endswith("make test\n")
 
 
 def test_make_studies_names_every_study_but_the_one_that_needs_a_mirror():
@@ -141,14 +143,17 @@ class TestNotebook:
 
 def test_the_planes_computed_beforehand_are_those_that_the_chapters_show():
     build = (ROOT / "Snakefile").read_text(encoding="utf-8")
-    planes, rows = ast.literal_eval(re.search(r"^PLANES = (.*)$", build, re.M)[1]), int(re.search(r"--plane (\d+)", build)[1])
+    planes, rows = (ast.literal_eval(re.search(r"^PLANES = (.*)$", build, re.M)[1]),
+                    int(re.search(r"--plane (\d+)", build)[1]))
     assert all(suite.train_for(task) == train for task, train in planes.items())
     for name, which in (("15_landscape", "tasks"), ("16_claims", "planes")):
-        first = next(c.source for c in nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", 4).cells if c.cell_type == "code")
+        first = next(c.source for c in nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", 4).cells
+                     if c.cell_type == "code")
         assert f'{which} = "{",".join(planes)}"' in first and re.search(rf"^rows = {rows} ", first, re.M), name
 
 
 def test_pages_of_archived_results_do_not_load_the_models():
-    """Half of what such a page takes to start."""
-    code = "import sys, unidelta.report, unidelta.studies; sys.exit('transformers.models.t5.modeling_t5' in sys.modules)"
+    """Loading them would take half of the time that such a page needs to start."""
+    code = ("import sys, unidelta.report, unidelta.studies; "
+            "sys.exit('transformers.models.t5.modeling_t5' in sys.modules)")
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT / "lib").returncode == 0

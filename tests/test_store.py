@@ -253,7 +253,8 @@ for _ in range(100):
         count.write_text(str(int(count.read_text()) + 1))
 """
     (tmp_path / "count").write_text("0")
-    started = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stderr=subprocess.DEVNULL) for _ in range(3)]
+    started = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stderr=subprocess.DEVNULL)
+               for _ in range(3)]
     assert [process.wait() for process in started] == [0, 0, 0] and (tmp_path / "count").read_text() == "300"
     assert not list(tmp_path.glob("*/.locks/*"))
 

@@ -1,4 +1,4 @@
-"""Archived studies: what each holds, from a tiny run to data and back; one line for what is not allowed; nothing half-written."""
+"""Archived studies: what each holds, from a tiny run to data and back; one-line refusals; nothing half-written."""
 
 import hashlib
 import json
@@ -24,7 +24,9 @@ TINY = ["--seeds", "0", "--steps", "1"]
 
 @pytest.fixture
 def study(tiny_t5, tmp_path, monkeypatch):
-    """Run a study as from the shell, on a tiny backbone and few training tasks; its variants, read again from the folder it was archived into."""
+    """Return a function that runs a study as from the shell and reads its variants back from its archive folder.
+
+    The backbone is tiny, and there are few training tasks."""
     monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path / "runs"))
     monkeypatch.setattr(suite, "BRIEF", ("glue-sst2", "amazon_polarity", "imdb"))
 
@@ -36,15 +38,20 @@ def study(tiny_t5, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("given, words", [
-    (["second"], ["no study 'second'", ", ".join(STUDIES)]), (["dimension", "--seeds", "a"], ["--seeds 'a'", "0,1,2"]),
-    (["dimension", "--steps", "1"], ["--steps: data/results", "--out"]), (["dimension", "--tasks", "scitail", "--seeds", "0"], ["--tasks, --seeds: ", "--out"]),
+    (["second"], ["no study 'second'", ", ".join(STUDIES)]),
+    (["dimension", "--seeds", "a"], ["--seeds 'a'", "0,1,2"]),
+    (["dimension", "--steps", "1"], ["--steps: data/results", "--out"]),
+    (["dimension", "--tasks", "scitail", "--seeds", "0"], ["--tasks, --seeds: ", "--out"]),
     (["dimension", "--backbone", "rebuilt"], ["--backbone: ", "--out"]),
     (["dimension", "--profile", "tiny"], ["unknown profile 'tiny'", "embedded, mini, paper"]),
-    (["dimension", "--backbone", "nowhere"], ["nowhere", "embedded, comparing, rebuilt, shorter, stretches, a local folder"]),
+    (["dimension", "--backbone", "nowhere"],
+     ["nowhere", "embedded, comparing, rebuilt, shorter, stretches, a local folder"]),
     (["dimension", "--steps", "0", "--out", "x"], ["steps=0", "a whole number from 1"]),
     (["absolute", "--tasks", "qsac", "--out", "x"], ["task 'qsac' is not in this study", "scitail"]),
-    (["absolute", "--out", __file__], ["--out ", "a file; allowed: a folder"]), (["absolute", "--tasks", ","], ["',' names nothing"]),
-    (["absolute", "--seeds", "99999999999"], ["up to 2147483647"]), (["absolute", "--mirror", "."], ["--mirror changes nothing"]),
+    (["absolute", "--out", __file__], ["--out ", "a file; allowed: a folder"]),
+    (["absolute", "--tasks", ","], ["',' names nothing"]),
+    (["absolute", "--seeds", "99999999999"], ["up to 2147483647"]),
+    (["absolute", "--mirror", "."], ["--mirror changes nothing"]),
     (["real_rows", "--seeds", "0", "--out", "x"], ["real_rows is of real rows", "--profile mini"]),
     (["absolute", "--source", "mirror", "--mirror", "nowhere"], ["nowhere", "is not a folder"])], ids=str)
 def test_what_is_not_allowed_is_one_line(given, words, capsys, tmp_path, monkeypatch):
@@ -53,8 +60,10 @@ def test_what_is_not_allowed_is_one_line(given, words, capsys, tmp_path, monkeyp
     with pytest.raises(SystemExit) as ended:
         main(given)
     said = capsys.readouterr().err.strip()
-    assert ended.value.code == 2 and "\n" not in said and said.startswith("unidelta.studies: ") and all(word in said for word in words), said
-    assert not (tmp_path / "x").exists() and not list(tmp_path.glob("runs/embedded/*")), "no study and no stage, tokens at most"
+    assert ended.value.code == 2 and "\n" not in said and said.startswith("unidelta.studies: ") \
+        and all(word in said for word in words), said
+    assert not (tmp_path / "x").exists() and not list(tmp_path.glob("runs/embedded/*")), \
+        "no study and no stage, tokens at most"
 
 
 def test_help_names_every_study(capsys):
@@ -68,42 +77,54 @@ def test_planes(study, monkeypatch):
     monkeypatch.setattr(planes, "landscape", partial(planes.landscape, step=4.0))
     results = study("planes", "yelp_polarity")["as it is"]
     plane, = planes.from_frame(results.frame, results.ids).values()
-    assert plane.train == "3 tasks" and plane.axis.tolist() == [-4, 0, 4] and plane.relative.shape == (3, 3, 3) and plane.points[0].tolist() == [0, 0]
+    assert plane.train == "3 tasks" and plane.axis.tolist() == [-4, 0, 4] \
+        and plane.relative.shape == (3, 3, 3) and plane.points[0].tolist() == [0, 0]
     assert "multi-task setting" in results.line and {i.split("/")[0] for i in results.ids} == {"landscape", "original"}
 
 
 def test_multi_task(study):
     found = study("multi_task")
     results, fitted, trained = (found[name] for name in ("as it is", "length fitted", "its training tasks"))
-    assert set(results.frame.train) == {"amazon_polarity+glue-sst2+imdb"} and len(results.frame) == 9 and results.frame.notna().all().all()
+    assert set(results.frame.train) == {"amazon_polarity+glue-sst2+imdb"} and len(results.frame) == 9 \
+        and results.frame.notna().all().all()
     assert results.run.profile.y == 100 and "multi-task setting" in results.line
-    assert "changed from the profile: `steps=1, " in results.line and "approximate_" not in results.line, "and not what follows from it"
+    assert "changed from the profile: `steps=1, " in results.line and "approximate_" not in results.line, \
+        "and not what follows from it"
     assert len(results.logs("approximate")) == 1 and "task.prefix" in results.logs("approximate")[0][0]["parts"]
-    assert len([i for i in results.ids if i.startswith("original/")]) == 3 * 4, "of the unseen task and the three training tasks"
+    assert len([i for i in results.ids if i.startswith("original/")]) == 3 * 4, \
+        "of the unseen task and the three training tasks"
     assert len(fitted.frame) == 9 and fitted.frame[["sub", "plain", "scaled", "factor"]].notna().all().all()
     assert (fitted.frame["sub"] == results.frame["sub"]).all() and "rescaled" in {i.split("/")[0] for i in fitted.ids}
-    assert list(dict.fromkeys(trained.frame.task)) == ["amazon_polarity", "glue-sst2", "imdb"] and len(trained.frame) == 9
+    assert list(dict.fromkeys(trained.frame.task)) == ["amazon_polarity", "glue-sst2", "imdb"] \
+        and len(trained.frame) == 9
     assert {i.split("/")[0] for i in trained.ids} == {"original", "centroid", "untouched"}
     assert "not run" in tables.published(results, 3).data and claims_archived.slowest(results)[2] == "open"
 
 
 def test_simplified_and_dimension_share_what_they_have_in_common(study, tmp_path):
     simple = study("simplified")
-    assert set(simple) == {"single", "multi"} and [len(r.frame) for r in simple.values()] == [9, 9] and simple["multi"].run.profile.y == 100
+    assert set(simple) == {"single", "multi"} and [len(r.frame) for r in simple.values()] == [9, 9] \
+        and simple["multi"].run.profile.y == 100
     found = study("dimension")
-    assert list(found) == ["as it is", "many tasks, y=20", "many tasks, y=50", "many tasks, y=100", "y=8", "y=16"], "in the order of the numbers"
+    assert list(found) == ["as it is", "many tasks, y=20", "many tasks, y=50", "many tasks, y=100", "y=8", "y=16"], \
+        "in the order of the numbers"
     assert [r.run.profile.y for r in found.values()] == [4, 20, 50, 100, 8, 16]
-    assert all("random" in r.frame for r in (simple | found).values()) and all("mean_vector" in r.frame for r in found.values()), "controls beside all"
-    originals = {name: frozenset(i for i in r.ids if i.startswith("original/rotten")) for name, r in (simple | found).items()}
+    assert all("random" in r.frame for r in (simple | found).values()) \
+        and all("mean_vector" in r.frame for r in found.values()), "controls beside all"
+    originals = {name: frozenset(i for i in r.ids if i.startswith("original/rotten"))
+                 for name, r in (simple | found).items()}
     many = {name for name in originals if "many" in name or name == "multi"}
-    assert [len({ids for name, ids in originals.items() if (name in many) == several}) for several in (False, True)] == [1, 1], "once in each setting"
+    assert [len({ids for name, ids in originals.items() if (name in many) == several})
+            for several in (False, True)] == [1, 1], "once in each setting"
     assert len(list((tmp_path / "runs" / "embedded" / "shared").iterdir())) == 2
 
 
 def test_rows_with_long_answers_stand_apart_in_the_simplified_pipeline_too(study):
     found = study("simplified", "eli5-asks")
-    assert set(found) == {"single, long answers", "multi, long answers"} and all({*r.frame.task} == {"eli5-asks"} for r in found.values())
-    assert {*found["single, long answers"].frame.train} == {"eli5-eli5"} and found["multi, long answers"].run.profile.y == 100
+    assert set(found) == {"single, long answers", "multi, long answers"} \
+        and all({*r.frame.task} == {"eli5-asks"} for r in found.values())
+    assert {*found["single, long answers"].frame.train} == {"eli5-eli5"} \
+        and found["multi, long answers"].run.profile.y == 100
 
 
 def test_absolute_keeps_scores_alone(study, tmp_path):
@@ -112,13 +133,15 @@ def test_absolute_keeps_scores_alone(study, tmp_path):
     assert {i.split("/")[0] for i in results.ids} == {"original", "untouched"}
     before = (tmp_path / "out" / "absolute" / "as_it_is" / "about.json").read_text()
     study("absolute")
-    assert (tmp_path / "out" / "absolute" / "as_it_is" / "about.json").read_text() == before and json.loads(before)["seeds"] == [0]
+    assert (tmp_path / "out" / "absolute" / "as_it_is" / "about.json").read_text() == before \
+        and json.loads(before)["seeds"] == [0]
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["absolute"], "nothing is left beside it"
 
 
 def test_the_reconstruction_is_weighed_in_the_multi_task_setting(study):
     found = study("reconstruction")
-    assert {name: "ratio=" in r.line for name, r in found.items()} == {"as it is": False, "ratio=0.02": True, "ratio=1": True}
+    assert {name: "ratio=" in r.line for name, r in found.items()} == {
+        "as it is": False, "ratio=0.02": True, "ratio=1": True}
     approximated = [{i for i in r.ids if i.startswith("approximate/")} for r in found.values()]
     assert len(set().union(*approximated)) == 3, "a subspace of its own for every weight"
 
@@ -131,63 +154,83 @@ def test_the_square_is_moved(study):
 
 
 def test_directions_are_those_that_stage_1_changed(study):
-    """One vector is shared by all methods of a training task, and so every gradient of their maps points along it; three deltas have three vectors."""
+    """Compare the directions of the two pipelines.
+
+    In the simplified one, all methods of a training task share one vector, so every gradient of their maps points along
+    it. In the main one, three deltas have three vectors."""
     found = study("trained_directions", "glue-sst2")
-    assert {name: len(r.frame) for name, r in found.items()} == {"one training task": 6, "one training task, y=16": 3, "one training task, wider mixtures": 3,
-                                                                 "many training tasks": 6}
+    assert {name: len(r.frame) for name, r in found.items()} == {
+        "one training task": 6, "one training task, y=16": 3, "one training task, wider mixtures": 3,
+        "many training tasks": 6}
     one = found["one training task"].frame
-    assert (one[one.pipeline == "simplified"]["first"] > 99.9).all() and one["first"].between(0, 100.001).all() and one.effective.between(1, 4).all()
-    assert (found["many training tasks"].frame.tasks == 3).all() and found["one training task, y=16"].run.profile.y == 16
-    assert found["one training task, wider mixtures"].frame.effective.min() > one[one.pipeline == "main"].effective.max(), "noise is another vector"
+    assert (one[one.pipeline == "simplified"]["first"] > 99.9).all() and one["first"].between(0, 100.001).all() \
+        and one.effective.between(1, 4).all()
+    assert (found["many training tasks"].frame.tasks == 3).all() \
+        and found["one training task, y=16"].run.profile.y == 16
+    assert found["one training task, wider mixtures"].frame.effective.min() \
+        > one[one.pipeline == "main"].effective.max(), "noise is another vector"
     rows = BeautifulSoup(directions.table(found).data, "html.parser").find_all("tr")
-    assert len(rows) == 7 and "many" in rows[-1].text and "one direction holds" in directions.told(found["one training task"]).data
-    assert directions.effective(torch.tensor([3.0, 3.0, 0.0])) == pytest.approx(2) and directions.effective(torch.tensor([5.0, 0.0])) == 1
+    assert len(rows) == 7 and "many" in rows[-1].text \
+        and "one direction holds" in directions.told(found["one training task"]).data
+    assert directions.effective(torch.tensor([3.0, 3.0, 0.0])) == pytest.approx(2) \
+        and directions.effective(torch.tensor([5.0, 0.0])) == 1
 
 
 def test_the_second_group_is_moved(study):
     found = study("second_group", "superglue-rte")
     assert set(found) == {"as it is", "y=16", "optimize_init=train", "optimize_steps=180", "train=glue-mnli+glue-qqp"}
-    assert found["y=16"].run.profile.y == 16 and set(found["train=glue-mnli+glue-qqp"].frame.train) == {"glue-mnli+glue-qqp"}
+    assert found["y=16"].run.profile.y == 16 \
+        and set(found["train=glue-mnli+glue-qqp"].frame.train) == {"glue-mnli+glue-qqp"}
 
 
 def test_spread_changes_the_mixtures_of_stage_1_alone(study):
     found = study("spread", "rotten_tomatoes")
     assert list(found) == ["as it is", "more of stage 1", "wider mixtures", "wider mixtures and search", "wider search"]
-    assert "approximate_spread=0.5" in found["wider mixtures"].line and "optimize_spread=0.5" in found["wider search"].line
+    assert "approximate_spread=0.5" in found["wider mixtures"].line \
+        and "optimize_spread=0.5" in found["wider search"].line
     usual, search = (set(found[name].ids) for name in ("as it is", "wider search"))
     assert {i.split("/")[0] for i in usual & search} == {"original", "approximate", "controls", "lengthened"}
     same, wider = (set(found[name].ids) for name in ("more of stage 1", "wider mixtures"))
-    assert {i.split("/")[0] for i in same & wider} == {"original", "lengthened"} and all("random" in r.frame for r in found.values())
+    assert {i.split("/")[0] for i in same & wider} == {"original", "lengthened"} \
+        and all("random" in r.frame for r in found.values())
 
 
 def test_spread_has_twice_the_seeds(study):
     found = study("spread_seeds", "rotten_tomatoes")
-    assert list(found) == ["as it is", "wider mixtures", "wider mixtures and search"] and all(r.seeds == [0, 1] for r in found.values())
+    assert list(found) == ["as it is", "wider mixtures", "wider mixtures and search"] \
+        and all(r.seeds == [0, 1] for r in found.values())
     assert all("scaled_solution" in r.frame and "random" not in r.frame for r in found.values())
-    assert "optimize_spread=0.5" in found["wider mixtures and search"].line and "optimize_spread" not in found["wider mixtures"].line
+    assert "optimize_spread=0.5" in found["wider mixtures and search"].line \
+        and "optimize_spread" not in found["wider mixtures"].line
 
 
 def test_backbones_are_all_that_are_shipped(study):
     found = study("backbones")
-    assert list(found) == ["as it is", *(f"backbone={n}" for n in ("comparing", "rebuilt", "shorter", "stretches")),
-                           *(f"many tasks{n}" for n in ("", ", backbone=rebuilt", ", backbone=shorter", ", backbone=stretches"))]
+    assert list(found) == [
+        "as it is", *(f"backbone={n}" for n in ("comparing", "rebuilt", "shorter", "stretches")),
+        *(f"many tasks{n}" for n in ("", ", backbone=rebuilt", ", backbone=shorter", ", backbone=stretches"))]
     prints = [r.line.split("backbone `")[1][:16] for r in found.values()]
-    assert len(set(prints)) == 5 and prints[5:] == [prints[0], *prints[2:5]] and "backbone=comparing" in found["backbone=comparing"].line
-    assert [len(r.frame) for r in found.values()] == 9 * [9] and ["multi-task setting" in r.line for r in found.values()] == 5 * [False] + 4 * [True]
+    assert len(set(prints)) == 5 and prints[5:] == [prints[0], *prints[2:5]] \
+        and "backbone=comparing" in found["backbone=comparing"].line
+    assert [len(r.frame) for r in found.values()] == 9 * [9] \
+        and ["multi-task setting" in r.line for r in found.values()] == 5 * [False] + 4 * [True]
 
 
 def test_twice_the_seeds(study):
     found = study("more_seeds", "rotten_tomatoes")
-    assert set(found) == {"as it is", "multi_task: as it is", "finetune: as it is", "simplified: single", "simplified: multi", "dimension: y=8",
-                          "dimension: y=16"}
-    assert all(r.seeds == [0, 1] and set(r.frame.seed) == {0, 1} and len(r.frame) == 2 * (16 if name.startswith("finetune") else 9)
+    assert set(found) == {"as it is", "multi_task: as it is", "finetune: as it is", "simplified: single",
+                          "simplified: multi", "dimension: y=8", "dimension: y=16"}
+    assert all(r.seeds == [0, 1] and set(r.frame.seed) == {0, 1}
+               and len(r.frame) == 2 * (16 if name.startswith("finetune") else 9)
                for name, r in found.items())
-    assert ["multi-task setting" in found[name].line for name in ("as it is", "multi_task: as it is", "simplified: multi")] == [False, True, True]
+    assert ["multi-task setting" in found[name].line
+            for name in ("as it is", "multi_task: as it is", "simplified: multi")] == [False, True, True]
     assert [found[f"dimension: y={y}"].run.profile.y for y in (8, 16)] == [8, 16]
 
 
 def test_a_task_of_one_part_alone_is_asked_of_that_part(study):
-    assert set(study("more_seeds", "superglue-rte")) == {"as it is", "simplified: single", "dimension: y=8", "dimension: y=16"}
+    assert set(study("more_seeds", "superglue-rte")) == {
+        "as it is", "simplified: single", "dimension: y=8", "dimension: y=16"}
 
 
 def test_settings_are_told_by_spare_rows_of_every_draw(study, monkeypatch):
@@ -196,22 +239,27 @@ def test_settings_are_told_by_spare_rows_of_every_draw(study, monkeypatch):
     monkeypatch.setattr(studies, "DRAWS", draws)  # two will do here
     found = study("settings")
     assert set(found) == {f"{name}, backbone={draw}" for name in names for draw in draws}
-    assert all("report_on=spare" in r.line and "random" not in r.frame and r.frame.train_solution.notna().all() for r in found.values())
+    assert all("report_on=spare" in r.line and "random" not in r.frame and r.frame.train_solution.notna().all()
+               for r in found.values())
     assert len({r.line.split("backbone `")[1][:16] for r in found.values()}) == 2
     first = settings.table(found, "former settings").data
-    assert first.index("former settings") < first.index("both") and "prefix=released" in first, "what the others are compared with stands first"
-    assert set(settings.changes(found, "former settings")) == set(names[1:]) and "undecided" in settings.verdicts(found, "former settings").data
+    assert first.index("former settings") < first.index("both") and "prefix=released" in first, \
+        "what the others are compared with stands first"
+    assert set(settings.changes(found, "former settings")) == set(names[1:]) \
+        and "undecided" in settings.verdicts(found, "former settings").data
 
 
-@pytest.mark.parametrize("name, others, many", [("many_settings", ["more of both stages"], True), ("many_weight", ["more reconstruction"], True),
-                                                ("stage1_settings", ["more of stage 1"], False), ("stage1_again", ["one look", "more of stage 1"], False),
-                                                ("wider_mixtures", ["more of stage 1", "wider mixtures"], False),
-                                                ("wider_search", ["wider search", "wider mixtures", "wider mixtures and search"], False)])
+@pytest.mark.parametrize("name, others, many", [
+    ("many_settings", ["more of both stages"], True), ("many_weight", ["more reconstruction"], True),
+    ("stage1_settings", ["more of stage 1"], False), ("stage1_again", ["one look", "more of stage 1"], False),
+    ("wider_mixtures", ["more of stage 1", "wider mixtures"], False),
+    ("wider_search", ["wider search", "wider mixtures", "wider mixtures and search"], False)])
 def test_other_settings_are_asked_in_the_same_way(study, monkeypatch, name, others, many):
     monkeypatch.setattr(studies, "DRAWS", ("embedded",))
     found = study(name)
     assert set(found) == {f"{setting}, backbone=embedded" for setting in ("former settings", *others)}
-    assert all(r.seeds == ([2] if name in ("stage1_again", "wider_mixtures", "wider_search") else [0]) for r in found.values())
+    assert all(r.seeds == ([2] if name in ("stage1_again", "wider_mixtures", "wider_search") else [0])
+               for r in found.values())
     assert all("report_on=spare" in r.line and ("multi-task setting" in r.line) == many for r in found.values())
 
 
@@ -222,23 +270,29 @@ def test_what_every_draw_is_asked_is_all_opened_first(tmp_path):
         opened.append(settings)
         return profiles.get("embedded", **settings | {"backbone": None})
 
-    for change, told in (({"yy": 3}, "unknown setting 'yy'"), ({"backbone": "stretches"}, "backbone is fixed here"), ({"train": "a+b"}, "train is fixed here")):
+    for change, told in (({"yy": 3}, "unknown setting 'yy'"), ({"backbone": "stretches"}, "backbone is fixed here"),
+                         ({"train": "a+b"}, "train is fixed here")):
         with pytest.raises(ValueError, match=told):
             studies.on_every_draw(open_run, {"as it is": {}, "other": change}, ["qasc"], [0])
     assert len(opened) == len(studies.DRAWS) + 1, "and nothing is collected"
 
 
 def test_spare_rows_are_of_unseen_tasks_alone(tmp_path):
-    """A training task is the same, and so its solutions are, whatever rows the unseen tasks are reported on."""
-    prints = {(setting, on, task): stages.Run.open("embedded", str(tmp_path), setting=setting, report_on=on).data(task, 0).fingerprint
-              for setting in ("single", "multi") for on in ("test", "spare") for task in ("amazon_polarity", "rotten_tomatoes")}
-    same = {(setting, task): prints[setting, "test", task] == prints[setting, "spare", task] for setting, _, task in prints}
+    """A training task, and so its solutions, are the same whatever rows the unseen tasks are reported on."""
+    prints = {(setting, on, task): stages.Run.open(
+                  "embedded", str(tmp_path), setting=setting, report_on=on).data(task, 0).fingerprint
+              for setting in ("single", "multi") for on in ("test", "spare")
+              for task in ("amazon_polarity", "rotten_tomatoes")}
+    same = {(setting, task): prints[setting, "test", task] == prints[setting, "spare", task]
+            for setting, _, task in prints}
     assert same == {("single", "amazon_polarity"): False, ("single", "rotten_tomatoes"): False,
-                    ("multi", "amazon_polarity"): True, ("multi", "rotten_tomatoes"): False}, "amazon_polarity is trained on among many"
+                    ("multi", "amazon_polarity"): True, ("multi", "rotten_tomatoes"): False}, \
+        "amazon_polarity is trained on among many"
 
 
-@pytest.mark.parametrize("own, moved, verdict", [([2, 3, 2, 3], [1, 2, 1, 2], "better"), ([-2, -3, -2, -3], [5, 6, 5, 6], "undecided"),
-                                                 ([-2, -3, -2, -3], [1, 0, 1, 0], "worse"), ([9, -9, 9, -9], [1, 1, 1, 1], "undecided")])
+@pytest.mark.parametrize("own, moved, verdict", [
+    ([2, 3, 2, 3], [1, 2, 1, 2], "better"), ([-2, -3, -2, -3], [5, 6, 5, 6], "undecided"),
+    ([-2, -3, -2, -3], [1, 0, 1, 0], "worse"), ([9, -9, 9, -9], [1, 1, 1, 1], "undecided")])
 def test_a_setting_is_judged_by_the_rule(own, moved, verdict):
     change = pd.DataFrame({"own": own, "moved": moved})
     assert settings.verdict(change.assign(both=change.mean(axis=1))) == verdict
@@ -246,18 +300,22 @@ def test_a_setting_is_judged_by_the_rule(own, moved, verdict):
 
 def test_fidelity_changes_one_thing_at_a_time(study):
     found = study("fidelity")
-    assert set(found) == {"as it is", "variant=paper", "variant=released, ratio=10", "prefix=natural", "prefix bias=zero", "fastfood=exact",
-                          "fastfood=released"}
+    assert set(found) == {"as it is", "variant=paper", "variant=released, ratio=10", "prefix=natural",
+                          "prefix bias=zero", "fastfood=exact", "fastfood=released"}
     configs = {name: {i for i in r.ids} for name, r in found.items()}
-    assert all(len(configs[name] & configs["as it is"]) >= 6 for name in ("variant=paper", "variant=released, ratio=10")), "the originals are the same"
-    assert len(found["fastfood=exact"].frame) == 16 and {*found["fastfood=released"].frame.target} == {"adapter", "lora", "prefix", "finetune"}
+    assert all(len(configs[name] & configs["as it is"]) >= 6
+               for name in ("variant=paper", "variant=released, ratio=10")), "the originals are the same"
+    assert len(found["fastfood=exact"].frame) == 16 \
+        and {*found["fastfood=released"].frame.target} == {"adapter", "lora", "prefix", "finetune"}
     assert "prefix=natural" in tables.comparison(found).data
-    assert "'bias': 'zero'" in found["prefix bias=zero"].line and not set(found["prefix bias=zero"].ids) & {i for i in found["as it is"].ids if "prefix" in i}
+    assert "'bias': 'zero'" in found["prefix bias=zero"].line \
+        and not set(found["prefix bias=zero"].ids) & {i for i in found["as it is"].ids if "prefix" in i}
 
 
 def test_long_answers_are_rows_of_both_settings(study):
     found = study("long_answers", "eli5-asks")
-    assert set(found) == {"as it is", "approximate_steps=300", "many tasks"} and all({*r.frame.task} == {"eli5-asks"} for r in found.values())
+    assert set(found) == {"as it is", "approximate_steps=300", "many tasks"} \
+        and all({*r.frame.task} == {"eli5-asks"} for r in found.values())
     assert {*found["as it is"].frame.train} == {"eli5-eli5"} and "multi-task setting" in found["many tasks"].line
 
 
@@ -273,21 +331,25 @@ def test_what_is_archived_is_what_the_store_held(study, tmp_path):
     assert all(len(log) == 1 and log[0]["step"] == 1 for log in results.logs("original"))
 
 
-ASKED = ("settings", "many_settings", "many_weight", "stage1_settings", "stage1_again", "wider_mixtures", "wider_search")  # of other settings, on spare rows
+# studies that ask about other settings, on spare rows
+ASKED = ("settings", "many_settings", "many_weight", "stage1_settings", "stage1_again",
+         "wider_mixtures", "wider_search")
 
 
 @pytest.mark.parametrize("name", [n for n in archive.names() if n not in ASKED])
 def test_what_is_archived_was_obtained_with_todays_settings(name):
-    """The configs of the artifacts behind every variant that changes nothing of its profile."""
+    """Check the configurations of the artifacts behind every variant that changes nothing in its profile."""
     checked = 0
     for results in archive.load(name).values():
         if "changed from the profile" in results.line:
             continue
-        p = profiles.get(results.line.split("`")[1], setting="multi" if "multi-task setting" in results.line else "single")
+        p = profiles.get(results.line.split("`")[1],
+                         setting="multi" if "multi-task setting" in results.line else "single")
         with ZipFile(archive.FOLDER / results.folder / archive.PACKED) as packed:
             configs = [json.loads(packed.read(f"{i}/config.json"))["config"] for i in results.ids]
         for c in configs:
-            simplified = c["stage"] == "shared" or c.get("subspace", "").startswith("shared/")  # its grids have names of their own in the profile
+            # the simplified pipeline's grids have names of their own in the profile
+            simplified = c["stage"] == "shared" or c.get("subspace", "").startswith("shared/")
             named = {k: v for k, v in c.items() if k in {f.name for f in fields(p)} - {"backbone", "ratio"}
                      and not (simplified and k.startswith(("optimize_", "shared_")))}
             assert named == plain({k: getattr(p, k) for k in named}), c
@@ -295,7 +357,8 @@ def test_what_is_archived_was_obtained_with_todays_settings(name):
                 assert c.get("ratio") in (None, p.ratio or RATIO.get(p.variant)), c
                 checked += 1
             if c["stage"] == "original":
-                assert (c["lr"], c["steps"], c.get("original_learnt", 0.0)) == (*p.original(c["kind"]), p.original_learnt), c
+                assert (c["lr"], c["steps"], c.get("original_learnt", 0.0)) \
+                    == (*p.original(c["kind"]), p.original_learnt), c
                 assert c["sizes"] == p.sizes(c["kind"]), c
     assert checked or name == "planes"
 
@@ -308,24 +371,32 @@ def test_a_question_about_settings_was_asked_on_spare_rows(name):
 def test_wider_mixtures_do_what_chapters_18_and_28_say_by_hand():
     asked = archive.load("wider_mixtures")
     for base in ("former settings", "more of stage 1"):
-        change = settings.changes({name: r for name, r in asked.items() if name.startswith((base, "wider"))}, base)["wider mixtures"]
+        change = settings.changes(
+            {name: r for name, r in asked.items() if name.startswith((base, "wider"))}, base)["wider mixtures"]
         assert settings.verdict(change) == "better" and (change["own"] > 0).all() and (change["moved"] > 0).sum() == 3
-    found = {name: (rows_of(r.own)["label words shared"], rows_of(r.moved)["label words shared"]) for name, r in archive.load("spread").items()}
+    found = {name: (rows_of(r.own)["label words shared"], rows_of(r.moved)["label words shared"])
+             for name, r in archive.load("spread").items()}
     over = {name: [interval(by_seed(f) - by_seed(f, "scaled_solution")) for f in both] for name, both in found.items()}
-    trained = archive.load("trained_directions")["one training task, wider mixtures"].frame.groupby("target").effective.mean()
+    trained = archive.load("trained_directions")["one training task, wider mixtures"] \
+        .frame.groupby("target").effective.mean()
     assert trained.between(2, 3.5).all(), "two to three, where it trained one"
     (mean, half), (sent, width) = over["wider mixtures"]
-    assert mean > half and abs(sent) < width and all(abs(m) < h for m, h in (over["as it is"][0], over["more of stage 1"][0]))
+    assert mean > half and abs(sent) < width \
+        and all(abs(m) < h for m, h in (over["as it is"][0], over["more of stage 1"][0]))
 
 
 def test_six_seeds_answer_what_step_26_asks():
-    """Test rows, label words shared: with noise in both stages against the paper's stages and against the length fitted; the aims of the results' page."""
+    """Compare noise in both stages with the paper's stages and with the fitted length, then check the results' aims.
+
+    All on test rows, where label words are shared. The aims are those of the results' page."""
     found = archive.load("spread_seeds")
     usual, mixed, both = found["as it is"], found["wider mixtures"], found["wider mixtures and search"]
     assert all(r.seeds == [*range(6)] and "report_on" not in r.line for r in found.values())
-    over = {name: [interval(by_seed(f) - by_seed(f, "scaled_solution")) for f in (r.own, r.moved)] for name, r in found.items()}
+    over = {name: [interval(by_seed(f) - by_seed(f, "scaled_solution")) for f in (r.own, r.moved)]
+            for name, r in found.items()}
     added = [gain(getattr(usual, what), getattr(both, what)) for what in ("own", "moved")]
-    assert all(mean > half for mean, half in (*added, *over["wider mixtures and search"], gain(usual.moved, mixed.moved)))
+    assert all(mean > half for mean, half in (
+        *added, *over["wider mixtures and search"], gain(usual.moved, mixed.moved)))
     (_, _), (sent, width) = over["wider mixtures"]
     assert abs(sent) < width, "the mixtures alone: no more is transferred than one number gives"
     (sent, width), (own, half) = gain(mixed.moved, both.moved), gain(mixed.own, both.own)
@@ -339,15 +410,20 @@ def test_a_wider_search_does_what_chapters_18_and_28_say_by_hand():
     asked = archive.load("wider_search")
     changes = settings.changes(asked, "former settings")
     both, alone = (changes[name] for name in ("wider mixtures and search", "wider search"))
-    assert settings.verdict(both) == "better" and (both[["own", "moved"]] > 0).all(axis=None) and settings.verdict(alone) == "worse"
-    added = settings.changes({name: r for name, r in asked.items() if name.startswith("wider mixtures")}, "wider mixtures")["wider mixtures and search"]
+    assert settings.verdict(both) == "better" and (both[["own", "moved"]] > 0).all(axis=None) \
+        and settings.verdict(alone) == "worse"
+    added = settings.changes({name: r for name, r in asked.items() if name.startswith("wider mixtures")},
+                             "wider mixtures")["wider mixtures and search"]
     assert (added["moved"] > 0).all() and (added["own"] < 0).all()
     found = archive.load("spread")
-    own, moved = (rows_of(frame)["label words shared"] for frame in (found["wider mixtures and search"].own, found["wider mixtures and search"].moved))
+    own, moved = (rows_of(frame)["label words shared"] for frame in (
+        found["wider mixtures and search"].own, found["wider mixtures and search"].moved))
     (mean, half), (sent, width) = (interval(by_seed(f) - by_seed(f, "scaled_solution")) for f in (own, moved))
-    row = next(r for r in BeautifulSoup(tables.beyond_length(found).data, "html.parser").find_all("tr") if r.find("td", string="wider mixtures and search"))
+    row = next(r for r in BeautifulSoup(tables.beyond_length(found).data, "html.parser").find_all("tr")
+               if r.find("td", string="wider mixtures and search"))
     assert [c.text.replace("\xa0", " ") for c in row.find_all("td")[3:]] == [signed(mean, half), signed(sent, width)]
-    assert mean > half and 0 < sent < width, "above the fitted length: what is recovered by its whole interval, what is transferred in the mean"
+    assert mean > half and 0 < sent < width, \
+        "above the fitted length: what is recovered by its whole interval, what is transferred in the mean"
     for name in ("wider mixtures and search", "wider search"):
         for frame, base in ((found[name].own, found["as it is"].own), (found[name].moved, found["as it is"].moved)):
             mean, half = gain(*(rows_of(f)["label words not shared"] for f in (base, frame)))
@@ -355,7 +431,7 @@ def test_a_wider_search_does_what_chapters_18_and_28_say_by_hand():
 
 
 def test_a_random_subspace_of_twenty_dimensions_is_best_at_the_largest_rate():
-    """Chapter 18 says so by hand."""
+    """Chapter 18 states this in text written by hand."""
     found, largest = archive.load("dimension")["many tasks, y=20"], {"trained": [], "random": []}
     with ZipFile(archive.FOLDER / found.folder / archive.PACKED) as packed:
         for i in (i for i in found.ids if i.startswith("optimize/")):
@@ -363,38 +439,43 @@ def test_a_random_subspace_of_twenty_dimensions_is_best_at_the_largest_rate():
             devs = [json.loads(line)["dev"] for line in packed.read(f"{i}/log.jsonl").decode().splitlines()]
             best = max(range(len(devs[0])), key=lambda j: max(d[j] for d in devs if d[j] is not None))
             largest[config["up"]].append(config["optimize_lrs"][best] == max(config["optimize_lrs"]))
-    assert sum(largest["random"]) > len(largest["random"]) / 2 and sum(largest["trained"]) < len(largest["trained"]) / 3
+    assert sum(largest["random"]) > len(largest["random"]) / 2 \
+        and sum(largest["trained"]) < len(largest["trained"]) / 3
 
 
 def test_fine_tuning_is_often_best_at_its_last_step():
-    """Chapter 22 says so by hand."""
+    """Chapter 22 states this in text written by hand."""
     found, last = archive.load("absolute")["as it is"], []
     with ZipFile(archive.FOLDER / found.folder / archive.PACKED) as packed:
         for i in (i for i in found.ids if i.startswith("original/") and "-finetune-" in i):
-            config, metrics = (json.loads(packed.read(f"{i}/{name}.json"))[name] for name in ("config", "metrics"))
+            config, metrics = (
+                json.loads(packed.read(f"{i}/{name}.json"))[name] for name in ("config", "metrics"))
             last.append(metrics["best_step"] == config["steps"])
     assert 3 <= sum(last) < len(last) / 2
 
 
 def test_what_is_not_explained_of_many_tasks():
-    """Chapter 28 says by hand that the nearest training tasks are held with adapter and LoRA, and how little the unseen ones transfer between the two."""
+    """Chapter 28 states by hand that the nearest training tasks are held with adapter and LoRA.
+
+    It also states how little the unseen tasks transfer between these two."""
     many = archive.load("multi_task")
     held, moved = many["its training tasks"].own, many["as it is"].moved
-    for trained, unseen, most in (("ethos-directed_vs_generalized", "ethos-gender", 60), ("superglue-wic", "superglue-wsc", 85)):
+    for trained, unseen, most in (("ethos-directed_vs_generalized", "ethos-gender", 60),
+                                  ("superglue-wic", "superglue-wsc", 85)):
         assert all(relative(held[(held.task == trained) & (held.target == k)]).mean() > 85 for k in ("adapter", "lora"))
         between = moved[(moved.task == unseen) & (moved.source != "prefix") & (moved.target != "prefix")]
         assert relative(between).mean() < most, unseen
 
 
 def test_nothing_tried_moves_the_square():
-    """Chapter 28 says so by hand."""
+    """Chapter 28 states this in text written by hand."""
     base, *others = archive.load("finetune").values()
     changes = [gain(getattr(base, what), getattr(r, what)) for r in others for what in ("own", "moved")]
     assert len(changes) == 6 and all(mean - half <= 0 for mean, half in changes)
 
 
 def test_what_six_seeds_say_of_many_tasks():
-    """Step 21 of the choices says it by hand."""
+    """Step 21 of the choices states this in text written by hand."""
     many = archive.load("more_seeds")["multi_task: as it is"]
     judges = (claims_archived.prefix_behind, claims_archived.slowest, claims.poorer_source, claims.ahead)
     assert [judge(many)[2] for judge in judges] == [claims.HOLDS, claims.HOLDS, claims.OPEN, claims.OPEN]

@@ -126,7 +126,8 @@ def test_a_row_reads_as_in_crossfit(name, row, text, targets):
 
 
 def test_options_inside_a_question():
-    assert formats.inline("q? (A) red or (B) blue") == ["red", "blue"] and formats.inline("q? (A) floor (B) bed") == ["flo", "bed"], "as CrossFit has it"
+    assert formats.inline("q? (A) red or (B) blue") == ["red", "blue"] \
+        and formats.inline("q? (A) floor (B) bed") == ["flo", "bed"], "as CrossFit has it"
 
 
 def test_the_table_holds_the_papers_tasks_and_roles():
@@ -287,7 +288,8 @@ def test_spare_rows_of_dev_stand_in_for_test():
 
 def test_a_row_that_dev_holds_twice_is_not_spare(monkeypatch):
     plain = tasks.rows
-    monkeypatch.setattr(tasks, "rows", lambda name, split, *rest: plain(name, split, *rest) * (2 if split == "validation" else 1))
+    monkeypatch.setattr(tasks, "rows", lambda name, split, *rest: (
+        plain(name, split, *rest) * (2 if split == "validation" else 1)))
     spare = tasks.load("scitail", source="embedded", caps={"train": None, "dev": 100, "test": None}, report_on="spare")
     assert not {*spare["dev"]["input"]} & {*spare["test"]["input"]} and len({*spare["dev"]["input"]}) < 100
 
@@ -347,17 +349,20 @@ def test_a_mirror_is_built_resumed_and_checked(tmp_path, monkeypatch, capsys):
 def test_a_manifest_must_name_its_files(tmp_path, capsys):
     (tmp_path / "MANIFEST.tsv").write_text("config\tsplit\nx\ttrain\n")
     assert mirror.main(["check", "--mirror", str(tmp_path)]) == 1
-    assert capsys.readouterr().err.strip().endswith("MANIFEST.tsv: no column 'hub_id'; needed are hub_id, config, split")
+    assert capsys.readouterr().err.strip().endswith(
+        "MANIFEST.tsv: no column 'hub_id'; needed are hub_id, config, split")
 
 
 def test_a_manifest_of_other_columns_keeps_them(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets, "load_dataset", lambda hub, config, split: datasets.Dataset.from_list(films(10)))
     others = [["nyu-mll/glue", "sst2", "train", 'from "GLUE"'], ["a/b", "default", "test", "not ours"]]
-    (tmp_path / "MANIFEST.tsv").write_text("\n".join("\t".join(line) for line in [["hub_id", "config", "split", "note"], *others]) + "\n")
+    (tmp_path / "MANIFEST.tsv").write_text("\n".join(
+        "\t".join(line) for line in [["hub_id", "config", "split", "note"], *others]) + "\n")
     mirror.build(tmp_path, ["glue-sst2"])
     found = mirror.manifest(tmp_path)
     assert [row["note"] for row in found.values()] == ['from "GLUE"', "not ours", "", ""]
-    assert [row["rows"] for row in found.values()] == ["10", "", "10", "10"] and found["nyu-mll/glue", "sst2", "train"]["sha256"]
+    assert [row["rows"] for row in found.values()] == ["10", "", "10", "10"] \
+        and found["nyu-mll/glue", "sst2", "train"]["sha256"]
 
 
 def test_stand_ins_go_through_the_same_formats():
@@ -380,13 +385,15 @@ def test_real_data_load_with_disjoint_parts(mirror):
 
 
 def test_what_several_parts_hold_stays_in_one(tmp_path):
-    """A row of test leaves dev, one of dev leaves train, and a spare one of dev does, too."""
+    """A row of test leaves dev and train, one of dev leaves train, and so does a spare one of dev."""
     def texts(*numbers):
         return [{"text": f"text {i}", "label": i % 2} for i in numbers]
-    for split, rows in (("train", texts(*range(40), 50, 51, 52, 53, 80)), ("validation", texts(50, 51, 52, 53, 81)), ("test", texts(80, 81))):
+    for split, rows in (("train", texts(*range(40), 50, 51, 52, 53, 80)), ("validation", texts(50, 51, 52, 53, 81)),
+                        ("test", texts(80, 81))):
         put(tmp_path, "rotten_tomatoes", split, rows)
     found = parts(tasks.load("rotten_tomatoes", mirror=tmp_path))
-    assert {*found["dev"]} == {f"text {i}" for i in range(50, 54)} and {*found["train"]} == {f"text {i}" for i in range(40)}
+    assert {*found["dev"]} == {f"text {i}" for i in range(50, 54)} \
+        and {*found["train"]} == {f"text {i}" for i in range(40)}
     spare = parts(tasks.load("rotten_tomatoes", mirror=tmp_path, caps={"dev": 2}, report_on="spare"))
     assert len(spare["test"]) == 2 and {*spare["train"]} == {f"text {i}" for i in range(40)}
 

@@ -1,4 +1,4 @@
-"""Tokenised rows: as if made fresh, shared by seeds and by concurrent writers, made again when unsound, and small in memory."""
+"""Tokenised rows: as if made fresh, shared by seeds and by concurrent writers, remade when unsound, small in memory."""
 
 import json
 import os
@@ -23,7 +23,8 @@ def tokenizer():
 
 def part(rows: int = 60, reverse: bool = False) -> datasets.Dataset:
     order = list(range(rows))[::-1 if reverse else 1]
-    return datasets.Dataset.from_dict({"input": [f"row {'x' * (i % 7)} {i}" for i in order], "targets": [[f"answer {i}", "ü"][: 1 + i % 2] for i in order]})
+    return datasets.Dataset.from_dict({"input": [f"row {'x' * (i % 7)} {i}" for i in order],
+                                       "targets": [[f"answer {i}", "ü"][: 1 + i % 2] for i in order]})
 
 
 def plain(columns) -> list:
@@ -36,7 +37,7 @@ def encode(tokenizer, split, root, max_length: int = 12, task: str = "qasc"):
 
 
 def expected(tokenizer, split, max_length: int = 12) -> list:
-    """The rows one by one, without any file."""
+    """Return the rows, tokenised one by one and without any file."""
     cut = {"truncation": True, "max_length": max_length}
     return [[tokenizer(f" [qasc] {t}", **cut)["input_ids"] for t in split["input"]],
             [tokenizer(f"<extra_id_0>{t[0]}", **cut)["input_ids"] for t in split["targets"]], split["targets"][:]]
@@ -46,7 +47,8 @@ def test_rows_from_the_file_equal_fresh_ones_in_our_order(tokenizer, tmp_path, m
     split, other = part(), part(reverse=True)
     wanted = expected(tokenizer, split)
     assert plain(encode(tokenizer, split, tmp_path)) == wanted
-    monkeypatch.setattr(tokens, "_tokenise", None)  # from here on everything must come from the file, another order of the same rows too
+    # from here on everything must come from the file, also for the same rows in another order
+    monkeypatch.setattr(tokens, "_tokenise", None)
     found = encode(tokenizer, split, tmp_path)
     assert plain(found) == wanted and plain(encode(tokenizer, other, tmp_path)) == expected(tokenizer, other)
     assert len(list((tmp_path / ".tokens").iterdir())) == 1
@@ -70,11 +72,13 @@ def test_an_unsound_file_is_never_used(tokenizer, tmp_path, fault, caplog):
         encode(tokenizer, part(30), tmp_path / "other")
         theirs, = (tmp_path / "other" / ".tokens").iterdir()
         file.unlink()
-        (file.parent / (file.stem.rsplit("-", 1)[0] + "-" + theirs.stem.rsplit("-", 1)[1] + ".arrow")).write_bytes(theirs.read_bytes())
+        (file.parent / (file.stem.rsplit("-", 1)[0] + "-" + theirs.stem.rsplit("-", 1)[1] + ".arrow")
+         ).write_bytes(theirs.read_bytes())
     else:
         middle = len(sound) // 2
-        file.write_bytes({"truncated": sound[:-20], "altered": sound[:middle] + bytes([sound[middle] ^ 1]) + sound[middle + 1:], "empty": b"",
-                          "foreign": b"not ours"}[fault])
+        file.write_bytes({
+            "truncated": sound[:-20], "altered": sound[:middle] + bytes([sound[middle] ^ 1]) + sound[middle + 1:],
+            "empty": b"", "foreign": b"not ours"}[fault])
     assert plain(encode(tokenizer, split, tmp_path)) == expected(tokenizer, split)
     assert "is not usable" in caplog.text and "tokenised again" in caplog.text
     assert [f.read_bytes() for f in (tmp_path / ".tokens").iterdir()] == [sound]
@@ -93,7 +97,7 @@ def test_what_a_call_leaves_in_the_tokenizer_does_not_change_its_fingerprint():
 
 
 def test_the_fingerprint_of_the_data_is_that_of_the_rows_in_one_text():
-    """Artifacts are named by it, so it may not change with the way it is computed."""
+    """It names artifacts, so it must not change with the way it is computed."""
     import hashlib
     splits = {name: part(n) for name, n in (("train", 2500), ("dev", 1), ("test", 3))}
     whole = repr([(s, splits[s]["input"][:], splits[s]["targets"][:]) for s in ("train", "dev", "test")])
@@ -106,7 +110,8 @@ from pathlib import Path
 import datasets
 from transformers import PreTrainedTokenizerFast
 from unidelta import tokens
-split = datasets.Dataset.from_dict({"input": [f"row {i}" for i in range(4000)], "targets": [["yes", "no"][:1 + i % 2] for i in range(4000)]})
+split = datasets.Dataset.from_dict({"input": [f"row {i}" for i in range(4000)], \
+"targets": [["yes", "no"][:1 + i % 2] for i in range(4000)]})
 words = PreTrainedTokenizerFast(tokenizer_file="data/backbone/tokenizer.json")
 inputs, _, answers = tokens.encode(words, "qasc", "embedded", "train", split, 12, Path(sys.argv[1]))
 print(json.dumps([[row.tolist() for row in inputs], list(answers)]))
@@ -114,8 +119,10 @@ print(json.dumps([[row.tolist() for row in inputs], list(answers)]))
 
 
 def start(script: str, *arguments) -> subprocess.Popen:
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "lib"), "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-    return subprocess.Popen([sys.executable, "-c", script, *map(str, arguments)], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "lib"), "OMP_NUM_THREADS": "1",
+                                "TOKENIZERS_PARALLELISM": "false"}
+    return subprocess.Popen([sys.executable, "-c", script, *map(str, arguments)], cwd=ROOT, env=environment,
+                            stdout=subprocess.PIPE, text=True)
 
 
 def test_two_writers_at_once_leave_one_sound_file(tmp_path):
@@ -134,7 +141,9 @@ for peak in data_memory.peaks(tasks=3, rows=20_000, words=12, folder=sys.argv[1]
 
 
 def test_sixty_tasks_of_twenty_thousand_rows_fit_into_two_gibibytes(tmp_path):
-    """Three tasks are loaded; what a further one adds to the peak is carried on to sixty. benchmarks/data_memory.py loads all sixty."""
+    """Three tasks are loaded, and what a further one adds to the peak is extrapolated to sixty.
+
+    benchmarks/data_memory.py loads all sixty."""
     process = start(MEMORY, tmp_path)
     peaks = list(map(float, process.communicate()[0].split()))
     assert process.returncode == 0 and len(peaks) == 3

@@ -1,4 +1,4 @@
-"""The training loop on problems small enough to be followed by hand: selection, patience, what is kept, and resuming after a kill."""
+"""The training loop on small problems, followed by hand: selection, patience, what is kept, resuming after a kill."""
 
 import logging
 
@@ -10,7 +10,7 @@ from unidelta.training import fit
 
 
 class Problem:
-    """K least-squares problems with a target that moves with the step, and dev scores from a script or from the parameters."""
+    """K least-squares problems whose target moves with the step. Dev scores come from a script or the parameters."""
 
     def __init__(self, k=2, scripted=None, die_at=None, lr=0.05):
         self.tensor = torch.zeros(k, 4, 3).requires_grad_()
@@ -80,7 +80,8 @@ def test_patience_makes_a_problem_final_and_ends_when_all_are():
     scripted = [[0.5, 0.4, 0.4, 0.9, 0.9, 0.9], [0.1, 0.2, 0.3, 0.3, 0.3, 0.9]]
     problem = Problem(scripted=scripted)
     done = problem.fit(steps=18, patience=2)
-    assert done.best_score == [0.5, 0.3] and done.best_step == [3, 9], "a late gain does not count once patience has run out"
+    assert done.best_score == [0.5, 0.3] and done.best_step == [3, 9], \
+        "a late gain does not count once patience has run out"
     assert [line["step"] for line in done.log][-1] == 15 and problem.steps == list(range(15))
     assert Problem(scripted=scripted).fit(steps=18).best_score == [0.9, 0.9], "0 is patience without end"
 
@@ -88,7 +89,8 @@ def test_patience_makes_a_problem_final_and_ends_when_all_are():
 def test_patience_counts_from_the_floor_on():
     scripted = [[0.5, 0.4, 0.4, 0.9, 0.8, 0.8, 0.95], [0.1, 0.2, 0.2, 0.2, 0.2, 0.9, 0.9]]
     done = Problem(scripted=scripted).fit(steps=21, patience=2, floor=[0.6, 0.2])
-    assert done.best_score == [0.9, 0.9] and done.best_step == [12, 18], "neither is given up at its floor, the first is once it is over it"
+    assert done.best_score == [0.9, 0.9] and done.best_step == [12, 18], \
+        "neither is given up at its floor, the first is once it is over it"
     assert Problem(scripted=scripted).fit(steps=21, patience=2, floor=[0.4, 0.1]).best_score == [0.5, 0.2]
 
 
@@ -109,26 +111,30 @@ def test_settled_problems_leave_the_stack_and_change_nothing_for_the_rest():
     assert done.best_score == whole.best_score == [1.0, 0.4, 1.0] and done.best_step == whole.best_step == [6, 12, 3]
     for a, b in zip(done.best, whole.best, strict=True):
         assert torch.equal(a, b)
-    assert [line["dev"] for line in done.log] == [[0.5, 0.1, 1.0], [1.0, 0.2, None], [None, 0.3, None], [None, 0.4, None]]
+    assert [line["dev"] for line in done.log] == [
+        [0.5, 0.1, 1.0], [1.0, 0.2, None], [None, 0.3, None], [None, 0.4, None]]
     assert [line["loss"][1] for line in done.log] == [line["loss"][1] for line in whole.log]
 
 
 @pytest.mark.parametrize("die_at", [1, 2, 3])
 def test_a_run_killed_after_problems_have_left_goes_on_to_the_same_bits(tmp_path, die_at):
-    problems = [Problem(k=3, scripted=SETTLING), Problem(k=3, scripted=SETTLING, die_at=die_at), Problem(k=3, scripted=SETTLING)]
+    problems = [Problem(k=3, scripted=SETTLING), Problem(k=3, scripted=SETTLING, die_at=die_at),
+                Problem(k=3, scripted=SETTLING)]
     whole = problems[0].fit(drop=problems[0].drop)
     with pytest.raises(KeyboardInterrupt):
         problems[1].fit(drop=problems[1].drop, folder=tmp_path)
     problems[2].validations = die_at
     resumed = problems[2].fit(drop=problems[2].drop, folder=tmp_path)
     assert problems[2].steps == list(range(3 * die_at, 12)) and resumed.log == whole.log
-    assert resumed.best_step == whole.best_step and all(torch.equal(a, b) for a, b in zip(resumed.best, whole.best, strict=True))
+    assert resumed.best_step == whole.best_step \
+        and all(torch.equal(a, b) for a, b in zip(resumed.best, whole.best, strict=True))
 
 
 @pytest.mark.parametrize("patience", [0, 1])
 def test_a_problem_is_the_same_alone_and_in_company(patience):
     scripted = [[0.5, 0.4, 0.6, 0.7], [0.1, 0.2, 0.3, 0.4]]
-    both, alone = Problem(scripted=scripted).fit(patience=patience), Problem(k=1, scripted=scripted[:1]).fit(patience=patience)
+    both, alone = (Problem(scripted=scripted).fit(patience=patience),
+                   Problem(k=1, scripted=scripted[:1]).fit(patience=patience))
     assert both.best_step[0] == alone.best_step[0] == (3 if patience else 12)
     for a, b in zip(alone.best, both.best, strict=True):
         assert torch.equal(a[0], b[0])
@@ -160,4 +166,5 @@ def test_progress_names_the_stage_the_rate_and_the_time_left(caplog):
     with caplog.at_level(logging.INFO, "unidelta"):
         Problem().fit(label="original qasc")
     assert len(caplog.messages) == 4
-    assert caplog.messages[0].startswith("original qasc step 3/12, ") and "steps/s" in caplog.messages[0] and "min left" in caplog.messages[0]
+    assert caplog.messages[0].startswith("original qasc step 3/12, ") and "steps/s" in caplog.messages[0] \
+        and "min left" in caplog.messages[0]

@@ -1,4 +1,6 @@
-"""Rows of stand-ins asked in the words of pre-training: every task has a question, a right answer that is one of several, and a score that counts."""
+"""Rows of stand-ins asked in the words of pre-training.
+
+Every task has a question, a right answer that is one of several, and a score that counts."""
 
 import random
 from types import SimpleNamespace
@@ -27,8 +29,9 @@ def test_a_row_is_asked_with_its_texts_and_without_its_answer_format(name):
             assert right == (targets[0],) and right[0] in text, "of options, the right one is the task's own answer"
 
 
-@pytest.mark.parametrize(("name", "answers"), [("glue-mnli", {"it follows", "who knows", "it fails"}), ("glue-qqp", {"yes", "no"}),
-                                               ("glue-sst2", {"they did", "they did not"}), ("superglue-wsc", {"yes", "no"})])
+@pytest.mark.parametrize(("name", "answers"), [
+    ("glue-mnli", {"it follows", "who knows", "it fails"}), ("glue-qqp", {"yes", "no"}),
+    ("glue-sst2", {"they did", "they did not"}), ("superglue-wsc", {"yes", "no"})])
 def test_answers_are_those_of_pretraining(name, answers):
     rng = random.Random(1)
     assert {word for row in embedded.raw(name, "validation") for word in asked(name, row, rng)[1]} == answers
@@ -44,27 +47,34 @@ def test_two_classes_of_inference_take_either_word_for_what_does_not_follow():
 def test_the_share_of_right_answers_is_counted(monkeypatch, share, score):
     rng = random.Random("understood/dream")
     right = [asked("dream", row, rng)[1][0] for row in embedded.raw("dream", "validation")[:40]]
-    monkeypatch.setattr(understanding, "predict", lambda *_, **__: [[word if i % 4 < share else "it is" for i, word in enumerate(right)]])
+    monkeypatch.setattr(understanding, "predict", lambda *_, **__: [
+        [word if i % 4 < share else "it is" for i, word in enumerate(right)]])
     assert understood(TOKENS, "dream", rows=40) == score
 
 
 def test_the_table_has_every_task_and_backbone(monkeypatch):
-    monkeypatch.setattr(understanding, "understood", lambda model, task, rows: 0.5 if model.fingerprint == "f-one" else 0.25)
+    monkeypatch.setattr(understanding, "understood", lambda model, task, rows: (
+        0.5 if model.fingerprint == "f-one" else 0.25))
     monkeypatch.setattr(understanding.backbones, "load", lambda name: SimpleNamespace(fingerprint=f"f-{name}"))
     text = understanding.table(["one", "two"], rows=3).data
-    assert all(f"<td>{task}</td>" in text for task in ALL) and text.count("<td>50</td>") == text.count("<td>25</td>") == len(ALL)
+    assert all(f"<td>{task}</td>" in text for task in ALL) \
+        and text.count("<td>50</td>") == text.count("<td>25</td>") == len(ALL)
     assert "one<br><small>f-one</small>" in text
     assert text.index("glue-sst2") < text.index("dream") < text.index("rotten_tomatoes"), "training tasks come first"
 
 
 def test_what_was_met_in_pretraining_is_counted():
-    found = {row[0]: row[1:] for row in grid(understanding.met(["superglue-copa", "glue-qqp", "qasc", "acronym_identification"], items=4000))[1:]}
+    found = {row[0]: row[1:] for row in grid(understanding.met(
+        ["superglue-copa", "glue-qqp", "qasc", "acronym_identification"], items=4000))[1:]}
     assert float(found["superglue-copa"][1]) > 20, "its events are told there"
     assert found["glue-qqp"] == ["496", "0", "–"] and found["acronym_identification"][:2] == ["0", "–"]
-    assert found["qasc"][2] == "100", "the questions of the test part are asked in the training rows, too, as Limits says"
+    assert found["qasc"][2] == "100", \
+        "the questions of the test part are asked in the training rows, too, as Limits says"
     assert float(found["superglue-copa"][2]) < 60
 
 
 def test_a_sentence_is_found_in_a_row_of_any_shape():
-    row = {"text": "A dog ran. It was there, of course; too bad!", "more": ["One two three four.", {"x": "five six seven eight"}], "idx": 3}
-    assert list(understanding._sentences(row)) == ["it was there of course", "one two three four", "five six seven eight"]
+    row = {"text": "A dog ran. It was there, of course; too bad!",
+           "more": ["One two three four.", {"x": "five six seven eight"}], "idx": 3}
+    assert list(understanding._sentences(row)) == [
+        "it was there of course", "one two three four", "five six seven eight"]

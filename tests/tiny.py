@@ -1,4 +1,6 @@
-"""A tiny T5 v1.1 with a byte-level tokenizer, made on the spot: random, or taught how to answer so that scores are not all zero."""
+"""A tiny T5 v1.1 with a byte-level tokenizer, made on the spot.
+
+It is random, or taught how to answer so that scores are not all zero."""
 
 from pathlib import Path
 
@@ -13,23 +15,27 @@ SENTINELS = [f"<extra_id_{i}>" for i in range(3)]
 
 
 def tokenizer(vocabulary: int = 261) -> PreTrainedTokenizerFast:
-    """Byte-level BPE over stand-in rows; 261 is five special tokens and the 256 bytes, so no merge at all."""
+    """Byte-level BPE over stand-in rows. 261 is five special tokens and the 256 bytes, so no merge at all."""
     core = Tokenizer(models.BPE())
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     core.decoder = decoders.ByteLevel()
-    lines = [f"[{name}] {text} {answers[0]}" for name in TASKS for text, answers in tasks.rows(name, "train", "embedded")[:200]]
-    core.train_from_iterator(lines, trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=["<pad>", "</s>", *SENTINELS], show_progress=False,
-                                                        initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    lines = [f"[{name}] {text} {answers[0]}" for name in TASKS
+             for text, answers in tasks.rows(name, "train", "embedded")[:200]]
+    core.train_from_iterator(lines, trainers.BpeTrainer(
+        vocab_size=vocabulary, special_tokens=["<pad>", "</s>", *SENTINELS], show_progress=False,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
     core.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    return PreTrainedTokenizerFast(tokenizer_object=core, pad_token="<pad>", eos_token="</s>", extra_special_tokens=SENTINELS)
+    return PreTrainedTokenizerFast(tokenizer_object=core, pad_token="<pad>", eos_token="</s>",
+                                   extra_special_tokens=SENTINELS)
 
 
 def save(folder: Path, vocabulary: int = 261, seed: int = 0, **shape) -> str:
-    """A random T5 v1.1 and its tokenizer in `folder`; its path."""
+    """Save a random T5 v1.1 and its tokenizer in `folder`. Return its path."""
     torch.manual_seed(seed)
     words = tokenizer(vocabulary)
     sizes = {"d_model": 32, "d_kv": 8, "num_heads": 4, "d_ff": 48, "num_layers": 2, "vocab_size": len(words)} | shape
-    config = T5Config(feed_forward_proj="gated-gelu", tie_word_embeddings=False, decoder_start_token_id=0, dropout_rate=0.0, **sizes)
+    config = T5Config(feed_forward_proj="gated-gelu", tie_word_embeddings=False, decoder_start_token_id=0,
+                      dropout_rate=0.0, **sizes)
     model = T5ForConditionalGeneration(config)
     model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.shared.weight) * 0.1)
     model.save_pretrained(folder)
@@ -38,7 +44,7 @@ def save(folder: Path, vocabulary: int = 261, seed: int = 0, **shape) -> str:
 
 
 def teach(folder: str, steps: int = 30) -> str:
-    """Train the whole T5 of `folder` for a moment on the answers of TASKS; far from perfect, but it answers in words."""
+    """Train the whole T5 of `folder` for a moment on the answers of TASKS. Far from perfect, it answers in words."""
     loaded = backbone.load(folder, device="cpu")
     splits = [data.load(loaded, name, "embedded", None, 0, {"train": 300}, 64, store.base()).train for name in TASKS]
     model = T5ForConditionalGeneration.from_pretrained(folder).train()
@@ -49,5 +55,5 @@ def teach(folder: str, steps: int = 30) -> str:
         optimizer.step()
         optimizer.zero_grad()
     model.save_pretrained(folder)
-    backbone.load.cache_clear()  # it holds the untaught one
+    backbone.load.cache_clear()  # the cache holds the untaught one
     return folder

@@ -2,7 +2,7 @@
 import warnings
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]  # the clone: data, results and commit are looked for there
+ROOT = Path(__file__).resolve().parents[2]  # the clone, in which data, results and the commit are looked up
 
-# progress bars of the libraries below ask for widgets that the notebooks do without
+# the progress bars of some libraries ask for widgets that the notebooks do not need
 warnings.filterwarnings("ignore", message="IProgress not found")

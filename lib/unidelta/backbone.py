@@ -1,7 +1,8 @@
-"""The frozen pre-trained T5, theta_0: the embedded default, a hub id, or a local folder; one loading path for all three.
+"""The frozen pre-trained T5, theta_0: the embedded default, a hub id or a local folder, all loaded in the same way.
 
-transformers is named in full here and in `unidelta.injection`, and annotations stay text: it loads its models when they are first named, which takes
-longer than all else a chapter of archived results imports.
+Here and in `unidelta.injection`, names are written out as `transformers.NAME`, and annotations stay text: transformers
+loads its models when they are first named, and that takes longer than all other imports of a chapter of archived
+results.
 """
 
 from __future__ import annotations
@@ -19,14 +20,18 @@ from transformers.utils import logging
 from unidelta import ROOT
 
 DATA = ROOT / "data"
-SHIPPED = {"embedded": DATA / "backbone", **{name: DATA / "backbones" / name for name in ("comparing", "rebuilt", "shorter", "stretches")}}
+SHIPPED = {"embedded": DATA / "backbone",
+           **{name: DATA / "backbones" / name for name in ("comparing", "rebuilt", "shorter", "stretches")}}
 PROBE = "this is a film"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """`model` (transformers T5, frozen, in eval mode), its `tokenizer`, and `fingerprint`, a hash of weights and tokenizer."""
+    """A frozen T5 and its tokenizer.
+
+    `model` is a transformers T5 in eval mode, `fingerprint` a hash of weights and tokenizer.
+    """
 
     name: str
     model: transformers.T5ForConditionalGeneration
@@ -43,10 +48,14 @@ class Backbone:
 
 
 def device_of(name: str = "auto") -> torch.device:
-    """`auto` takes a GPU where there is one; otherwise a torch device name."""
+    """The torch device of that name; `auto` is a GPU if there is one, else the CPU.
+
+    Raises ValueError if there is no such device here.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    there = ["cpu", *(["cuda"] if torch.cuda.is_available() else []), *(f"cuda:{n}" for n in range(torch.cuda.device_count()))]
+    there = ["cpu", *(["cuda"] if torch.cuda.is_available() else []),
+             *(f"cuda:{n}" for n in range(torch.cuda.device_count()))]
     if name not in there:
         raise ValueError(f"no device {name!r}; allowed here: auto, {', '.join(there)}")
     return torch.device(name)
@@ -54,11 +63,12 @@ def device_of(name: str = "auto") -> torch.device:
 
 @lru_cache(maxsize=2)
 def load(name: str = "embedded", dtype: str = "float32", device: str = "auto") -> Backbone:
-    """Load `embedded` (the default in data/backbone), one of the draws in data/backbones (their cards say what each is), a local
-    folder, or a hub id such as google/t5-base-lm-adapt.
+    """Load a T5 with its tokenizer, every parameter frozen (section 4: only theta, the projections or I are trained).
 
-    Every parameter is frozen (section 4: only theta, the projections or I are ever trained). Raises ValueError with one line
-    for an unknown dtype, for a device that is not there, for a folder that is not a whole T5 with its tokenizer, and for a hub id that cannot be had.
+    name: `embedded` (the default, in data/backbone), one of the draws in data/backbones (their cards say what each is),
+    a local folder, or a hub id such as google/t5-base-lm-adapt. Raises ValueError (one line) if the dtype is unknown,
+    if the device is not there, if a folder does not hold a complete T5 with its tokenizer, or if a hub id is neither
+    cached nor can be reached.
     """
     if dtype not in DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}; allowed: {', '.join(DTYPES)}")
@@ -66,34 +76,40 @@ def load(name: str = "embedded", dtype: str = "float32", device: str = "auto") -
     place = SHIPPED.get(name) or Path(name).expanduser()
     source = str(place) if place.is_dir() or name in SHIPPED else name
     quiet, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()  # T5 v1.1's head is untied, as it should be; the library warns of that at every load
+    # The head of T5 v1.1 is untied, as it should be; the library would warn of that at every load.
+    logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        if not place.is_dir() and (name[:1] in (".", "/", "~") or name.count("/") > 1):  # no hub id
+        if not place.is_dir() and (name[:1] in (".", "/", "~") or name.count("/") > 1):  # not a hub id
             raise ValueError("there is no such folder")
         kind = transformers.T5Config.get_config_dict(source)[0].get("model_type")
         if kind != "t5":
             raise ValueError(f"a model of type {kind}")
         config = transformers.T5Config.from_pretrained(source)
-        if getattr(config, "decoder_start_token_id", None) is None:  # not every saved configuration has it; a T5 starts so
+        # Not every saved configuration has this number; a T5 starts with the padding token.
+        if getattr(config, "decoder_start_token_id", None) is None:
             config.decoder_start_token_id = config.pad_token_id
         if config.dense_act_fn == "gelu_new":  # the same function, fused: a fifth less time on a CPU
             config.dense_act_fn = "gelu_pytorch_tanh"
-        model, found = transformers.T5ForConditionalGeneration.from_pretrained(source, config=config, dtype=DTYPES[dtype], output_loading_info=True)
-        lost = sorted(found["missing_keys"])  # they would be drawn at random, anew at every load
+        model, found = transformers.T5ForConditionalGeneration.from_pretrained(
+            source, config=config, dtype=DTYPES[dtype], output_loading_info=True)
+        lost = sorted(found["missing_keys"])  # the library draws these at random, anew at every load
         if model.lm_head.weight is model.shared.weight and not getattr(config, "scale_decoder_outputs", True):
-            lost.append("lm_head.weight")  # T5 v1.1 has a head of its own; the library makes one of the embedding
+            lost.append("lm_head.weight")  # T5 v1.1 has a head of its own; without one the library takes the embedding
         if lost:
             raise ValueError(f"its weights lack {len(lost)} of the configuration's, such as {lost[0]}")
         model.generation_config.decoder_start_token_id = config.decoder_start_token_id
         tokenizer = transformers.AutoTokenizer.from_pretrained(source)
-        if tokenizer.unk_token_id in tokenizer(PROBE).input_ids:  # the library makes a tokenizer of nothing where the folder has none
+        # If a folder has no tokenizer, the library makes an empty one.
+        if tokenizer.unk_token_id in tokenizer(PROBE).input_ids:
             raise ValueError("its tokenizer does not know plain English, or is missing")
         if len(tokenizer) > config.vocab_size:
             raise ValueError(f"its tokenizer has {len(tokenizer)} tokens, the model {config.vocab_size}")
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        allowed = f"allowed: {', '.join(SHIPPED)}, a local folder with a T5 and its tokenizer, or a hub id that is cached or can be reached"
-        raise ValueError(f"no T5 backbone {name!r} ({(str(error) or type(error).__name__).splitlines()[0]:.80}); {allowed}") from None
+        allowed = (f"allowed: {', '.join(SHIPPED)}, a local folder with a T5 and its tokenizer, "
+                   "or a hub id that is cached or can be reached")
+        raise ValueError(f"no T5 backbone {name!r} ({(str(error) or type(error).__name__).splitlines()[0]:.80}); "
+                         f"{allowed}") from None
     finally:
         logging.set_verbosity(quiet)
         if bars:

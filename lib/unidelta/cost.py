@@ -1,8 +1,9 @@
-"""What a run costs: floating-point operations counted from the configuration, hours from these and a card's published figures.
+"""What a run costs: operations counted from the configuration, and hours from these and a card's published figures.
 
-A multiplication with an addition counts as two operations (FLOP). Only matrix products are counted, what runs beside them is in the share of a
-card's peak that is assumed. The backbone is frozen: its backward pass goes to activations only, so a linear map costs twice its forward pass in
-training and a product of two activations (attention) three times. What it holds in memory is counted in `unidelta.memory`.
+The operations are floating-point operations (FLOP); a multiplication with an addition counts as two. Only matrix
+products are counted; the assumed share of a card's peak allows for everything else. The backbone is frozen, so its
+backward pass computes gradients of activations only. In training a linear map therefore costs twice its forward pass,
+and a product of two activations (attention) three times. What a run holds in memory is counted in `unidelta.memory`.
 """
 
 from dataclasses import dataclass, replace
@@ -15,27 +16,39 @@ from unidelta.projections import KINDS
 
 CARDS = ROOT / "data" / "gpus.tsv"  # peaks in TFLOP/s (dense, without sparsity), bandwidth in GB/s
 SETTINGS = ("single", "multi")
-PASSES = 20  # times that a step reads or writes a number of a projection: 16 in Adafactor, 4 for the gradient (counted over the operations of a step)
+# How often a step reads or writes a number of a projection: 16 times in Adafactor and 4 times for the gradient (counted
+# over the operations of a step).
+PASSES = 20
 
 
 def cards() -> pd.DataFrame:
-    """GPUs and their published figures: memory_gib, float32 and bfloat16 (TFLOP/s; empty where the card has no such format), bandwidth (GB/s)."""
+    """GPUs and their published figures: memory_gib, float32 and bfloat16 (TFLOP/s), bandwidth (GB/s).
+
+    A format is empty where the card does not have it.
+    """
     return pd.read_csv(CARDS, sep="\t", index_col="card")
 
 
 def backbone(config, rows: int, length: int, answer: int, keys: int = 0, training: bool = True) -> float:
-    """FLOP of one pass over `rows` inputs of `length` tokens with answers of `answer`; keys: how many more a prefix gives to self-attention.
-    Decoding token by token with a cache multiplies as much as one forward pass (training=False)."""
+    """FLOP of one pass over `rows` inputs of `length` tokens with answers of `answer` tokens.
+
+    keys: how many keys a prefix adds to self-attention. Decoding token by token with a cache costs as many products as
+    one forward pass (training=False).
+    """
     d, inner, ff, deep = config.d_model, config.num_heads * config.d_kv, config.d_ff, config.num_decoder_layers
-    attention, gated = 8 * d * inner, 6 * d * ff  # q, k, v, o and the three feed-forward maps, FLOP a token
-    linear = length * (config.num_layers * (attention + gated) + deep * 4 * d * inner)  # the encoder, and cross-attention's keys and values
+    attention, gated = 8 * d * inner, 6 * d * ff  # FLOP per token of q, k, v, o and of the three feed-forward maps
+    # the encoder, and the keys and values of cross-attention
+    linear = length * (config.num_layers * (attention + gated) + deep * 4 * d * inner)
     linear += answer * (deep * (attention + 4 * d * inner + gated) + 2 * d * config.vocab_size)
     products = 4 * inner * (config.num_layers * length * (length + keys) + deep * answer * (answer + keys + length))
     return rows * (linear * (2 if training else 1) + products * (3 if training else 1))
 
 
 def delta(what, rows: int, length: int, answer: int, training: bool = True) -> float:
-    """FLOP of one solution of a delta on `rows` rows: every number of theta meets every token of its place, a prefix's meets the prefix only."""
+    """FLOP of one solution of a delta on `rows` rows.
+
+    Every number of theta is multiplied with every token that passes its site; a prefix's with the prefix tokens only.
+    """
     def meets(name):
         if what.kind == "prefix":
             return 0 if name.endswith("embedding") else what.length
@@ -44,15 +57,21 @@ def delta(what, rows: int, length: int, answer: int, training: bool = True) -> f
 
 
 def projections(numel: int, y: int, draws: int = 1, variant: str = "paper") -> float:
-    """FLOP of one delta's two projections in a step of `approximate`: the draws' solutions down, which take no gradient, and their interpolated vectors up;
-    in the variant `released` their own vectors, too."""
+    """FLOP of one delta's two projections in a step of `approximate`.
+
+    Projected down are the solutions of the draws, which take no gradient. Projected up are their interpolated vectors
+    and, in the variant `released`, also their own vectors.
+    """
     return 2 * draws * y * ((5 if variant == "paper" else 8) * numel + 3 * y)
 
 
 @dataclass(frozen=True)
 class Work:
-    """One stage: `jobs` runs of `steps` steps over `rows` rows, each with `validations` of `scored` rows. `maps`: how many projections of every delta it
-    trains, two in the main pipeline, the one upwards in the simplified one."""
+    """One stage: `jobs` runs of `steps` steps over `rows` rows, each with `validations` of `scored` rows.
+
+    maps: how many projections of every delta it trains, two in the main pipeline, only the up-projection in the
+    simplified one.
+    """
 
     stage: str
     jobs: int
@@ -64,44 +83,64 @@ class Work:
 
 
 def plan(setting: str) -> tuple[profiles.Profile, list[Work]]:
-    """The `paper` profile in a setting, and the stages of Tables 1 to 4 and 6 to 9 with one seed; not those of fine-tuning (Table 5), of landscapes and
-    of other dimensions. Raises ValueError for an unknown setting."""
+    """The `paper` profile in a setting, and the stages of Tables 1 to 4 and 6 to 9 with one seed.
+
+    Fine-tuning (Table 5), landscapes and other dimensions are left out. Raises ValueError for an unknown setting.
+    """
     if setting not in SETTINGS:
         raise ValueError(f"unknown setting {setting!r}; allowed: {', '.join(SETTINGS)}")
     p = profiles.get("paper", setting=setting)
     dev = p.caps["dev"]
     served = suite.single("hub") if setting == "single" else {"": tasks.names("multi", "unseen")}
-    train, unseen = len(served) if setting == "single" else len(tasks.names("multi", "train")), sum(map(len, served.values()))
+    train, unseen = (len(served) if setting == "single" else len(tasks.names("multi", "train")),
+                     sum(map(len, served.values())))
     spaces, scored = (train, len(KINDS) * dev) if setting == "single" else (1, len(KINDS) * p.validation_rows * train)
     rows = len(KINDS) * p.approximate_batch * p.approximate_draws
     grid, checks = unseen * len(KINDS) * len(p.optimize_lrs), p.optimize_steps // p.optimize_every
     subspace = Work("optimize", grid, p.optimize_steps, p.optimize_batch, checks, dev)
-    return p, [Work("original", (train + unseen) * len(KINDS), p.original_steps, p.original_batch, p.original_steps // p.original_every, dev),
-               Work("approximate", spaces, p.approximate_steps, rows, p.approximate_steps // p.approximate_every, scored, 2),
-               subspace, replace(subspace, stage="optimize, random control"),
-               Work("transfer", unseen * len(KINDS), 0, 0, len(KINDS) * len(p.optimize_lrs) * checks, dev), *_simplified(p, spaces, unseen, scored)]
+    return p, [
+        Work("original", (train + unseen) * len(KINDS), p.original_steps, p.original_batch,
+             p.original_steps // p.original_every, dev),
+        Work("approximate", spaces, p.approximate_steps, rows, p.approximate_steps // p.approximate_every, scored, 2),
+        subspace,
+        replace(subspace, stage="optimize, random control"),
+        Work("transfer", unseen * len(KINDS), 0, 0, len(KINDS) * len(p.optimize_lrs) * checks, dev),
+        *_simplified(p, spaces, unseen, scored),
+    ]
 
 
 def _simplified(p: profiles.Profile, spaces: int, unseen: int, scored: int) -> list[Work]:
-    """The simplified pipeline's (appendix A.4)."""
+    """The stages of the simplified pipeline (appendix A.4)."""
     grid, checks = len(KINDS) * len(p.shared_optimize_lrs), p.optimize_steps // p.shared_optimize_every
     own = Work("simplified: optimize", unseen * grid, p.optimize_steps, p.shared_optimize_batch, checks, p.caps["dev"])
-    return [Work("simplified: shared", spaces, p.shared_steps, len(KINDS) * p.shared_batch * p.shared_draws, p.shared_steps // p.shared_every, scored, 1),
-            own, replace(own, stage="simplified: random control"), Work("simplified: transfer", unseen * len(KINDS), 0, 0, grid * checks, p.caps["dev"])]
+    return [
+        Work("simplified: shared", spaces, p.shared_steps, len(KINDS) * p.shared_batch * p.shared_draws,
+             p.shared_steps // p.shared_every, scored, 1),
+        own,
+        replace(own, stage="simplified: random control"),
+        Work("simplified: transfer", unseen * len(KINDS), 0, 0, grid * checks, p.caps["dev"]),
+    ]
 
 
-def hours(setting: str, config, made: dict, flops: float, bandwidth: float, length: int = 128, answer: int = 4) -> pd.DataFrame:
-    """Hours of every stage on a device that achieves `flops` FLOP/s and `bandwidth` bytes/s: columns jobs, steps (of all jobs), training, scoring, hours.
-    Every pass is counted with the prefix's keys and the dearest delta, and a step of `approximate`, of the profile's variant `paper`, with the traffic of its
-    projections, Adafactor's included.
+def hours(setting: str, config, made: dict, flops: float, bandwidth: float, length: int = 128,
+          answer: int = 4) -> pd.DataFrame:
+    """Hours of every stage on a device that achieves `flops` FLOP/s and `bandwidth` bytes/s.
+
+    The columns are jobs, steps (of all jobs), training, scoring and hours. Every pass is counted with the prefix's
+    keys, and a training pass also with the most expensive delta. A step of `approximate` is counted in the profile's
+    variant, `paper`. A step that trains projections is counted with their memory traffic, Adafactor's included.
     """
     (p, works), lines = plan(setting), []
     keys, numels = max(getattr(what, "length", 0) for what in made.values()), [what.numel for what in made.values()]
     for w in works:
-        step = backbone(config, w.rows, length, answer, keys) + max(delta(what, w.rows, length, answer) for what in made.values())
-        maps = sum(projections(n, p.y, p.approximate_draws, p.variant) for n in numels) if w.maps == 2 else 0  # one alone is a small part of a step
+        step = (backbone(config, w.rows, length, answer, keys)
+                + max(delta(what, w.rows, length, answer) for what in made.values()))
+        # an up-projection alone (maps == 1) is a small part of a step
+        maps = sum(projections(n, p.y, p.approximate_draws, p.variant) for n in numels) if w.maps == 2 else 0
         traffic = 4 * PASSES * sum(w.maps * n * p.y for n in numels)
         training = w.jobs * w.steps * ((step + maps) / flops + traffic / bandwidth) / 3600
-        scoring = w.jobs * w.validations * backbone(config, w.scored, length, answer, keys, training=False) / flops / 3600
-        lines.append({"stage": w.stage, "jobs": w.jobs, "steps": w.jobs * w.steps, "training": training, "scoring": scoring, "hours": training + scoring})
+        scoring = (w.jobs * w.validations
+                   * backbone(config, w.scored, length, answer, keys, training=False) / flops / 3600)
+        lines.append({"stage": w.stage, "jobs": w.jobs, "steps": w.jobs * w.steps,
+                      "training": training, "scoring": scoring, "hours": training + scoring})
     return pd.DataFrame(lines).set_index("stage")

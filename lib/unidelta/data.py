@@ -1,7 +1,8 @@
 """Tokenised tasks and the order in which their rows are seen.
 
-Every row of every task is text to text: " [task] " + input, and "<extra_id_0>" + answer (the released code's format). The order of
-rows is a function of (task, seed, step) alone: it neither depends on what a solution is stacked with nor on where a run was resumed.
+Every row of every task is text to text: " [task] " + input, and "<extra_id_0>" + answer (the released code's format).
+The order of rows is a function of (task, seed, step) alone. It depends neither on what a solution is stacked with nor
+on where a run was resumed.
 """
 
 import hashlib
@@ -22,9 +23,9 @@ from unidelta.backbone import Backbone
 
 @dataclass(frozen=True)
 class Encoded:
-    """One split: `inputs` and `labels` are ragged rows of token numbers (a label row ends with </s>), `targets` the reference answers.
+    """One split: `inputs` and `labels` are ragged rows of token numbers, `targets` the reference answers.
 
-    Rows are read from `unidelta.tokens`' files when they are asked for.
+    A row of labels ends with </s>. Rows are read from the files of `unidelta.tokens` when they are asked for.
     """
 
     inputs: Sequence[np.ndarray]
@@ -36,18 +37,21 @@ class Encoded:
 
     @cached_property
     def mean_length(self) -> float:
-        """Tokens of an input on average."""
+        """Mean number of tokens of an input."""
         return sum(map(len, self.inputs)) / len(self)
 
     @cached_property
     def longest_answer(self) -> int:
-        """Tokens of the longest answer, its </s> included."""
+        """Number of tokens of the longest answer, its </s> included."""
         return max(map(len, self.labels))
 
 
 @dataclass(frozen=True)
 class TaskData:
-    """A task's three splits and `fingerprint`, a hash of every formatted row (it names the data in each artifact); of a `head`, too, the whole task's."""
+    """A task's three splits and `fingerprint`, a hash of every formatted row, which names the data in each artifact.
+
+    A `head` keeps the fingerprint of the whole task.
+    """
 
     task: str
     train: Encoded
@@ -57,18 +61,22 @@ class TaskData:
 
     @cached_property
     def longest_answer(self) -> int:
-        """That of the longest answer in any part: how far evaluation needs to decode, and how wide a batch's answers may get."""
+        """Number of tokens of the longest answer in any part.
+
+        Evaluation must decode this far, and the answers of a batch may get this wide.
+        """
         return max(part.longest_answer for part in (self.train, self.dev, self.test))
 
     @cached_property
     def longest_input(self) -> int:
-        """Tokens of the longest training input: how wide a batch may get."""
+        """Number of tokens of the longest training input: how wide a batch may get."""
         return max(len(row) for row in self.train.inputs)
 
     def head(self, rows: int | None, part: str = "test") -> "TaskData":
-        """The same task with the first `rows` rows only of its test or dev part; None: all."""
+        """The same task with only the first `rows` rows of its test or dev part (None: all)."""
         whole = getattr(self, part)
-        return self if rows is None else replace(self, **{part: Encoded(whole.inputs[:rows], whole.labels[:rows], whole.targets[:rows])})
+        return self if rows is None else replace(
+            self, **{part: Encoded(whole.inputs[:rows], whole.labels[:rows], whole.targets[:rows])})
 
 
 _CACHE: dict[tuple, tuple[tasks.Task, TaskData]] = {}
@@ -76,9 +84,13 @@ _CACHE: dict[tuple, tuple[tasks.Task, TaskData]] = {}
 
 def load(backbone: Backbone, task: str, source: str, mirror: str | None, seed: int, caps: dict, max_length: int,
          root: Path, report_on: str = "test") -> TaskData:
-    """Load, format and tokenise a task (inputs cut at max_length tokens; the paper's setting is 512); root: below which tokens are kept, the store's."""
+    """Load, format and tokenise a task (inputs cut at max_length tokens; the paper's setting is 512).
+
+    root: folder of the store, below which tokens are kept.
+    """
     key = (backbone.fingerprint, task, source, mirror, seed, tuple(caps.items()), max_length, report_on)
-    if key not in _CACHE or _CACHE[key][0] is not tasks.get(task):  # a task of one's own may be added again, with other rows
+    # A task of one's own may be added again, with other rows.
+    if key not in _CACHE or _CACHE[key][0] is not tasks.get(task):
         splits = tasks.load(task, source=source, mirror=mirror, seed=seed, caps=caps, report_on=report_on)
         parts = (tokens.encode(backbone.tokenizer, task, source, s, splits[s], max_length, root) for s in tasks.PARTS)
         _CACHE[key] = tasks.get(task), TaskData(task, *(Encoded(*columns) for columns in parts), _fingerprint(splits))
@@ -86,8 +98,11 @@ def load(backbone: Backbone, task: str, source: str, mirror: str | None, seed: i
 
 
 def _fingerprint(splits) -> str:
-    """First 16 digits of the sha256 of repr([(part, inputs, targets), ...]), written piece by piece: for long documents it is too much text to hold at
-    once, and every stored artifact names its data by this hash."""
+    """First 16 digits of the sha256 of repr([(part, inputs, targets), ...]).
+
+    The text is written piece by piece, because that of long documents is too much to hold at once. It must stay the
+    same, because every stored artifact names its data by this hash.
+    """
     digest, mark = hashlib.sha256(), "[("
     for part in tasks.PARTS:
         digest.update(f"{mark}{part!r}".encode())
@@ -114,8 +129,10 @@ def rows_of_step(n: int, task: str, seed: int, step: int, batch: int) -> list[in
 
 
 def tasks_of_step(tasks: int, seed: int, step: int, draws: int) -> list[tuple[int, int]]:
-    """(training task, its own step) of each draw of a step: the rows of all tasks blended (appendix A.2), equally many of each, for every
-    round goes through the tasks once, in an order of its own."""
+    """(training task, its own step) of each draw of a step, so that the rows of all tasks are blended (appendix A.2).
+
+    Every round goes through the tasks once, in an order of its own, so that all tasks get equally many rows.
+    """
     return [(t, (step * draws + r) // tasks) for r, t in enumerate(rows_of_step(tasks, "blend", seed, step, draws))]
 
 
@@ -125,7 +142,10 @@ def pad(rows: Sequence[np.ndarray], value: int) -> Tensor:
 
 
 def collate(pieces: Sequence[tuple[Encoded, Sequence[int]]], device: torch.device) -> dict[str, Tensor]:
-    """Rows of several splits as one batch, padded to its own longest row: input_ids, attention_mask, labels (-100 = padding)."""
+    """Rows of several splits as one batch: input_ids, attention_mask and labels (-100 is padding).
+
+    The batch is padded to its own longest row.
+    """
     ids = pad([split.inputs[r] for split, rows in pieces for r in rows], 0)
     labels = pad([split.labels[r] for split, rows in pieces for r in rows], -100)
     return {"input_ids": ids.to(device), "attention_mask": (ids != 0).long().to(device), "labels": labels.to(device)}

@@ -1,8 +1,8 @@
-"""The three deltas of the paper (section 3, appendix A.2): what is inside theta, how it starts, and what it computes.
+"""The three deltas of the paper (section 3, appendix A.2): what theta contains, how it starts, and what it computes.
 
-A *solution* is one flat vector theta of length N. `make` fixes a delta's layout from a T5 configuration alone (no
-weights), and `applied` (unidelta.injection) runs a frozen T5 with a whole stack of solutions, theta (K, N), at once.
-With the defaults and T5-base's shape every delta has N = 1,105,920.
+A *solution* is one flat vector theta of length N. `make` derives a delta's layout from a T5 configuration alone (no
+weights are needed). `applied` (unidelta.injection) runs a frozen T5 with a whole stack of solutions, theta (K, N), at
+once. With the defaults and the shape of T5-base, every delta has N = 1,105,920.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Geometry:
 
     @classmethod
     def of(cls, config) -> Geometry:
-        """Read it from a transformers T5Config."""
+        """Read the numbers from a transformers T5Config."""
         return cls(config.d_model, config.num_heads, config.d_kv, config.num_layers, config.num_decoder_layers)
 
     @property
@@ -43,14 +43,14 @@ class Geometry:
         return self.heads * self.d_kv
 
     def sites(self, *sublayers: str) -> list[str]:
-        """Names such as `decoder.3.cross` in the flat order: encoder blocks, then decoder blocks, each by sublayer."""
+        """Names such as `decoder.3.cross` in the order of theta: encoder blocks, decoder blocks, each by sublayer."""
         encoder = [f"encoder.{i}.{s}" for i in range(self.encoder) for s in sublayers if s != "cross"]
         return encoder + [f"decoder.{i}.{s}" for i in range(self.decoder) for s in sublayers]
 
 
 @dataclass(frozen=True)
 class Delta:
-    """A delta: its `kind`, the `geometry` it fits, and `shapes`, the ordered (name, shape) of the tensors in theta."""
+    """A delta: its `kind`, the `geometry` it fits, and `shapes`, the ordered (name, shape) pairs of theta's tensors."""
 
     geometry: Geometry
     shapes: Shapes
@@ -67,10 +67,10 @@ class Delta:
         return {name: part.unflatten(-1, shape) for (name, shape), part in zip(self.shapes, parts, strict=True)}
 
     def blocks(self, theta: Tensor) -> list[Tensor]:
-        """The same tensors gathered by repeating pattern: a few (K, S, *shape) views of theta (K, N), S sites in each.
+        """The same tensors grouped by repeating pattern: a few (K, S, *shape) views of theta (K, N), each of S sites.
 
-        The flat layout is periodic (every LoRA site holds an A and a B), so an optimiser can treat the S matrices of
-        one kind in one operation instead of S.
+        The flat layout is periodic (every LoRA site holds an A and a B). An optimiser can therefore treat the S
+        matrices of one kind in one operation instead of S.
         """
         shapes = [shape for _, shape in self.shapes]
         periods = (p for p in range(1, len(shapes) + 1) if len(shapes) % p == 0)
@@ -81,7 +81,7 @@ class Delta:
 
 
 def drawn(shapes: Shapes, seed: int, fill: Callable[[str, Tensor, torch.Generator], Tensor]) -> Tensor:
-    """A random theta (N,), float32 on the CPU: `fill(name, tensor, generator)` draws each tensor in turn."""
+    """A random theta (N,), float32 on the CPU; `fill(name, tensor, generator)` draws each tensor in turn."""
     generator = torch.Generator().manual_seed(seed)
     return torch.cat([fill(name, torch.empty(shape), generator).flatten() for name, shape in shapes])
 
@@ -90,8 +90,8 @@ def drawn(shapes: Shapes, seed: int, fill: Callable[[str, Tensor, torch.Generato
 class Adapter(Delta):
     """Bottlenecks after every sublayer: x <- x + f(x W_down) W_up with f = SiLU, before the block's own residual.
 
-    Sites: self-attention and feed-forward in the encoder; self-attention, cross-attention and feed-forward in the
-    decoder. W_down (d, r) and W_up (r, d) start from N(0, 0.02).
+    The sites are self-attention and feed-forward in the encoder, and self-attention, cross-attention and feed-forward
+    in the decoder. W_down (d, r) and W_up (r, d) start from N(0, 0.02).
     """
 
     bottleneck: int
@@ -99,7 +99,7 @@ class Adapter(Delta):
 
     @classmethod
     def build(cls, geometry: Geometry, bottleneck: int = 12) -> Adapter:
-        """W_down (d, r) and W_up (r, d) at every sublayer: the encoder's two, the decoder's three."""
+        """Lay out W_down (d, r) and W_up (r, d) at every sublayer: the encoder's two and the decoder's three."""
         shapes = (("down", (geometry.d, bottleneck)), ("up", (bottleneck, geometry.d)))
         sites = geometry.sites("self", "cross", "ff")
         return cls(geometry, tuple((f"{site}.{name}", shape) for site in sites for name, shape in shapes), bottleneck)
@@ -113,7 +113,7 @@ class Adapter(Delta):
 class Lora(Delta):
     """Low-rank updates of W_q and W_v in every attention: h <- h + s x A B, with A (d, r) and B (r, inner).
 
-    B starts at zero; A is uniform within 1/sqrt(r): Kaiming's rule on a (d, r) tensor takes r for the fan-in.
+    B starts at zero, A uniformly within +-1/sqrt(r): Kaiming's rule takes r for the fan-in of a (d, r) tensor.
     """
 
     rank: int
@@ -122,7 +122,7 @@ class Lora(Delta):
 
     @classmethod
     def build(cls, geometry: Geometry, rank: int = 10, scale: float | None = None) -> Lora:
-        """A (d, r) and B (r, inner) of W_q, then of W_v, at every attention; scale s: 16 / r unless given."""
+        """Lay out A (d, r) and B (r, inner) of W_q, then of W_v, at every attention; scale s: 16 / r unless given."""
         shapes = (("A", (geometry.d, rank)), ("B", (rank, geometry.inner)))
         sites = [f"{site}.{matrix}" for site in geometry.sites("self", "cross") for matrix in "qv"]
         named = tuple((f"{site}.{name}", shape) for site in sites for name, shape in shapes)
@@ -139,11 +139,11 @@ class Lora(Delta):
 class Prefix(Delta):
     """m keys and values before every self-attention's own, computed as tanh(P W_1^T) W_2^T from an embedding P.
 
-    One stack for the encoder and one for the decoder, each P (m, d), W_1 (d_P, d) and W_2 (2 L inner, d_P); none for
-    cross-attention. `reading` says how the (m, 2 L inner) product becomes (L, 2, heads, m, d_kv): `natural` keeps row j
-    as prefix token j, `released` reinterprets the memory as the authors' code does, which mixes tokens and layers. With
-    `bias="relative"` the prefix stands at the positions before the sequence and gets T5's relative bias, with `zero` it
-    gets none. P starts from N(0, init_std), the two linear maps uniformly within 1/sqrt(fan-in).
+    The encoder and the decoder each have a P (m, d), a W_1 (d_P, d) and a W_2 (2 L inner, d_P); cross-attention has no
+    prefix. `reading` says how the (m, 2 L inner) product becomes (L, 2, heads, m, d_kv): `natural` keeps row j as
+    prefix token j; `released` reinterprets the memory as the authors' code does, which mixes tokens and layers. With
+    `bias="relative"` the prefix stands at the positions before the sequence and gets T5's relative bias; with `zero`
+    it gets none. P starts from N(0, init_std), the two linear maps uniformly within +-1/sqrt(fan-in).
     """
 
     length: int
@@ -163,8 +163,11 @@ class Prefix(Delta):
         bias: str = "relative",
         init_std: float = 0.02,
     ) -> Prefix:
-        """An embedding (m, d) and two linear layers, (hidden, d) and (2 L inner, hidden), for the encoder's and for the decoder's self-attention; init_std:
-        of the embedding's normal initialisation."""
+        """Lay out an embedding (m, d) and two linear layers, (hidden, d) and (2 L inner, hidden), for each stack.
+
+        One set is for the encoder's self-attention and one for the decoder's. init_std: standard deviation of the
+        embedding's normal initialisation.
+        """
         shapes = []
         for stack, layers in (("encoder", geometry.encoder), ("decoder", geometry.decoder)):
             shapes += [
@@ -186,7 +189,7 @@ class Prefix(Delta):
     def keys_values(self, weights: Mapping[str, Tensor], stack: str) -> Tensor:
         """Keys and values of all layers of `stack` ("encoder" or "decoder"): (K, L, 2, heads, m, d_kv).
 
-        `weights` is `views(theta)`; keys are index 0 and values index 1 of the third axis.
+        `weights` is `views(theta)`. On the third axis, index 0 holds the keys and index 1 the values.
         """
         g, layers = self.geometry, getattr(self.geometry, stack)
         hidden = torch.tanh(torch.bmm(weights[f"{stack}.embedding"], weights[f"{stack}.linear1"].mT))
@@ -197,21 +200,23 @@ class Prefix(Delta):
 
 
 KINDS = {"adapter": Adapter, "lora": Lora, "prefix": Prefix}
-SIZES = {kind: tuple(field.name for field in fields(cls) if field.name not in ("geometry", "shapes")) for kind, cls in KINDS.items()}
+SIZES = {kind: tuple(field.name for field in fields(cls) if field.name not in ("geometry", "shapes"))
+         for kind, cls in KINDS.items()}
 CHOICES = {"reading": ("released", "natural"), "bias": ("relative", "zero")}
 
 
 def make(kind: str, config, **sizes) -> Delta:
-    """The delta `kind` for a T5 of this `config` (a transformers T5Config; no weights are needed).
+    """Make the delta `kind` for a T5 of this `config` (a transformers T5Config; no weights are needed).
 
-    Sizes: adapter `bottleneck` (12); lora `rank` (10) and `scale` (16 / rank); prefix `length` m (120), `hidden` d_P
-    (24), `reading` ("released" or "natural"), `bias` ("relative" or "zero") and `init_std` (0.02). Raises ValueError
-    for an unknown kind, another configuration, an unknown size or a value that is not allowed.
+    Sizes and their defaults: adapter `bottleneck` (12); lora `rank` (10) and `scale` (16 / rank); prefix `length` m
+    (120), `hidden` d_P (24), `reading` ("released", or "natural"), `bias` ("relative", or "zero") and `init_std`
+    (0.02). Raises ValueError if the kind or a size is unknown, if `config` is not a T5's, or if a value is not allowed.
     """
     if kind not in KINDS:
         raise ValueError(f"unknown delta {kind!r}; allowed: {', '.join(KINDS)}")
     if not hasattr(config, "num_decoder_layers"):
-        raise ValueError(f"config is a {type(config).__name__}: it must be the configuration of a T5, such as model.config")
+        raise ValueError(f"config is a {type(config).__name__}: "
+                         "it must be the configuration of a T5, such as model.config")
     for name, value in sizes.items():
         if name not in SIZES[kind]:
             raise ValueError(f"unknown size {name!r} for {kind}; allowed: {', '.join(SIZES[kind])}")

@@ -12,7 +12,7 @@ from unidelta.backbone import Backbone
 from unidelta.data import Encoded, TaskData, pad
 from unidelta.deltas import applied
 
-CELLS_AT_ONCE = 2**24  # rows * tokens * d_model decoded together: 64 tokens of 4,096 rows at d = 64, of 341 at d = 768
+CELLS_AT_ONCE = 2**24  # rows * tokens * d_model decoded together: 64 tokens in 4,096 rows if d = 64, in 341 if d = 768
 
 
 def losses(model: nn.Module, batch: dict[str, Tensor], groups: int) -> Tensor:
@@ -25,7 +25,10 @@ def losses(model: nn.Module, batch: dict[str, Tensor], groups: int) -> Tensor:
 
 
 def pieces(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
-    """Row numbers by ascending length, cut where a piece, padded to its longest row, would pass `tokens`; one row at least."""
+    """Row numbers by ascending length, cut into pieces of at most `tokens` tokens, but of at least one row.
+
+    A piece is counted as padded to its longest row.
+    """
     piece: list[int] = []
     for row in sorted(range(len(lengths)), key=lengths.__getitem__):
         if piece and (len(piece) + 1) * lengths[row] > tokens:
@@ -37,11 +40,13 @@ def pieces(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
 
 
 @torch.inference_mode()
-def predict(backbone: Backbone, entries: Sequence[tuple], splits: Sequence[Encoded], longest: Sequence[int]) -> list[list[str]]:
+def predict(backbone: Backbone, entries: Sequence[tuple], splits: Sequence[Encoded],
+            longest: Sequence[int]) -> list[list[str]]:
     """Greedy answers of every solution on its own split, stripped of the leading sentinel.
 
-    entries: [(delta, theta (K, N)), ...] as for `applied` (an empty list is the untuned backbone, one split); splits: one per
-    solution in the same order, all of equal length; longest: tokens that each may answer with, whatever it is stacked with.
+    entries: [(delta, theta (K, N)), ...] as for `applied` (an empty list is the untuned backbone, with one split).
+    splits: one per solution, in the same order. longest: the most tokens that each solution may answer with, whatever
+    it is stacked with. Raises ValueError if the splits differ in length.
     """
     rows, groups = len(splits[0]), len(splits)
     if any(len(s) != rows for s in splits):
@@ -51,17 +56,21 @@ def predict(backbone: Backbone, entries: Sequence[tuple], splits: Sequence[Encod
     with applied(backbone.model, entries):
         for some in pieces(lengths, CELLS_AT_ONCE // (groups * backbone.config.d_model)):
             ids = pad([split.inputs[r] for split in splits for r in some], 0).to(backbone.device)
-            out = backbone.model.generate(input_ids=ids, attention_mask=(ids != 0).long(), max_new_tokens=max(longest), do_sample=False, num_beams=1,
-                                          past_key_values=EncoderDecoderCache(DynamicCache(), DynamicCache()))  # its own has as many layers as the encoder
+            out = backbone.model.generate(
+                input_ids=ids, attention_mask=(ids != 0).long(),
+                max_new_tokens=max(longest), do_sample=False, num_beams=1,
+                # the cache that `generate` makes by itself has as many layers as the encoder
+                past_key_values=EncoderDecoderCache(DynamicCache(), DynamicCache()))
             for mine, most, rows_of_one in zip(answers, longest, out.split(len(some)), strict=True):
-                texts = backbone.tokenizer.batch_decode(rows_of_one[:, :1 + most], skip_special_tokens=True)  # the first starts the answer
+                # one more than `most`: the first token only starts the answer
+                texts = backbone.tokenizer.batch_decode(rows_of_one[:, :1 + most], skip_special_tokens=True)
                 for r, text in zip(some, texts, strict=True):
                     mine[r] = text.strip()
     return answers
 
 
 def scores(backbone: Backbone, entries: Sequence[tuple], data: Sequence[TaskData], split: str) -> list[float]:
-    """The task's metric of every solution on `split` ("dev" or "test") of its own task, in [0, 1]."""
+    """Score every solution on `split` ("dev" or "test") of its own task with that task's metric, in [0, 1]."""
     parts = [getattr(d, split) for d in data]
     said = predict(backbone, entries, parts, [d.longest_answer for d in data])
     return [tasks.score(d.task, mine, part.targets) for d, mine, part in zip(data, said, parts, strict=True)]

@@ -1,8 +1,9 @@
-"""Fastfood: the up-projection of full fine-tuning (section 5.3, appendix A.5), whose dense form would be N * y numbers.
+"""Fastfood: the up-projection of full fine-tuning (section 5.3, appendix A.5), which would need N * y numbers if dense.
 
-For a weight tensor of D numbers the offset is M I with M = H G Pi H B (Le et al., 2013), cut to its first D rows and first y columns:
-H a Walsh-Hadamard matrix of size P, the power of two that holds D; B random signs and Pi a random permutation, both fixed by a seed; G
-a diagonal that starts from N(0, 1) and, unlike in the work the paper builds on, is trained. No matrix is ever made.
+For a weight tensor of D numbers the offset is M I, up to a normaliser, with M = H G Pi H B (Le et al., 2013), cut to
+its first D rows and first y columns. H is a Walsh-Hadamard matrix of size P, the smallest power of two that is at least
+D and y. B is a diagonal of random signs and Pi a random permutation, both fixed by a seed. G is a diagonal that starts
+from N(0, 1) and, unlike in the work the paper builds on, is trained. No matrix is ever formed.
 """
 
 from __future__ import annotations
@@ -24,22 +25,23 @@ def padded(n: int) -> int:
 
 @lru_cache(maxsize=32)
 def _sylvester(n: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    from scipy.linalg import hadamard  # not above: most commands make no transform, and need not wait for it
+    from scipy.linalg import hadamard  # here, as most commands make no transform and need not wait for it
     return torch.from_numpy(hadamard(n)).to(device, dtype)
 
 
 def _digits(levels: int) -> list[int]:
-    """How the bits of an index of 2^levels are shared out: as evenly as can be, at most four to a digit; the first has the most.
+    """Bits of each digit of an index below 2^levels: as equal as possible, at most four, the first digits the largest.
 
-    Even digits cost the least: 16 16 2 is slower than 8 8 8. A vector longer than 2^16 gets a digit more where all would have four bits,
-    for a product with H_16 takes longer there than one with H_8 and a part of another.
+    Equal digits cost the least: 16 16 2 is slower than 8 8 8. If all digits of a vector longer than 2^16 would have
+    four bits, it gets one more digit: at that length a product with H_16 takes longer than one with H_8 and a part of
+    another.
     """
     n = (levels + 3) // 4 if levels <= 16 else levels // 4 + 1
     return [levels // n + (i < levels % n) for i in range(n)]
 
 
 def _transform(x: Tensor) -> Tensor:
-    # H_P is the Kronecker product of small H_r: digit by digit of the index, the last one first
+    # H_P is the Kronecker product of small H_r, one for each digit of the index; the last digit comes first
     shape, done = x.shape, 1
     for bits in _digits(shape[-1].bit_length() - 1):
         r = 1 << bits
@@ -63,8 +65,8 @@ class _Hadamard(torch.autograd.Function):
 def hadamard(x: Tensor, backward_scale: float = 1.0) -> Tensor:
     """H x along the last dimension, H the unnormalised Walsh-Hadamard matrix in natural order (scipy.linalg.hadamard).
 
-    x (..., P); a few matrix products with H_8 and H_16 instead of log2(P) passes. The gradient is H too, times `backward_scale` (1: exact).
-    Raises ValueError for a P that is no power of two.
+    x is (..., P). The transform is a few matrix products with H_8 and H_16 instead of log2(P) passes. Its gradient is
+    H too, times `backward_scale` (1: exact). Raises ValueError if P is not a power of two.
     """
     if x.shape[-1] != padded(x.shape[-1]):
         raise ValueError(f"the transform is for lengths that are powers of two, got {x.shape[-1]}")
@@ -72,18 +74,21 @@ def hadamard(x: Tensor, backward_scale: float = 1.0) -> Tensor:
 
 
 def sizes_of(numel: int, y: int) -> tuple[int, int]:
-    """(P, r) for a tensor of D = numel: r holds I, and P holds the tensor and I."""
+    """(P, r) for a tensor of D = numel: the smallest powers of two such that r holds I, and P the tensor and I."""
     r = padded(y)
     return max(padded(numel), r), r
 
 
 def trained(numels: Iterable[int], y: int) -> int:
-    """How many numbers G trains for weight tensors of these sizes: the sum of their P. It exceeds the model's own size."""
+    """How many numbers G trains for weight tensors of these sizes: the sum of their P. The model itself has fewer."""
     return sum(sizes_of(n, y)[0] for n in numels)
 
 
 def draw(numel: int, y: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """G (P,) from N(0, 1), Pi (P,) with (Pi x)[i] = x[Pi[i]], and the first r signs of B (r,), the only ones that I meets."""
+    """Draw G (P,) from N(0, 1), Pi (P,) with (Pi x)[i] = x[Pi[i]], and the first r signs of B (r,).
+
+    I meets no other sign of B.
+    """
     generator, (p, r) = torch.Generator().manual_seed(seed), sizes_of(numel, y)
     return (torch.randn(p, generator=generator), torch.randperm(p, generator=generator),
             torch.randint(0, 2, (r,), generator=generator) * 2.0 - 1.0)
@@ -91,10 +96,11 @@ def draw(numel: int, y: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
 
 @dataclass
 class Fastfood:
-    """Proj_up of fine-tuning, for S runs and weight tensors of `numels`; G (S, sum of P) is all that trains.
+    """Proj_up of fine-tuning, for S runs and weight tensors of sizes `numels`; only G (S, sum of P) is trained.
 
-    Tensors of one P are worked on together: G, and `residue` and `sign` by P, hold them in that order. The first H needs no transform
-    of length P: I has only r numbers that are not zero, so H B I repeats with period r, and Pi picks from it by its residues modulo r.
+    Tensors with the same P are processed together: G holds them in ascending order of P, and `residue` and `sign` hold
+    them by P. The first H needs no transform of length P: at most r numbers of I are not zero, so H B I repeats with
+    period r, and Pi picks from it by its residues modulo r.
     """
 
     numels: tuple[int, ...]
@@ -103,15 +109,16 @@ class Fastfood:
     G: Tensor
     residue: dict[int, Tensor]  # P -> (S, n, P), int16, or int32 where y needs it
     sign: dict[int, Tensor]     # P -> (S, n, r)
-    frozen: dict[int, Tensor]   # P -> (S, n, 1), sum of the squares of G as it started
+    frozen: dict[int, Tensor]   # P -> (S, n, 1), sum of the squares of the initial G
 
     @classmethod
-    def start(cls, numels: Sequence[int], y: int, seeds: Sequence[int], variant: str = "exact", device: torch.device | str = "cpu") -> Fastfood:
-        """Random projections, one run per seed; the same seed gives the same numbers whatever the run is stacked with.
+    def start(cls, numels: Sequence[int], y: int, seeds: Sequence[int], variant: str = "exact",
+              device: torch.device | str = "cpu") -> Fastfood:
+        """Draw random projections, one run per seed. A seed gives the same numbers whatever its run is stacked with.
 
-        variant: `exact`; or `released`, the authors' code: the gradient of each transform is scaled by 1/sqrt(P) (I's by 1/P in all, so that
-        large tensors count less), and the normaliser keeps the G it started with, so that G's length is free. Raises ValueError for another, and
-        for sizes and a y below 1.
+        variant: `exact`, or `released` for the authors' code. There the gradient of each transform is scaled by
+        1/sqrt(P) (I's by 1/P in all, so that large tensors count less), and the normaliser keeps the initial G, so that
+        G's length is free. Raises ValueError if `variant` is neither, or if a size or `y` is below 1.
         """
         if min(*numels, y) < 1:
             raise ValueError(f"Fastfood needs sizes and a y of at least 1, got {list(numels)} and y={y}")
@@ -125,36 +132,44 @@ class Fastfood:
 
         g = {p: gather(lambda d: d[0], which) for p, which in groups.items()}
         return cls(tuple(numels), y, variant, torch.cat([t.flatten(1) for t in g.values()], 1),
-                   {p: gather(lambda d: (d[1] % r).to(torch.int16 if r <= 2**15 else torch.int32), which) for p, which in groups.items()},
+                   {p: gather(lambda d: (d[1] % r).to(torch.int16 if r <= 2**15 else torch.int32), which)
+                    for p, which in groups.items()},
                    {p: gather(lambda d: d[2], which) for p, which in groups.items()},
                    {p: t.square().sum(-1, keepdim=True) for p, t in g.items()})
 
     @staticmethod
     def _groups(numels: Sequence[int], y: int) -> dict[int, list[int]]:
-        """P -> which tensors, ascending."""
+        """P -> numbers of the tensors with that P, both ascending."""
         by_size: dict[int, list[int]] = {}
         for i, n in enumerate(numels):
             by_size.setdefault(sizes_of(n, y)[0], []).append(i)
         return dict(sorted(by_size.items()))
 
     def blocks(self, g: Tensor) -> list[Tensor]:
-        """The diagonals in G (S, sum of P): one (S, n, P) view for every P, for the optimiser to treat each as a parameter of its own."""
+        """The diagonals in `g`, shaped like G (S, sum of P): one (S, n, P) view for every P.
+
+        With them an optimiser treats each diagonal as a parameter of its own.
+        """
         groups = self._groups(self.numels, self.y)
         parts = g.split([p * len(which) for p, which in groups.items()], dim=1)
         return [part.unflatten(1, (-1, p)) for p, part in zip(groups, parts, strict=True)]
 
     def to_delta(self, intrinsic: Tensor) -> Tensor:
-        """The offset Proj_up(I) = M I / (sqrt(P sum(G^2)) sqrt(D / P)): every column of M gets length 1, on average over Pi.
+        """The offset Proj_up(I) = M I / (sqrt(P sum(G^2)) sqrt(D / P)). intrinsic (S, T, y) -> (S, T, N).
 
-        intrinsic (S, T, y) -> (S, T, N), tensors in the order of `numels`.
+        The normaliser gives every column of M length 1, on average over Pi. Tensors are in the order of `numels`.
         """
         pieces: list[Tensor] = [intrinsic] * len(self.numels)
         released = self.variant == "released"
         for (p, which), g in zip(self._groups(self.numels, self.y).items(), self.blocks(self.G), strict=True):
-            scale, sign, residue = p**-0.5 if released else 1.0, self.sign[p].to(intrinsic)[:, None], self.residue[p].long()[:, None]
+            scale, sign, residue = (p**-0.5 if released else 1.0,
+                                    self.sign[p].to(intrinsic)[:, None],
+                                    self.residue[p].long()[:, None])
             square = self.frozen[p].to(g) if released else g.square().sum(-1, keepdim=True)
-            length = (square * torch.tensor([[self.numels[i]] for i in which]).to(g)).sqrt()[:, None]  # sqrt(P) sqrt(D / P) = sqrt(D)
-            short = torch.nn.functional.pad(intrinsic, (0, sign.shape[-1] - self.y))[:, :, None] * sign / length  # here it is r numbers, not P
+            # sqrt(P) sqrt(D / P) = sqrt(D)
+            length = (square * torch.tensor([[self.numels[i]] for i in which]).to(g)).sqrt()[:, None]
+            # divided by `length` here, where there are r numbers instead of P
+            short = torch.nn.functional.pad(intrinsic, (0, sign.shape[-1] - self.y))[:, :, None] * sign / length
             first = hadamard(short, scale).gather(3, residue.expand(-1, intrinsic.shape[1], -1, -1))
             second = hadamard(first * g[:, None], scale)  # (S, T, n, P)
             for i, piece in zip(which, second.unbind(2), strict=True):

@@ -1,4 +1,4 @@
-"""Values and files that outlive a kill: plain JSON, checksums, flushed writes, checkpoints replaced in one step."""
+"""Values and files that survive a kill: plain JSON, checksums, flushed writes, checkpoints replaced in one step."""
 
 import hashlib
 import json
@@ -15,8 +15,8 @@ UNSOUND = (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError,
 def plain(value: Any, where: str = "value", finite: bool = True) -> Any:
     """`value` in JSON types: tuples become lists, numpy and torch scalars and arrays become numbers and nested lists.
 
-    Raises ValueError naming the place for what cannot be kept: other types, keys that are no strings, NaN and
-    infinities (with `finite=False` these two become None instead).
+    Raises ValueError, naming the place, for what cannot be stored: other types, keys that are not strings, NaN and
+    infinities. With `finite=False`, NaN and infinities become None instead.
     """
     if hasattr(value, "tolist"):
         value = value.tolist()
@@ -36,12 +36,12 @@ def plain(value: Any, where: str = "value", finite: bool = True) -> Any:
 
 
 def canonical(value: Any) -> str:
-    """One text for equal contents: JSON with sorted keys and no blanks, floats by repr (so 1 and 1.0 differ)."""
+    """The same text for equal contents: JSON with sorted keys and no blanks, floats by repr (so 1 and 1.0 differ)."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
 
 
 def key(config: dict) -> str:
-    """First 12 hexadecimal digits of the sha256 of the canonical config."""
+    """The first 12 hexadecimal digits of the sha256 of the canonical config."""
     return hashlib.sha256(canonical(plain(config, "config")).encode()).hexdigest()[:12]
 
 
@@ -56,7 +56,7 @@ def save_checkpoint(path: Path, tensors: dict, state: dict) -> None:
 
 
 def load_checkpoint(path: Path) -> tuple[dict, dict] | None:
-    """(tensors, state) of the checkpoint in folder `path`; None without one, or (with a warning) if it is corrupt."""
+    """(tensors, state) of the checkpoint in folder `path`; None if it is missing or (with a warning) corrupt."""
     from safetensors import SafetensorError, safe_open
     file = Path(path) / "checkpoint.safetensors"
     if not file.exists():

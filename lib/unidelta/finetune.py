@@ -1,7 +1,8 @@
-"""Full fine-tuning as a fourth tuning method (section 5.3): theta is all of the backbone's weights, and starts from theta_0.
+"""Full fine-tuning as a fourth method (section 5.3): theta is all of the backbone's weights and starts from theta_0.
 
-The deltas of a stack share one frozen backbone and so one forward pass; here every solution is a backbone of its own, and solutions
-are run one after another. torch.func.functional_call lends the model their weights for one call; the model itself never changes.
+The deltas of a stack share one frozen backbone and therefore one forward pass. Here every solution is a backbone of its
+own, and solutions are run one after another. torch.func.functional_call lends the model a solution's weights for one
+call; the model itself never changes.
 """
 
 from __future__ import annotations
@@ -23,31 +24,35 @@ METHODS = (*KINDS, "finetune")
 
 @dataclass(frozen=True)
 class Finetune(Delta):
-    """All weight tensors of `model`, in its own order, tied ones once; N is the size of the backbone."""
+    """All weight tensors of `model` in its own order, tied ones once; N is the size of the backbone."""
 
     model: nn.Module = field(repr=False)
     kind: ClassVar[str] = "finetune"
 
     @classmethod
     def of(cls, model: nn.Module) -> Finetune:
-        """For this transformers T5."""
-        return cls(Geometry.of(model.config), tuple((name, tuple(w.shape)) for name, w in model.named_parameters()), model)
+        """Full fine-tuning of this transformers T5."""
+        return cls(Geometry.of(model.config),
+                   tuple((name, tuple(w.shape)) for name, w in model.named_parameters()), model)
 
     @property
     def numels(self) -> list[int]:
-        """Numbers in each weight tensor: what Fastfood projects to, one by one."""
+        """How many numbers each weight tensor has; Fastfood projects to the tensors one by one."""
         return [weight.numel() for weight in self.model.parameters()]
 
     def init(self, seed: int = 0) -> Tensor:
-        """theta_0, (N,) float32 on the CPU; nothing is random in it, so `seed` is of no account."""
+        """theta_0, (N,) float32 on the CPU. Nothing in it is random, so `seed` has no effect."""
         return torch.cat([weight.detach().float().cpu().flatten() for weight in self.model.parameters()])
 
     def blocks(self, theta: Tensor) -> list[Tensor]:
-        """Every weight tensor of theta (K, N) by itself, (K, 1, *shape): a T5's layers are not gathered, for they differ by stack."""
+        """Every weight tensor of theta (K, N) by itself, (K, 1, *shape).
+
+        The layers of a T5 are not grouped, because those of encoder and decoder differ.
+        """
         return [view.unsqueeze(1) for view in self.views(theta).values()]
 
     def tuned(self, backbone: Backbone, theta: Tensor) -> Backbone:
-        """`backbone` with the weights theta (N,); gradients reach theta. Raises ValueError for a theta of another shape."""
+        """`backbone` with the weights theta (N,); gradients reach theta. Raises ValueError for another shape."""
         if theta.shape != (self.numel,):
             raise ValueError(f"finetune takes theta of shape ({self.numel},), got {tuple(theta.shape)}")
         weights = {name: view[0].to(self.model.dtype) for name, view in self.views(theta[None]).items()}
@@ -55,10 +60,11 @@ class Finetune(Delta):
 
 
 class Tuned:
-    """A T5 that computes with other `weights`, name -> tensor: to be called, or asked to generate, like the model itself."""
+    """A T5 that computes with other `weights`, name -> tensor. It can be called and can generate like the model."""
 
     def __init__(self, model: nn.Module, weights: Mapping[str, Tensor]):
-        self.config, self.device, self.weights = model.config, model.device, {f"model.{name}": w for name, w in weights.items()}
+        self.config, self.device, self.weights = (model.config, model.device,
+                                                  {f"model.{name}": w for name, w in weights.items()})
         self._call, self._generate = _Method(model, "__call__"), _Method(model, "generate")
 
     def __call__(self, **batch):
@@ -69,7 +75,7 @@ class Tuned:
 
 
 class _Method(nn.Module):
-    # functional_call goes through forward, and generate is another method
+    # functional_call calls `forward` only: each other method gets a module whose forward it is
     def __init__(self, model: nn.Module, name: str):
         super().__init__()
         self.model, self.name = model, name

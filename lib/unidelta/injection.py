@@ -1,8 +1,8 @@
 """Running a frozen T5 with stacks of solutions: row groups of one batch, each with its own theta, in one forward pass.
 
-Adapter and LoRA enter through forward hooks, the prefix through transformers' attention interface; the T5 code itself
-is neither copied nor patched. A stack's rows are viewed as (K, B*T, d), so a group's weights are used in one batched
-product and never repeated per row.
+Adapter and LoRA enter through forward hooks, the prefix through transformers' attention interface. The T5 code itself
+is neither copied nor patched. The rows of a stack are viewed as (K, B*T, d), so that the weights of a group are used in
+one batched product and never repeated per row.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,23 +18,25 @@ from torch.nn.functional import pad, scaled_dot_product_attention, silu
 
 PREFIX_ATTENTION = "unidelta_prefix"
 STACKS = ("encoder", "decoder")
-KINDS = ("adapter", "lora", "prefix")  # what `install` has a place for
+KINDS = ("adapter", "lora", "prefix")  # those that `install` has hooks for
 
 
 @contextmanager
 def applied(model: nn.Module, entries: Sequence[tuple]) -> Iterator[None]:
     """Inside the block, `model` (a transformers T5) computes with `entries`, a list of (delta, theta).
 
-    theta is (K, N) or (N,), the parameters themselves (initialisation included). With G solutions over all entries a
-    batch has G * B rows: the first B rows use the first solution of the first entry, and so on in the order given.
-    Calls and `generate` both work, gradients reach theta, and after the block the model is as it was, also after an
-    exception. Blocks may be nested (both act on the same rows), except two that both hold a prefix.
+    theta is (K, N) or (N,) and holds the parameters themselves (initialisation included). With G solutions over all
+    entries, a batch has G * B rows: the first B rows use the first solution of the first entry, and so on in the order
+    given. Calls and `generate` both work, and gradients reach theta. After the block the model is as it was, also after
+    an exception. Blocks may be nested (both act on the same rows), except if both hold a prefix.
 
-    Raises ValueError for what is no T5, entries that are no pairs, what is no delta or one that there is no hook for, a theta of the wrong shape or of
-    other than real numbers, a delta made for another T5, a batch whose rows G does not divide, and nested prefixes.
+    Raises ValueError if the model is not a T5; if an entry is not a pair; if a delta is not one, has no hook or was
+    made for another T5; if a theta has the wrong shape or is not a tensor of floating-point numbers; if G does not
+    divide the rows of a batch; and if two blocks with a prefix are nested.
     """
     if entries and not all(hasattr(model, name) for name in ("config", *STACKS)):
-        raise ValueError(f"applied takes a transformers T5 as its model (of a Backbone its `.model`), got {type(model).__name__}")
+        raise ValueError("applied takes a transformers T5 as its model (of a Backbone its `.model`), "
+                         f"got {type(model).__name__}")
     if not all(isinstance(entry, Sequence) and len(entry) == 2 for entry in entries):
         raise ValueError("applied takes entries as pairs: [(delta, theta), ...]")
     injection = _Injection(model, entries)
@@ -62,7 +64,8 @@ class _Injection:
             if not hasattr(delta, "kind"):
                 raise ValueError(f"applied takes deltas as `deltas.make` makes them, got {type(delta).__name__}")
             if delta.kind not in KINDS:
-                raise ValueError(f"there is no hook for a delta of kind {delta.kind!r}; there is one for {', '.join(KINDS)}")
+                raise ValueError(f"there is no hook for a delta of kind {delta.kind!r}; "
+                                 f"there is one for {', '.join(KINDS)}")
             if not isinstance(theta, Tensor) or not theta.is_floating_point():
                 got = theta.dtype if isinstance(theta, Tensor) else type(theta).__name__
                 raise ValueError(f"{delta.kind} takes theta as a tensor of floating-point numbers, got {got}")
@@ -117,7 +120,7 @@ class _Injection:
             module.set_attn_implementation(PREFIX_ATTENTION)
 
     def _before(self, stack: str, module: nn.Module, args: tuple, kwargs: dict) -> None:
-        """Before each pass through a stack: check the rows and bring weights, prefix and cached masks up to date."""
+        """Before each pass through a stack: check the rows, and bring weights, prefix and past length up to date."""
         inputs = next((kwargs[k] for k in ("input_ids", "inputs_embeds") if kwargs.get(k) is not None), None)
         rows = len(args[0] if inputs is None else inputs)
         if rows % self.groups:
@@ -128,7 +131,7 @@ class _Injection:
         self._refresh(stack)
 
     def _refresh(self, stack: str) -> None:
-        # A theta may be updated in place, or the autograd mode change, while the block is open: the stamp notices both.
+        # While the block is open, a theta may be updated in place or the autograd mode change: the stamp shows both.
         versions = [-1 if t.is_inference() else t._version for entry in self.entries for t in entry.thetas]
         stamp = (torch.is_grad_enabled(), torch.is_inference_mode_enabled(), versions)
         if stamp != self.stamp:
@@ -159,7 +162,7 @@ class _Injection:
         return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
 
     def _share(self, rows: Tensor, counts: list[int]) -> Sequence[Tensor]:
-        """Cut a batch into consecutive pieces that belong to `counts` solutions each."""
+        """Cut a batch into consecutive pieces, one per entry of `counts`: the rows of that many solutions."""
         each = len(rows) // self.groups
         return rows.split([count * each for count in counts]) if len(counts) > 1 else (rows,)
 

@@ -1,61 +1,86 @@
-"""What a training step holds in memory, counted from the configuration, and so how many solutions can be worked on at once."""
+"""What a training step holds in memory, counted from the configuration, and so how many solutions fit in at once."""
 
 import psutil
 import torch
 
 from unidelta.fastfood import trained
 
-SHARE = 0.6  # of the free memory that what is counted here may take: the rest is for what is not, and for other processes
-COPIES = 6   # of a solution: as it started and is, its gradient, the best so far, and Adafactor's working space
+SHARE = 0.6  # of the free memory, for what is counted here; the rest is for what is not, and for other processes
+COPIES = 6   # of a solution: its start, its present state, its gradient, the best so far, Adafactor's working space (2)
 
 
 def activations(config, rows: int, length: int, answer: int, keys: int = 0) -> float:
-    """Numbers kept for the backward pass of a frozen network: inputs of norms, activations and (fused) attentions, whose bias is of the scores' size."""
+    """How many numbers a frozen network keeps for its backward pass.
+
+    These are the inputs of norms, activations and (fused) attentions. An attention's bias is as large as its scores.
+    """
     d, inner, ff, deep = config.d_model, config.num_heads * config.d_kv, config.d_ff, config.num_decoder_layers
     encoder = config.num_layers * (length * (2 * d + 4 * inner + 3 * ff) + 2 * keys * inner)
-    decoder = deep * (answer * (3 * d + 6 * inner + 3 * ff) + 2 * (length + keys) * inner) + 2 * answer * config.vocab_size
-    return rows * (encoder + decoder + config.num_heads * (config.num_layers * length * (length + keys) + deep * answer * (answer + keys + length)))
+    decoder = (deep * (answer * (3 * d + 6 * inner + 3 * ff) + 2 * (length + keys) * inner)
+               + 2 * answer * config.vocab_size)
+    return rows * (encoder + decoder + config.num_heads * (
+        config.num_layers * length * (length + keys) + deep * answer * (answer + keys + length)))
 
 
 def solution(config, delta, rows: int, length: int, answer: int, bytes_each: int = 4) -> float:
-    """Bytes that one more solution of a delta takes in a stack, with `rows` rows of its own; bytes_each: of a number of the activations."""
-    return 4 * COPIES * delta.numel + bytes_each * activations(config, rows, length, answer, getattr(delta, "length", 0))
+    """Bytes that one more solution of a delta takes in a stack, with `rows` rows of its own.
+
+    bytes_each: bytes of one number of the activations.
+    """
+    return (4 * COPIES * delta.numel
+            + bytes_each * activations(config, rows, length, answer, getattr(delta, "length", 0)))
 
 
-def approximation(config, made: dict, y: int, tasks: int, rows: int, length: int, answer: int, bytes_each: int = 4, down: bool = True) -> dict[str, float]:
-    """GiB that a step of `approximate` holds; rows: of all deltas; bytes_each: of a number of the backbone and its activations (projections have four).
-    Embedding and head are two matrices, as in T5 v1.1. down=False, with no tasks: without solutions and what takes them down, as the simplified pipeline."""
+def approximation(config, made: dict, y: int, tasks: int, rows: int, length: int, answer: int, bytes_each: int = 4,
+                  down: bool = True) -> dict[str, float]:
+    """GiB that a step of `approximate` holds, by part.
+
+    rows: those of all deltas together. bytes_each: bytes of one number of the backbone and its activations (a number of
+    the projections has four). The embedding and the head are two matrices, as in T5 v1.1. down=False, with tasks=0:
+    without solutions and down-projections, as in the simplified pipeline.
+    """
     d, ff, inner = config.d_model, config.d_ff, config.num_heads * config.d_kv
-    weights = 2 * config.vocab_size * d + config.num_layers * (4 * d * inner + 3 * d * ff) + config.num_decoder_layers * (8 * d * inner + 3 * d * ff)
+    weights = (2 * config.vocab_size * d + config.num_layers * (4 * d * inner + 3 * d * ff)
+               + config.num_decoder_layers * (8 * d * inner + 3 * d * ff))
     numels, keys = [what.numel for what in made.values()], max(getattr(what, "length", 0) for what in made.values())
     maps, moments = sum(n * y + down * (n + y) * y for n in numels), sum(n + y + down * (n + 3 * y) for n in numels)
-    parts = {"backbone": bytes_each * weights, "projections": 4 * maps, "their gradients": 4 * maps, "best so far": 4 * maps,
+    parts = {"backbone": bytes_each * weights,
+             "projections": 4 * maps, "their gradients": 4 * maps, "best so far": 4 * maps,
              "Adafactor's moments": 4 * moments, "Adafactor's working space": 8 * max(numels) * y,
-             "solutions": 4 * tasks * sum(numels), "activations": bytes_each * activations(config, rows, length, answer, keys)}
+             "solutions": 4 * tasks * sum(numels),
+             "activations": bytes_each * activations(config, rows, length, answer, keys)}
     return {name: number / 2**30 for name, number in parts.items()}
 
 
-def subspace(config, made: dict, y: int, tasks: int, rows: int, length: int, answer: int, bytes_each: int = 4, down: bool = True) -> float:
-    """Bytes that one more subspace takes in a stack: all of `approximation` but the backbone."""
+def subspace(config, made: dict, y: int, tasks: int, rows: int, length: int, answer: int, bytes_each: int = 4,
+             down: bool = True) -> float:
+    """Bytes that one more subspace takes in a stack: all of `approximation` except the backbone."""
     parts = approximation(config, made, y, tasks, rows, length, answer, bytes_each, down)
     return 2**30 * (sum(parts.values()) - parts["backbone"])
 
 
 def fastfood(tuned, y: int) -> float:
-    """Bytes of one Fastfood up-projection of all weights: G, its gradient, moments, working space and best so far, signs and places."""
+    """Bytes of one Fastfood up-projection of all weights.
+
+    Counted are G, its gradient, moments, working space and best so far, and the signs and residues.
+    """
     return (4 * COPIES + 2) * trained(tuned.numels, y)
 
 
 def free(device: torch.device) -> int:
-    """Bytes that can be had on the device now: of a GPU, with what torch keeps there unused; else of the machine."""
+    """Bytes available on the device now: of a GPU, including what torch holds there unused; else of the machine."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return (torch.cuda.mem_get_info(device)[0]
+                + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
     return psutil.virtual_memory().available
 
 
 def fitting(each: float, device: torch.device) -> int:
-    """How many things of `each` bytes may be worked on at once, one at least: 1, 2, 3, 4, 6, 8, 12, and so on, so that a run that was killed is cut
-    alike, and finds its checkpoints, where there is a little more or less memory than before."""
+    """How many things of `each` bytes may be worked on at once, at least one: 1, 2, 3, 4, 6, 8, 12, and so on.
+
+    The steps are coarse so that a run that was killed is cut in the same way, and finds its checkpoints, if there is a
+    little more or less memory than before.
+    """
     n = max(1, int(SHARE * free(device) / each))
     low = 1 << (n.bit_length() - 1)
     return low * 3 // 2 if low > 1 and n >= low * 3 // 2 else low

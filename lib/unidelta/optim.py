@@ -1,8 +1,8 @@
 """Adafactor over stacks: K independent problems in one tensor, each with its own factors, clipping and learning rate.
 
 The paper optimises everything with Adafactor (appendix A.2); the released code runs it with a constant learning rate
-and without relative steps or parameter scaling. Here the leading dimension of every tensor counts problems, so a grid
-of learning rates, or many tasks, is one tensor and one step. On each problem the result is that of
+and without relative steps or parameter scaling. Here the leading dimension of every tensor counts problems, so that a
+grid of learning rates, or many tasks, is one tensor and one step. On each problem the result is that of
 transformers.optimization.Adafactor with scale_parameter=False, relative_step=False, warmup_init=False.
 """
 
@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 Views = Callable[[Tensor], list[Tensor]]
-CLIP = 1.0          # bound of an update's root mean square, per parameter and problem
-BETA2_DECAY = -0.8  # at step t the second moments decay by 1 - t^BETA2_DECAY
+CLIP = 1.0          # upper bound of an update's root mean square, per parameter and problem
+BETA2_DECAY = -0.8  # at step t the second moments decay by the factor 1 - t^BETA2_DECAY
 EPS = 1e-30         # added to squared gradients
 
 
@@ -26,12 +26,12 @@ def _whole(tensor: Tensor) -> list[Tensor]:
 class Adafactor:
     """Adafactor (Shazeer and Stern, 2018) for `tensors`, each (K, *shape): K problems of one parameter of that shape.
 
-    lr: a float, or a (K,) tensor with one rate per problem, or a list of these, one per tensor. views: None, or a
-    function from a (K, N) tensor to a list of (K, S, *shape) views of it, S parameters of one shape each
-    (`delta.blocks`), or a list of these, one per tensor; every parameter is then treated as if it were a tensor of its
-    own. A parameter with two or more dimensions keeps factored second moments over its last two, a vector keeps all of
-    them. Raises ValueError for an empty list of tensors, an lr that is
-    not positive or does not fit K, or a list of rates that does not fit the tensors.
+    lr: a float, a (K,) tensor with one rate per problem, or a list of these, one per tensor. views: None, a function
+    from a (K, N) tensor to a list of (K, S, *shape) views of it, each S parameters of one shape (`delta.blocks`), or a
+    list of these, one per tensor. With views, every parameter is treated as if it were a tensor of its own. A parameter
+    with two or more dimensions keeps factored second moments over its last two; a vector keeps all of them. Raises
+    ValueError if there are no tensors, if an lr is not positive or does not fit K, or if a list of rates does not fit
+    the tensors.
     """
 
     def __init__(
@@ -47,11 +47,13 @@ class Adafactor:
         self.views = [view or _whole for view in views]
         self.lrs = list(lr) if isinstance(lr, list | tuple) else [lr] * len(self.tensors)
         if len(self.lrs) != len(self.tensors):
-            raise ValueError(f"{len(self.lrs)} learning rates for {len(self.tensors)} tensors: give one for all, or one for each")
+            raise ValueError(f"{len(self.lrs)} learning rates for {len(self.tensors)} tensors: "
+                             "give one for all, or one for each")
         counts = {len(tensor) for tensor in self.tensors}
         for rate in self.lrs:
             if isinstance(rate, Tensor) and (rate.ndim != 1 or counts != {len(rate)}):
-                raise ValueError(f"lr must be a number or a ({max(counts)},) tensor, one rate per problem of every tensor")
+                raise ValueError(f"lr must be a number or a ({max(counts)},) tensor, "
+                                 "one rate per problem of every tensor")
             if not (torch.as_tensor(rate) > 0).all():
                 raise ValueError(f"lr must be above zero, got {rate}")
         self.steps = 0
@@ -69,7 +71,7 @@ class Adafactor:
 
     @torch.no_grad()
     def step(self, grads: Sequence[Tensor] | None = None) -> None:
-        """One update in place, from `grads` (shaped like the tensors) or from each tensor's .grad.
+        """Update the tensors once, in place, from `grads` (shaped like the tensors) or from each tensor's .grad.
 
         Raises ValueError if a gradient is missing.
         """
@@ -78,7 +80,8 @@ class Adafactor:
             raise ValueError("Adafactor needs a gradient for every tensor: call backward() first")
         self.steps += 1
         keep = 1.0 - self.steps**BETA2_DECAY
-        for tensor, lr, grad, views, moments in zip(self.tensors, self.lrs, grads, self.views, self.moments, strict=True):
+        for tensor, lr, grad, views, moments in zip(
+                self.tensors, self.lrs, grads, self.views, self.moments, strict=True):
             for target, g, moment in zip(views(tensor.detach()), views(grad), moments, strict=True):
                 self._update(target, lr, g, moment, keep)
 
@@ -102,12 +105,12 @@ class Adafactor:
         target.sub_(update.mul_(scale))
 
     def zero_grad(self) -> None:
-        """Forget every tensor's gradient."""
+        """Delete every tensor's gradient."""
         for tensor in self.tensors:
             tensor.grad = None
 
     def select(self, problems: Tensor, tensors: Sequence[Tensor]) -> Adafactor:
-        """A new optimiser that goes on with `problems` (indices into K) only, whose tensors are `tensors`."""
+        """A new optimiser over `tensors` that continues with `problems` (indices into K) only."""
         lrs = [lr[problems.to(lr.device)] if isinstance(lr, Tensor) else lr for lr in self.lrs]
         new = Adafactor(tensors, lrs, self.views)
         new.steps = self.steps
@@ -127,7 +130,7 @@ class Adafactor:
         return {"steps": torch.tensor([self.steps])} | {name: t.clone() for name, t in self._named().items()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Continue from `state_dict()`; raises ValueError if it belongs to tensors of other shapes."""
+        """Continue from the `state` of `state_dict()`. Raises ValueError if it belongs to tensors of other shapes."""
         named = self._named()
         shapes = {name: tensor.shape for name, tensor in named.items()}
         if shapes != {name: tensor.shape for name, tensor in state.items() if name != "steps"}:

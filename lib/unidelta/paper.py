@@ -11,7 +11,7 @@ import pandas as pd
 from . import ROOT
 
 AVERAGE = "Avg."
-ROUNDING = 0.05  # what one decimal hides of each published figure
+ROUNDING = 0.05  # each published figure, with its one decimal, may be off by this much
 NUMBERS = range(1, 12)
 TASKS = {
     "SST-2": "glue-sst2", "Rotten Tomatoes": "rotten_tomatoes", "R. Tomatoes": "rotten_tomatoes",
@@ -27,7 +27,7 @@ def table(n: int) -> pd.DataFrame:
     """Published Table `n`: the label columns (train and test, or test, or source), then floats, in the published order.
 
     Rows keep the published names; the training task is repeated where the paper leaves it blank, and empty for the
-    average. Raises ValueError for another number.
+    average. Raises ValueError for another number, FileNotFoundError if the project's data are not there.
     """
     file = ROOT / "data" / "paper" / f"table_{_number(n):02d}.csv"
     if not file.is_file():
@@ -45,7 +45,10 @@ def task_name(published: str) -> str:
 
 
 def rows(n: int, names: Collection[str]) -> pd.DataFrame:
-    """The rows of a table on some unseen tasks, by our names for them; its average is none of them. Table 5 has no such rows: ValueError."""
+    """The rows of a table for some unseen tasks, given by our names for them; the row of averages is left out.
+
+    Raises ValueError for Table 5, which has no such rows.
+    """
     frame = table(n)
     if "test" not in frame:
         raise ValueError(f"Table {n} has no rows of unseen tasks")
@@ -61,7 +64,8 @@ def inconsistencies() -> pd.DataFrame:
     """Published averages that cannot follow from the figures they average, however those were rounded.
 
     Columns: table, row, column, over ("columns": the mean of its row; "rows": of its column), published, recomputed,
-    difference (published - recomputed). A mean of rounded figures and its own rounding may be off by 0.05 each.
+    difference (published - recomputed). The mean of rounded figures and the rounding of the published average may
+    each be off by 0.05.
     """
     found = []
     for n in NUMBERS:

@@ -1,7 +1,8 @@
-"""The command `papermill` of this environment: papermill itself, which may go without an output path.
+"""The command `papermill` of this environment: papermill itself, but the output path may be left out.
 
-In a terminal papermill asks for one, and behind a pipe takes the notebook for it and overwrites it. Here what is left out is NAME.out.ipynb in
-the current folder, or standard output where that leads to a file or another program. A wrong parameter is answered in one line.
+Without one, papermill asks for it in a terminal; behind a pipe it takes the notebook's path as the output and
+overwrites the notebook. Here a missing output path is NAME.out.ipynb in the current folder, or standard output where
+that leads to a file or another program. A wrong parameter is answered in one line.
 """
 
 import logging
@@ -11,7 +12,8 @@ from pathlib import Path
 from papermill.cli import papermill
 from papermill.exceptions import PapermillExecutionError
 
-# papermill reads no default that has an equals sign in it, such as that of `variants`, and warns of what it then takes for unknown
+# papermill does not read a default that has an equals sign in it, such as that of `variants`, and then warns of that
+# parameter as unknown
 UNREAD = ("Passed unknown parameter: variants", "Unable to parse line")
 
 
@@ -26,16 +28,19 @@ def main() -> None:
         args.append(output)
     file = Path(output) if output and output != "-" and "://" not in output else None
     if notebook and notebook != "-" and "://" not in notebook and not Path(notebook).is_file():
-        sys.exit(f"papermill: there is no notebook {notebook!r} here; allowed: the path of one, such as notebooks/03_transfer.ipynb")
+        sys.exit(f"papermill: there is no notebook {notebook!r} here; "
+                 "allowed: the path of one, such as notebooks/03_transfer.ipynb")
     if file and not file.parent.is_dir():
-        sys.exit(f"papermill: there is no folder {str(file.parent)!r} for the output; allowed: a path in a folder that is there")
+        sys.exit(f"papermill: there is no folder {str(file.parent)!r} for the output; "
+                 "allowed: a path in a folder that is there")
     before = file.read_bytes() if file and file.is_file() else None
     try:
         papermill.main(args=args, prog_name="papermill")
     except PapermillExecutionError as error:
         if error.ename != "ParameterError":
             raise
-        if file and before is None:  # nothing was computed: what papermill has begun to write goes, and what was there stays
+        # nothing was computed: remove what papermill began to write, and restore what was there before
+        if file and before is None:
             file.unlink(missing_ok=True)
         elif file:
             file.write_bytes(before)

@@ -1,8 +1,9 @@
-"""Check of a notebook's parameters: its second cell calls `check(globals(), allowed=...)`.
+"""Check a notebook's parameters: its second cell calls `check(globals(), allowed=...)`.
 
-papermill injects misspelt names with no more than a warning, and guesses types. Here the cell of defaults, which begins
-with `# parameters`, is the declaration; papermill's own cell after it begins with `# Parameters`. Both are read from
-the kernel's history: a running notebook does not know its file. What is wrong becomes one line and stops the run.
+papermill only warns of misspelt names, injects them all the same, and guesses types. Here the cell of defaults, which
+begins with `# parameters`, is the declaration; papermill adds a cell after it that begins with `# Parameters`. Both are
+read from the kernel's history, because a running notebook does not know its file. Whatever is wrong is told in one line
+and stops the run.
 """
 
 import ast
@@ -14,11 +15,11 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
-SEEDS = range(2**31)  # generators are seeded with multiples of them
+SEEDS = range(2**31)  # allowed seeds; generators are seeded with multiples of them
 
 
 class ParameterError(ValueError):
-    """A parameter that cannot be used. Notebooks show its one line, without a traceback."""
+    """A parameter that cannot be used; notebooks show its message as one line, without a traceback."""
 
     def _render_traceback_(self, *_: Any) -> list[str]:  # IPython's hook for exceptions that can show themselves
         return [f"ParameterError: {self}"]
@@ -26,26 +27,28 @@ class ParameterError(ValueError):
 
 @contextmanager
 def one_line() -> Iterator[None]:
-    """Inside, what is wrong with a value is said in one line, without a traceback: a ValueError becomes a ParameterError."""
+    """Turn a ValueError raised inside into a ParameterError, which is shown as one line without a traceback."""
     try:
         yield
     except ValueError as error:
         raise ParameterError(" ".join(str(error).split())) from None
 
 
-def check(namespace: dict, allowed: dict[str, Collection | Callable | type] | None = None, known: Collection[str] | None = None) -> SimpleNamespace:
-    """The parameters in force, as attributes, checked against the notebook's defaults and against `allowed`.
+def check(namespace: dict, allowed: dict[str, Collection | Callable | type] | None = None,
+          known: Collection[str] | None = None) -> SimpleNamespace:
+    """Return the parameters in force, as attributes, checked against the notebook's defaults and against `allowed`.
 
-    `allowed[name]` is a collection of values, a predicate whose docstring says what it accepts, or (where the default
-    is None, which may stay) a type. A float takes whole numbers and a text takes numbers (papermill turns "0" into 0);
-    what is converted is put back into `namespace`. known: the names that parameters may have, where that is limited.
-    Outside notebooks, in exported scripts, every plain value in `namespace` counts as a parameter. Raises ParameterError:
-    all that is wrong and what is allowed, in one line.
+    `allowed[name]` is a collection of values, a predicate whose docstring says what it accepts, or, where the default
+    is None, a type (None stays allowed). A float may be given as a whole number, and a text as a number (papermill
+    turns "0" into 0); converted values are put back into `namespace`. known: the names that parameters may have, where
+    these are limited. Outside notebooks, in exported scripts, every plain value in `namespace` counts as a parameter.
+    Raises ParameterError, which tells everything that is wrong, and what is allowed, in one line.
     """
     allowed = allowed or {}
     defaults, injected = _declared(namespace)
     wrong = [f"unknown parameter {name!r}{_instead(name, defaults)}" for name in injected if name not in defaults]
-    wrong += [f"unknown parameter {name!r}: allowed are {_listed(known)}, and what the check is given a rule for, such as {name}=float"
+    wrong += [f"unknown parameter {name!r}: allowed are {_listed(known)}, "
+              f"and what the check is given a rule for, such as {name}=float"
               for name in defaults if known is not None and name not in known]
     wrong += [f"the parameters cell has no {name!r}" for name in allowed if name not in defaults]
     for name, default in defaults.items():
@@ -89,7 +92,7 @@ def names(value: Any, allowed: Collection, what: str = "name") -> list:
 
 
 def given(namespace: dict) -> list[str]:
-    """The parameters that were given a value other than the notebook's default."""
+    """Names of the parameters that were given a value other than the notebook's default."""
     defaults, injected = _declared(namespace)
     return [name for name in injected if name in defaults and namespace.get(name, defaults[name]) != defaults[name]]
 
@@ -97,7 +100,8 @@ def given(namespace: dict) -> list[str]:
 def _declared(namespace: dict) -> tuple[dict, list[str]]:
     """Defaults in the last cell that begins with `# parameters`, and the names injected after it."""
     shell = getattr(builtins, "get_ipython", lambda: None)()
-    cells = [cell.strip() for cell in shell.history_manager.input_hist_raw] if shell is not None and namespace is shell.user_ns else []
+    cells = ([cell.strip() for cell in shell.history_manager.input_hist_raw]
+             if shell is not None and namespace is shell.user_ns else [])
     if not any(cells):  # a script; or nbval, which runs the cells of a notebook without keeping any history
         plain = (bool, int, float, str, list, type(None))
         return {k: v for k, v in namespace.items() if not k.startswith("_") and k != "In" and isinstance(v, plain)}, []
@@ -117,7 +121,7 @@ def _literals(cell: str) -> dict:
 
 
 def _against(rule: Collection | Callable, value: Any) -> str:
-    """What is wrong with `value`, as the rest of a sentence, or nothing."""
+    """What is wrong with `value`, as the rest of a sentence; empty if nothing is."""
     if callable(rule):
         return "" if rule(value) else f": it must be {(rule.__doc__ or rule.__name__).strip()}"
     members = value if isinstance(value, list) else [value]

@@ -1,8 +1,8 @@
 """Pre-training of the embedded backbone: a small T5 v1.1 and its tokenizer, from nothing but generated text.
 
-`python -m unidelta.pretrain --out FOLDER` rebuilds what `data/backbone/` holds; a run that was killed goes on from its last checkpoint.
-The objective is T5's: plain text with masked spans, mixed with skills cast as text to text, both behind the sentinel `<extra_id_0>` that
-the task targets use too (design: target = "<extra_id_0>" + answer).
+`python -m unidelta.pretrain --out FOLDER` rebuilds what `data/backbone/` holds; a run that was killed goes on from its
+last checkpoint. The objective is T5's: plain text with masked spans, mixed with skills cast as text to text. The
+targets of both begin with the sentinel `<extra_id_0>`, as those of the tasks do (target = "<extra_id_0>" + answer).
 """
 import argparse
 import json
@@ -25,7 +25,7 @@ RECIPE = dict(
     d_model=64, num_layers=2, num_heads=4, d_ff=168,   # T5 v1.1: gated GELU, untied head
     vocabulary=2560,           # byte-level BPE: any text can be encoded
     steps=50000, batch=64,     # one step = `batch` items of about 40 tokens
-    schedule=[                 # from step -> how items are drawn from there on; what is not named stays as it was
+    schedule=[                 # from this step on -> how items are drawn; what is not named stays as it was
         [0, dict(dressed=0.2, renamed=0.0, worded=False, drill=None, drilled=0.75)],
         [4000, dict(dressed=0.7, drill="paraphrase")],
         [8000, dict(drill="deal")],
@@ -50,19 +50,24 @@ def make_tokenizer(vocabulary: int, seed: int) -> PreTrainedTokenizerFast:
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     core.decoder = decoders.ByteLevel()
     special = ["<pad>", "</s>", "<unk>", *SENTINELS]
-    core.train_from_iterator(lines, trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=special, show_progress=False,
-                                                        initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
-    core.post_processor = processors.TemplateProcessing(single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", 1)])
+    core.train_from_iterator(lines, trainers.BpeTrainer(
+        vocab_size=vocabulary, special_tokens=special, show_progress=False,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    core.post_processor = processors.TemplateProcessing(
+        single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", 1)])
     return PreTrainedTokenizerFast(tokenizer_object=core, pad_token="<pad>", eos_token="</s>", unk_token="<unk>",
                                    extra_special_tokens=SENTINELS, model_max_length=512)
 
 
 def mask_spans(text: str, rng: random.Random) -> tuple[str, str]:
-    """T5's span corruption on whole words: about 15 to 20 % of them and never more than half, in one to three spans of one to three words."""
+    """Return (text with masked spans, target): T5's span corruption on whole words.
+
+    About 15 to 20 % of the words are masked, never more than half, in one to three spans of one to three words.
+    """
     words, target = text.split(), []
     starts, room = sorted(rng.sample(range(0, len(words), 4), min(len(words) // 8 + 1, 3))), len(words) // 2
     for i, start in reversed(list(enumerate(starts))):
-        stop = start + min(rng.choice([1, 1, 2, 3]), room - i)  # every span still to come has room for a word
+        stop = start + min(rng.choice([1, 1, 2, 3]), room - i)  # leaves room for a word in every span still to come
         room -= stop - start
         target.insert(0, f"{SENTINELS[i]} {' '.join(words[start:stop])}")
         words[start:stop] = [SENTINELS[i]]
@@ -70,16 +75,20 @@ def mask_spans(text: str, rng: random.Random) -> tuple[str, str]:
 
 
 def mixture(step: int, recipe: dict) -> dict:
-    """How the items of that step are drawn: `recipe["schedule"]` up to it."""
+    """How the items of a step are drawn: the changes of `recipe["schedule"]` up to that step."""
     return {k: v for begin, change in recipe["schedule"] if begin <= step for k, v in change.items()}
 
 
-def item(rng: random.Random, text_share: float, dressed: float = 0.7, renamed: float = 0.0, worded: bool = True, drill: str | None = None,
-         drilled: float = 0.0) -> tuple[str, str, str]:
-    """(kind, input, target) of one pre-training example; of the skills' items the share `drilled` is of the one skill `drill`."""
+def item(rng: random.Random, text_share: float, dressed: float = 0.7, renamed: float = 0.0, worded: bool = True,
+         drill: str | None = None, drilled: float = 0.0) -> tuple[str, str, str]:
+    """Draw one pre-training example, (kind, input, target).
+
+    A share `text_share` is plain text. Of the other items, the skills', a share `drilled` is of the skill `drill`.
+    """
     if rng.random() < text_share:
         return "text", *mask_spans(corpus.text(rng), rng)
-    name, question, answer = skills.skill(rng, drill if drill and rng.random() < drilled else None, dressed, renamed, worded)
+    name, question, answer = skills.skill(rng, drill if drill and rng.random() < drilled else None,
+                                          dressed, renamed, worded)
     return name, question, "<extra_id_0> " + answer
 
 
@@ -92,8 +101,11 @@ def collate(tokenizer, pairs: list[tuple[str, str]]) -> dict[str, torch.Tensor]:
 
 
 def batches(tokenizer, recipe: dict, start: int):
-    """Endless batches; the items of a step depend on (seed, step) alone, so that a resumed run sees what it would have seen."""
-    pool = 8  # batches drawn together and cut by objective and length, which saves most of the padding
+    """Yield the batches from step `start` to beyond the recipe's last step.
+
+    The items of a step depend on the recipe and the step alone, so that a resumed run sees what it would have seen.
+    """
+    pool = 8  # batches drawn together, then divided by objective and length, which saves most of the padding
     for block in range(start // pool, recipe["steps"] // pool + 1):
         rng = random.Random(f"pretrain/{recipe['seed']}/{block}")
         mixed = mixture(block * pool, recipe)
@@ -107,14 +119,15 @@ def batches(tokenizer, recipe: dict, start: int):
 
 @torch.inference_mode()
 def probe(model, tokenizer) -> dict[str, float]:
-    """Share of PROBED newly drawn items answered exactly (greedy), per skill."""
+    """Share of PROBED newly drawn items of each skill that are answered exactly (greedy decoding)."""
     model.eval()
     result = {}
     for name in skills.SKILLS:
         rng = random.Random(f"probe/1/{name}")
         asked = [skills.skill(rng, name)[1:] for _ in range(PROBED)]
         batch = collate(tokenizer, asked)
-        out = model.generate(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], max_new_tokens=16, do_sample=False)
+        out = model.generate(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"],
+                             max_new_tokens=16, do_sample=False)
         said = [t.strip() for t in tokenizer.batch_decode(out, skip_special_tokens=True)]
         result[name] = sum(s == t for s, (_, t) in zip(said, asked, strict=True)) / PROBED
     model.train()
@@ -122,27 +135,28 @@ def probe(model, tokenizer) -> dict[str, float]:
 
 
 def _untrained(recipe: dict, vocabulary: int) -> T5ForConditionalGeneration:
-    config = T5Config(vocab_size=vocabulary, d_model=recipe["d_model"], d_kv=recipe["d_model"] // recipe["num_heads"], d_ff=recipe["d_ff"],
-                      num_layers=recipe["num_layers"], num_heads=recipe["num_heads"], relative_attention_num_buckets=48,
-                      relative_attention_max_distance=64, dropout_rate=0.0, feed_forward_proj="gated-gelu", tie_word_embeddings=False,
-                      decoder_start_token_id=0)
+    config = T5Config(vocab_size=vocabulary, d_model=recipe["d_model"], d_kv=recipe["d_model"] // recipe["num_heads"],
+                      d_ff=recipe["d_ff"], num_layers=recipe["num_layers"], num_heads=recipe["num_heads"],
+                      relative_attention_num_buckets=48, relative_attention_max_distance=64, dropout_rate=0.0,
+                      feed_forward_proj="gated-gelu", tie_word_embeddings=False, decoder_start_token_id=0)
     model = T5ForConditionalGeneration(config)
-    # the library ties head and embedding of a model built from a configuration; T5 v1.1 has them apart
+    # the library ties head and embedding of a model built from a configuration; T5 v1.1 has separate ones
     model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.shared.weight) * config.d_model ** -0.5)
     return model
 
 
 def lr_at(step: int, recipe: dict) -> float:
-    """Up to `lr` in `warmup` steps, flat to `falling_from`, then linear to zero at `steps`."""
+    """Learning rate of a step: up to `lr` in `warmup` steps, flat to `falling_from`, then linear to zero at `steps`."""
     left = (recipe["steps"] - step) / max(recipe["steps"] - recipe["falling_from"], 1)
     return recipe["lr"] * min(step / recipe["warmup"], 1.0, left)
 
 
 def train(out: Path, recipe: dict, every: int = 1000, start: Path | None = None) -> None:
-    """Pre-train and save model, tokenizer, curve and card numbers in `out`; a checkpoint every `every` steps.
+    """Pre-train, and save model, tokenizer, curve and card in `out`, with a checkpoint every `every` steps.
 
-    start: the folder of a finished run that is gone on with, from its last step to `recipe`'s, instead of beginning with nothing. A finished run
-    of the same recipe in `out` is left as it is; one of another is a ValueError.
+    start: the folder of a finished run to continue, from its last step to the last of `recipe`, instead of starting
+    from nothing. A finished run of the same recipe in `out` is left as it is. Raises ValueError if `out` holds a
+    finished run of another recipe, or if the loss is no longer finite.
     """
     torch.manual_seed(recipe["seed"])
     checkpoint, record, state = out / "checkpoint.pt", out / "training.json", None
@@ -150,22 +164,25 @@ def train(out: Path, recipe: dict, every: int = 1000, start: Path | None = None)
         made = json.loads(record.read_text(encoding="utf-8"))
         if made["recipe"] == recipe and made["curve"][-1]["step"] == recipe["steps"]:
             return
-        if made["recipe"] != recipe:  # else it was killed before its first checkpoint
-            raise ValueError(f"{out} holds a finished run of another recipe; allowed: another folder, or the same recipe")
+        if made["recipe"] != recipe:  # if it is the same, the run was killed before its first checkpoint
+            raise ValueError(f"{out} holds a finished run of another recipe; "
+                             "allowed: another folder, or the same recipe")
     if checkpoint.exists():
         found = torch.load(checkpoint, weights_only=True)
         state = found if found["recipe"] == recipe else None
     before = json.loads((start / "training.json").read_text(encoding="utf-8")) if start else None
     known = out if state else start
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(known) if known else make_tokenizer(recipe["vocabulary"], recipe["seed"])
+    tokenizer = (PreTrainedTokenizerFast.from_pretrained(known) if known
+                 else make_tokenizer(recipe["vocabulary"], recipe["seed"]))
     model = T5ForConditionalGeneration.from_pretrained(start) if start else _untrained(recipe, len(tokenizer))
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe["lr"], betas=(0.9, 0.98), weight_decay=0.01)
-    curve, first, spent = (before["curve"], before["curve"][-1]["step"], before["curve"][-1]["seconds"]) if before else ([], 0, 0.0)
+    curve, first, spent = ((before["curve"], before["curve"][-1]["step"], before["curve"][-1]["seconds"])
+                           if before else ([], 0, 0.0))
     if state:
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         curve, first, spent = state["curve"], state["step"], state["seconds"]
-    out.mkdir(parents=True, exist_ok=True)  # what cannot be written shows before an hour of work
+    out.mkdir(parents=True, exist_ok=True)  # a folder that cannot be written shows before an hour of work
     model.train()
     began, running = time.monotonic() - spent, []
     for step, batch in enumerate(batches(tokenizer, recipe, first), first):
@@ -181,32 +198,38 @@ def train(out: Path, recipe: dict, every: int = 1000, start: Path | None = None)
         running.append(loss.item())
         if (step + 1) % every == 0 or step + 1 == recipe["steps"]:
             seconds = time.monotonic() - began
-            curve.append({"step": step + 1, "loss": sum(running) / len(running), "seconds": seconds, **probe(model, tokenizer)})
+            curve.append({"step": step + 1, "loss": sum(running) / len(running), "seconds": seconds,
+                          **probe(model, tokenizer)})
             running = []
             rate = (step + 1 - first) / (seconds - spent)
-            print(json.dumps({k: round(v, 3) for k, v in curve[-1].items()}), f"| {rate:.1f} steps/s, {(recipe['steps'] - step - 1) / rate / 60:.0f} min left",
-                  flush=True)
+            print(json.dumps({k: round(v, 3) for k, v in curve[-1].items()}),
+                  f"| {rate:.1f} steps/s, {(recipe['steps'] - step - 1) / rate / 60:.0f} min left", flush=True)
             if not math.isfinite(curve[-1]["loss"]):
-                raise ValueError(f"the loss is {curve[-1]['loss']} by step {step + 1}; allowed: a lower --lr, and {out} holds what came before")
+                raise ValueError(f"the loss is {curve[-1]['loss']} by step {step + 1}; "
+                                 f"allowed: a lower --lr, and {out} holds what came before")
             model.save_pretrained(out)
             tokenizer.save_pretrained(out)
-            record.write_text(json.dumps({"recipe": recipe, "threads": torch.get_num_threads(), "curve": curve}, indent=1))
-            torch.save({"recipe": recipe, "model": model.state_dict(), "optimizer": optimizer.state_dict(), "curve": curve,
-                        "step": step + 1, "seconds": seconds}, checkpoint.with_suffix(".tmp"))
+            record.write_text(
+                json.dumps({"recipe": recipe, "threads": torch.get_num_threads(), "curve": curve}, indent=1))
+            torch.save({"recipe": recipe, "model": model.state_dict(), "optimizer": optimizer.state_dict(),
+                        "curve": curve, "step": step + 1, "seconds": seconds}, checkpoint.with_suffix(".tmp"))
             checkpoint.with_suffix(".tmp").replace(checkpoint)
     checkpoint.unlink(missing_ok=True)
     write_card(out)
 
 
 def _told(recipe: dict) -> str:
-    """The recipe's schedule and rate in words."""
+    """The recipe's schedule and learning rate, in words."""
     drills = "\n".join(f"- {change['drill']} from step {begin:,} ({mixture(begin, recipe)['drilled']:.0%})"
                        for begin, change in recipe["schedule"] if change.get("drill"))
     first = {k: next(begin for begin, change in recipe["schedule"] if change.get(k)) for k in ("worded", "renamed")}
     last = mixture(recipe["steps"], recipe)
-    return f"""{last["dressed"]:.0%} of them under prompts drawn at random, and, from step {first["renamed"]:,}, {last["renamed"]:.0%} of those with
-answers to choose from under prompts that give the answers other names; wordings put together at random from step {first["worded"]:,}.
-{recipe["steps"]:,} steps of {recipe["batch"]} items, AdamW, learning rate {recipe["lr"]}, flat to step {recipe["falling_from"]:,} and then linear to zero,
+    return f"""{last["dressed"]:.0%} of them under prompts drawn at random, and, from step {first["renamed"]:,}, \
+{last["renamed"]:.0%} of those with
+answers to choose from under prompts that give the answers other names; wordings put together at random from step \
+{first["worded"]:,}.
+{recipe["steps"]:,} steps of {recipe["batch"]} items, AdamW, learning rate {recipe["lr"]}, \
+flat to step {recipe["falling_from"]:,} and then linear to zero,
 seed {recipe["seed"]}. Drilled for a while, as a share of the skills' items:
 
 {drills}
@@ -215,8 +238,11 @@ seed {recipe["seed"]}. Drilled for a while, as a share of the skills' items:
 
 
 def write_card(out: Path) -> None:
-    """README.md of the folder, every number in it from training.json (where `remarks` say by hand what the recipe does not, and `told` what a
-    recipe of another form did) and config.json."""
+    """Write README.md of the folder, every number in it from training.json and config.json.
+
+    In training.json, `remarks`, written by hand, say what the recipe does not, and `told` what a recipe of another form
+    did.
+    """
     state, config = (json.loads((out / name).read_text(encoding="utf-8")) for name in ("training.json", "config.json"))
     recipe, last = RECIPE | state["recipe"], state["curve"][-1]
     probes = "\n".join(f"| {name} | {last[name]:.2f} |" for name in skills.SKILLS if name in last)
@@ -225,15 +251,20 @@ def write_card(out: Path) -> None:
     size = (out / "model.safetensors").stat().st_size
     (out / "README.md").write_text(f"""# The embedded backbone
 
-A T5 v1.1 small enough to travel with the project: d_model {config["d_model"]}, {config["num_layers"]} + {config["num_decoder_layers"]} layers,
-{config["num_heads"]} heads of {config["d_kv"]}, gated GELU of width {config["d_ff"]}, untied head, {config["vocab_size"]} byte-level BPE tokens;
+A T5 v1.1 small enough to travel with the project: d_model {config["d_model"]}, \
+{config["num_layers"]} + {config["num_decoder_layers"]} layers,
+{config["num_heads"]} heads of {config["d_kv"]}, gated GELU of width {config["d_ff"]}, untied head, \
+{config["vocab_size"]} byte-level BPE tokens;
 {size / 2**20:.1f} MB of float32 weights.
 
-Trained from nothing on text that the project generates (`unidelta.world.corpus`, `unidelta.world.skills`; about a small world, in English, with no row of
+Trained from nothing on text that the project generates (`unidelta.world.corpus`, `unidelta.world.skills`; \
+about a small world, in English, with no row of
 any task): {recipe["text_share"]:.0%} paragraphs with masked spans, the rest skills cast as text to text,
-{told}{last["seconds"] / 60:.0f} minutes with {state["threads"]} thread{"s" * (state["threads"] > 1)}. Loss at the end: {last["loss"]:.3f}.
+{told}{last["seconds"] / 60:.0f} minutes with {state["threads"]} thread{"s" * (state["threads"] > 1)}. \
+Loss at the end: {last["loss"]:.3f}.
 {"".join(f"{chr(10)}{remark}{chr(10)}" for remark in state.get("remarks", []))}
-Share of newly drawn skill items answered exactly (greedy decoding, 100 items each; some questions have more than one fair answer form):
+Share of newly drawn skill items answered exactly (greedy decoding, 100 items each; \
+some questions have more than one fair answer form):
 
 | skill | exact |
 |---|---|
@@ -247,16 +278,19 @@ It knows little beyond that world: it is a stand-in for T5-base, good for seeing
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder for model, tokenizer and learning curve")
-    parser.add_argument("--start", type=Path, help="folder of a finished run to go on with, instead of beginning with nothing")
+    parser.add_argument("--start", type=Path,
+                        help="folder of a finished run to go on with, instead of beginning with nothing")
     for name, value in RECIPE.items():
-        if not isinstance(value, list):  # the schedule is the recipe's
+        if not isinstance(value, list):  # no option changes the schedule
             parser.add_argument(f"--{name}", type=type(value), default=value)
     args = RECIPE | vars(parser.parse_args(argv))
     out, start = args.pop("out"), args.pop("start")
-    if low := [name for name, value in args.items() if isinstance(value, (int, float)) and value <= 0 and name != "seed"]:
+    if low := [name for name, value in args.items()
+               if isinstance(value, (int, float)) and value <= 0 and name != "seed"]:
         parser.error(f"--{low[0]} {args[low[0]]}: allowed are numbers above zero")
     if not 0 < args["text_share"] <= 1 or not args["lr"] < 1 or args["vocabulary"] < 300:
-        parser.error("allowed are a --text_share up to 1, an --lr below 1 and a --vocabulary from 300 (256 bytes, and what else every tokenizer has)")
+        parser.error("allowed are a --text_share up to 1, an --lr below 1 and a --vocabulary from 300 "
+                     "(256 bytes, and what else every tokenizer has)")
     if start:
         record = start / "training.json"
         if not record.is_file():

@@ -1,20 +1,22 @@
-"""Profiles: which backbone, which data, which sizes, how many steps. One word changes all of it; nothing else in the code differs.
+"""Profiles: which backbone, data, sizes and numbers of steps. One word changes them all; the code stays the same.
 
-`embedded` runs in minutes on two cores; `mini` is for real rows of a mirror on a small backbone of one's own; `paper` is the paper.
+`embedded` runs in minutes on two cores. `mini` is for real rows of a mirror, with the embedded backbone or a small one
+of one's own. `paper` has the paper's backbone, data and values.
 """
 
 from dataclasses import dataclass, field, fields, replace
 
-MULTI = {"original_steps": 20000, "original_prefix_steps": 20000, "original_learnt": 0.0, "y": 100, "ratio": 10.0,  # as in the released multi-task script
+MULTI = {"original_steps": 20000, "original_prefix_steps": 20000, "original_learnt": 0.0,
+         "y": 100, "ratio": 10.0,      # as in the released multi-task script
          "approximate_steps": 300000,  # one epoch over 20,000 rows of each of 60 tasks
-         "approximate_every": 1000, "approximate_draws": 4, "approximate_batch": 1, "approximate_lr": 1e-4, "validation_rows": 240,
-         "optimize_steps": 5000, "optimize_every": 500, "shared_optimize_every": 500,
+         "approximate_every": 1000, "approximate_draws": 4, "approximate_batch": 1, "approximate_lr": 1e-4,
+         "validation_rows": 240, "optimize_steps": 5000, "optimize_every": 500, "shared_optimize_every": 500,
          "shared_steps": 100000, "shared_every": 1000, "shared_draws": 8, "shared_batch": 1}
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Everything that a run is made with, the paper's own values where a field has a default. A small profile names what it does differently."""
+    """All settings of a run. Defaults are the paper's own values; a small profile names what it does differently."""
 
     name: str
     backbone: str                       # "embedded", a local folder, or a hub id
@@ -22,15 +24,17 @@ class Profile:
     mirror: str | None = None           # folder of the mirror; None: the environment variable UNIDELTA_MIRROR
     dtype: str = "float32"
     device: str = "auto"
-    max_length: int = 512               # tokens of an input at most
+    max_length: int = 512               # most tokens of an input
     caps: dict = field(default_factory=lambda: {"train": None, "dev": 1000, "test": None})  # rows kept per split
-    report_on: str = "test"             # of the setting's unseen tasks; or "spare": the rows the cap leaves of dev, which select nothing; to choose settings by
+    # rows on which the setting's unseen tasks are reported; or "spare": the dev rows that the cap leaves over. These
+    # select nothing, so that settings can be chosen by them
+    report_on: str = "test"
 
     # deltas: equal numbers of parameters (section 3, appendix A.2)
     adapter: dict = field(default_factory=lambda: {"bottleneck": 12})
     lora: dict = field(default_factory=lambda: {"rank": 10, "scale": 1.6})
     prefix: dict = field(default_factory=lambda: {"length": 120, "hidden": 24, "reading": "released"})
-    init_seed: int = 42                 # the fixed random initialisation all solutions are measured from
+    init_seed: int = 42                 # of the fixed random initialisation from which all solutions are measured
 
     # stage `original`: each delta in its own space
     original_steps: int = 20000
@@ -41,8 +45,8 @@ class Profile:
     original_prefix_lr: float = 5e-4
     finetune_steps: int = 20000         # full fine-tuning (section 5.3): theta is the backbone itself
     finetune_lr: float = 1e-4           # the paper does not give it
-    patience: int = 0                   # validations without gain after which a solution is final; 0: never
-    original_learnt: float = 0.0        # dev score over guessing from which they count; 0: they count from the start
+    patience: int = 0                   # a solution is final after so many validations without gain; 0: never
+    original_learnt: float = 0.0        # these count once dev is above guessing by this much; 0: from the start
 
     # stage `approximate` (appendix A.2)
     y: int = 4
@@ -53,18 +57,20 @@ class Profile:
     approximate_batch: int = 8          # rows per draw of (alpha, beta)
     approximate_draws: int = 1          # draws of (alpha, beta) per step
     approximate_lr: float = 5e-5
-    approximate_spread: float = 0.0     # standard deviation of what is added to every I_{alpha;beta}; the paper adds nothing
-    validation_rows: int | None = None  # dev rows of each training task scored in stage 1; None: all of them
+    approximate_spread: float = 0.0     # standard deviation of noise added to every I_{alpha;beta}; the paper has none
+    validation_rows: int | None = None  # dev rows of each training task that stage 1 scores; None: all of them
 
     # stage `optimize` (appendix A.2)
     optimize_steps: int = 5000
     optimize_every: int = 500
     optimize_batch: int = 8
     optimize_lrs: tuple = (1e-2, 5e-2)
-    optimize_spread: float = 0.0        # standard deviation of what every step adds to I; the paper adds nothing
-    optimize_init: str = "random"       # where I starts: N(0, 0.02), or "train": the training tasks' mean vector of that delta
+    optimize_spread: float = 0.0        # standard deviation of noise added to I at every step; the paper has none
+    # where I starts: "random", from N(0, 0.02), or "train", at the mean of the training tasks' vectors of that delta
+    optimize_init: str = "random"
 
-    # the simplified pipeline (appendices A.3 to A.5); where A.5, with fine-tuning in it, differs from A.4, the `fastfood_` fields hold
+    # the simplified pipeline (appendices A.3 to A.5). Where A.5, which includes fine-tuning, differs from A.4, the
+    # `fastfood_` fields apply
     shared_steps: int = 100000
     shared_every: int = 1000
     shared_batch: int = 16              # rows per draw
@@ -82,59 +88,72 @@ class Profile:
     fastfood_optimize_batch: int = 8
     fastfood_optimize_lrs: tuple = (1e-1, 5e-2, 1e-2, 5e-3, 1e-3, 5e-4, 1e-4)
 
-    # the multi-task setting: what `setting="multi"` puts in the place of the fields above (appendix A.2; of the simplified pipeline, A.4). A batch's
-    # rows come from as many draws, each with a task, and a solution, of its own
+    # the multi-task setting: `setting="multi"` replaces fields above by those of `multi` (appendix A.2; for the
+    # simplified pipeline, A.4). There every row of a batch is a draw of its own, with its own task and solution
     setting: str = "single"             # or "multi"
     multi: dict = field(default_factory=lambda: MULTI)
 
-    compiled: bool = False              # training steps through a compiled graph: the same but for rounding, and tens of seconds for each kind of stack
-    stack: int = 48                     # solutions trained in one forward pass at most; fewer where the memory would not hold them
-    cap: int | None = None              # of the steps of every stage, which `steps` of `get` sets
+    # training steps through a compiled graph: the same except for rounding, but every kind of stack takes tens of
+    # seconds to compile
+    compiled: bool = False
+    stack: int = 48                     # most solutions trained in one forward pass; fewer if memory is short
+    cap: int | None = None              # most steps of every stage, set by `steps` of `get`
 
     def sizes(self, kind: str) -> dict:
-        """The sizes of one delta, as `deltas.make` takes them; none for `finetune`. Raises ValueError for another kind."""
+        """Sizes of one delta, as `deltas.make` takes them; empty for `finetune`. Raises ValueError for other kinds."""
         sizes = {"adapter": self.adapter, "lora": self.lora, "prefix": self.prefix, "finetune": {}}
         if kind not in sizes:
             raise ValueError(f"unknown delta {kind!r}; allowed: {', '.join(sizes)}")
         return sizes[kind]
 
     def original(self, kind: str) -> tuple[float, int]:
-        """Learning rate and steps of one method in its own space."""
-        of = {"prefix": (self.original_prefix_lr, self.original_prefix_steps), "finetune": (self.finetune_lr, self.finetune_steps)}
+        """Learning rate and number of steps of one method in its own space."""
+        of = {"prefix": (self.original_prefix_lr, self.original_prefix_steps),
+              "finetune": (self.finetune_lr, self.finetune_steps)}
         return of.get(kind, (self.original_lr, self.original_steps))
 
 
 _SMALL = dict(
-    adapter={"bottleneck": 6}, lora={"rank": 5, "scale": 1.6}, prefix={"length": 20, "hidden": 8, "reading": "released", "init_std": 1.0},
-    max_length=256, original_steps=500, original_every=50, original_batch=8, original_lr=1e-2, original_prefix_steps=1200, original_prefix_lr=1e-2,
-    patience=5, variant="released", approximate_steps=50, approximate_every=25, approximate_lr=5e-3,
-    optimize_steps=60, optimize_every=6, optimize_lrs=(1e-2, 5e-2, 2e-1), stack=12, finetune_steps=200, finetune_lr=1e-3,
-    shared_steps=400, shared_every=100, shared_lr_I=5e-3, shared_lr_up=5e-3, shared_optimize_every=6, shared_optimize_batch=8,
-    shared_optimize_lrs=(2e-1, 5e-2, 1e-2), fastfood_steps=900,
-    fastfood_lr_G=5e-2, fastfood_batch=16, fastfood_optimize_every=6, fastfood_optimize_lrs=(2e-1, 5e-2, 1e-2, 5e-3),
-    multi=MULTI | {"original_steps": 1500, "original_prefix_steps": 4000, "original_learnt": 0.15, "ratio": 0.1, "approximate_steps": 400,
-                   "approximate_every": 200, "approximate_draws": 48, "approximate_lr": 2e-3, "validation_rows": 40, "optimize_steps": 180,
-                   "optimize_every": 18, "shared_optimize_every": 18, "shared_steps": 400, "shared_every": 200},
+    adapter={"bottleneck": 6}, lora={"rank": 5, "scale": 1.6},
+    prefix={"length": 20, "hidden": 8, "reading": "released", "init_std": 1.0}, max_length=256,
+    original_steps=500, original_every=50, original_batch=8, original_lr=1e-2,
+    original_prefix_steps=1200, original_prefix_lr=1e-2, patience=5,
+    variant="released", approximate_steps=50, approximate_every=25, approximate_lr=5e-3,
+    optimize_steps=60, optimize_every=6, optimize_lrs=(1e-2, 5e-2, 2e-1), stack=12,
+    finetune_steps=200, finetune_lr=1e-3,
+    shared_steps=400, shared_every=100, shared_lr_I=5e-3, shared_lr_up=5e-3,
+    shared_optimize_every=6, shared_optimize_batch=8, shared_optimize_lrs=(2e-1, 5e-2, 1e-2),
+    fastfood_steps=900, fastfood_lr_G=5e-2, fastfood_batch=16,
+    fastfood_optimize_every=6, fastfood_optimize_lrs=(2e-1, 5e-2, 1e-2, 5e-3),
+    multi=MULTI | {"original_steps": 1500, "original_prefix_steps": 4000, "original_learnt": 0.15, "ratio": 0.1,
+                   "approximate_steps": 400, "approximate_every": 200, "approximate_draws": 48, "approximate_lr": 2e-3,
+                   "validation_rows": 40, "optimize_steps": 180, "optimize_every": 18, "shared_optimize_every": 18,
+                   "shared_steps": 400, "shared_every": 200},
 )
 
 CHOICES = {"source": ("embedded", "mirror", "hub"), "variant": ("paper", "released"), "dtype": ("float32", "bfloat16"),
-           "optimize_init": ("random", "train"), "fastfood": ("exact", "released"), "setting": ("single", "multi"), "report_on": ("test", "spare")}
+           "optimize_init": ("random", "train"), "fastfood": ("exact", "released"), "setting": ("single", "multi"),
+           "report_on": ("test", "spare")}
 PARTS = ("train", "dev", "test")
 MAY_BE_ZERO = ("init_seed", "patience", "original_learnt", "ratio", "approximate_spread", "optimize_spread")
 
 PROFILES = {
-    "embedded": Profile("embedded", backbone="embedded", source="embedded", caps={"train": None, "dev": 100, "test": None}, **_SMALL),
-    "mini": Profile("mini", backbone="embedded", source="mirror", caps={"train": 2000, "dev": 100, "test": 300}, **_SMALL | {"max_length": 512}),
+    "embedded": Profile("embedded", backbone="embedded", source="embedded",
+                        caps={"train": None, "dev": 100, "test": None}, **_SMALL),
+    "mini": Profile("mini", backbone="embedded", source="mirror",
+                    caps={"train": 2000, "dev": 100, "test": 300}, **_SMALL | {"max_length": 512}),
     "paper": Profile("paper", backbone="google/t5-base-lm-adapt", source="hub"),
 }
 
 
 def get(name: str = "embedded", steps: int | None = None, **overrides) -> Profile:
-    """The profile of that name, with any of its fields replaced (what `multi` holds by its own names); a value of None leaves the profile's
-    own, or, with setting="multi", the multi-task setting's.
+    """Return the profile of that name, with some of its fields replaced.
 
-    steps: at most so many training steps in every stage, and few rows to score, for a first look (its results are no one's results).
-    Raises ValueError for an unknown profile or field, or a value of another type than the profile's own.
+    A value of None keeps the profile's own or, with setting="multi", the multi-task setting's. Fields that `multi`
+    holds are replaced by their own names. steps: at most so many training steps in every stage and, unless `caps` is
+    given, few rows to score: for a first look, whose results stand for no profile.
+    Raises ValueError for an unknown profile or field, for a value of another type than the profile's own, and for one
+    that is not allowed.
     """
     if name not in PROFILES:
         raise ValueError(f"unknown profile {name!r}; allowed: {', '.join(PROFILES)}")
@@ -147,15 +166,22 @@ def get(name: str = "embedded", steps: int | None = None, **overrides) -> Profil
         kind = {"mirror": str, "ratio": float, "validation_rows": int}.get(key) or type(own)
         if kind is tuple and isinstance(value, list):
             value = given[key] = tuple(value)
-        if not isinstance(value, (int, float) if kind is float else kind) or (isinstance(value, bool) and kind is not bool):
-            raise ValueError(f"{key}={value!r} must be of type {kind.__name__}{'' if own is None else f', like {own!r}'}")
+        if (not isinstance(value, (int, float) if kind is float else kind)
+                or (isinstance(value, bool) and kind is not bool)):
+            raise ValueError(f"{key}={value!r} must be of type {kind.__name__}"
+                             f"{'' if own is None else f', like {own!r}'}")
         numbers = value if kind is tuple else [value] if kind in (int, float) else [1]
-        if not numbers or any(isinstance(n, bool) or not isinstance(n, (int, float)) or not (n > 0 or n == 0 and key in MAY_BE_ZERO) for n in numbers):
-            raise ValueError(f"{key}={value!r} is not allowed: numbers must be above zero{' or zero' if key in MAY_BE_ZERO else ''}")
-        if kind in (float, tuple):  # 10 and 10.0 are one setting: an artifact's name is made of it
+        if not numbers or any(isinstance(n, bool) or not isinstance(n, (int, float))
+                              or not (n > 0 or n == 0 and key in MAY_BE_ZERO) for n in numbers):
+            raise ValueError(f"{key}={value!r} is not allowed: "
+                             f"numbers must be above zero{' or zero' if key in MAY_BE_ZERO else ''}")
+        if kind in (float, tuple):  # 10 and 10.0 must be one setting: artifacts are named by it
             given[key] = float(value) if kind is float else tuple(map(float, value))
-        if key == "caps" and (wrong := [f"{part}={n!r}" for part, n in value.items() if part not in PARTS or n is not None and (type(n) is not int or n < 1)]):
-            raise ValueError(f"caps: {wrong[0]} is not allowed; allowed: {', '.join(PARTS)}, each a number from 1, or None")
+        if key == "caps" and (wrong := [
+                f"{part}={n!r}" for part, n in value.items()
+                if part not in PARTS or n is not None and (type(n) is not int or n < 1)]):
+            raise ValueError(f"caps: {wrong[0]} is not allowed; "
+                             f"allowed: {', '.join(PARTS)}, each a number from 1, or None")
         if key in CHOICES and value not in CHOICES[key]:
             raise ValueError(f"{key}={value!r} is not allowed; allowed: {', '.join(CHOICES[key])}")
     profile = replace(profile, **given)
@@ -165,8 +191,10 @@ def get(name: str = "embedded", steps: int | None = None, **overrides) -> Profil
         return profile
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise ValueError(f"steps={steps!r} must be a whole number from 1")
-    profile = replace(profile, cap=steps, **{f.name: min(steps, getattr(profile, f.name)) for f in fields(Profile) if f.name.endswith(("_steps", "_every"))})
+    profile = replace(profile, cap=steps, **{f.name: min(steps, getattr(profile, f.name)) for f in fields(Profile)
+                                             if f.name.endswith(("_steps", "_every"))})
     if "caps" in given:
         return profile
     rows = max(8, 4 * steps)  # scoring must not outweigh so short a training: at full size it would take hours
-    return replace(profile, caps=profile.caps | {part: min(rows, profile.caps[part] or rows) for part in ("dev", "test")})
+    return replace(profile, caps=profile.caps | {part: min(rows, profile.caps[part] or rows)
+                                                 for part in ("dev", "test")})

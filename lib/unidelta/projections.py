@@ -1,6 +1,7 @@
-"""Between a delta's space R^N and the shared subspace R^y (section 4, appendix A.2), stacked over S independent runs.
+"""Projections between a delta's space R^N and the shared subspace R^y (section 4, appendix A.2), for S runs at once.
 
-Everything acts on offsets from the fixed random initialisation: theta = theta_init + Proj_up(I). No layer has a bias.
+The S runs are independent. Everything acts on offsets from the fixed random initialisation:
+theta = theta_init + Proj_up(I). No layer has a bias.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ from torch import Tensor
 
 KINDS = ("adapter", "lora", "prefix")
 VARIANTS = ("paper", "released")
-RATIO = {"paper": 10.0, "released": 0.1}  # weight of the reconstruction; `released` is the single-task script's (10 in the multi-task one)
+# Weight of the reconstruction term. That of `released` is from the single-task script; the multi-task script has 10.
+RATIO = {"paper": 10.0, "released": 0.1}
 
 
 @dataclass
 class Projection:
-    """Proj_down and Proj_up of one delta, for S runs: down1 (S, y, N), down2 (S, y, y), up (S, N, y), from N(0, 0.02)."""
+    """Proj_down and Proj_up of one delta for S runs: down1 (S, y, N), down2 (S, y, y) and up (S, N, y).
+
+    All three start from N(0, 0.02).
+    """
 
     down1: Tensor
     down2: Tensor
@@ -25,16 +30,18 @@ class Projection:
 
     @classmethod
     def start(cls, numel: int, y: int, seeds: list[int], kind: str) -> Projection:
-        """Random projections, one run per seed; the same seed gives the same numbers whatever the run is stacked with.
+        """Draw random projections, one run per seed. A seed gives the same numbers whatever its run is stacked with.
 
-        Raises ValueError for another kind than KINDS and for a y below 1."""
+        Raises ValueError if `kind` is not one of KINDS, or if `y` is below 1.
+        """
         if kind not in KINDS:
             raise ValueError(f"unknown delta {kind!r}; allowed: {', '.join(KINDS)}")
         if y < 1:
             raise ValueError(f"y={y} is not allowed: a subspace has a dimension at least")
         shapes = {"down1": (y, numel), "down2": (y, y), "up": (numel, y)}
         generators = [torch.Generator().manual_seed(1000 * seed + KINDS.index(kind)) for seed in seeds]
-        drawn = {name: torch.stack([torch.empty(shape).normal_(0, 0.02, generator=g) for g in generators]) for name, shape in shapes.items()}
+        drawn = {name: torch.stack([torch.empty(shape).normal_(0, 0.02, generator=g) for g in generators])
+                 for name, shape in shapes.items()}
         return cls(**drawn)
 
     def tensors(self) -> list[Tensor]:
@@ -42,7 +49,7 @@ class Projection:
         return [self.down1, self.down2, self.up]
 
     def to_subspace(self, offset: Tensor) -> Tensor:
-        """I = Proj_down(theta): a two-layer MLP with tanh between. offset (S, T, N) -> (S, T, y)."""
+        """I = Proj_down(theta), a two-layer MLP with tanh between the layers. offset (S, T, N) -> (S, T, y)."""
         return torch.tanh(offset @ self.down1.mT) @ self.down2.mT
 
     def to_delta(self, intrinsic: Tensor) -> Tensor:
@@ -51,7 +58,10 @@ class Projection:
 
 
 def draw_ratios(seed: int, step: int, n: int) -> Tensor:
-    """n draws of (alpha, beta, 1 - alpha - beta), (n, 3): alpha ~ U[0, 1], beta ~ U[0, 1 - alpha] (not uniform on the simplex)."""
+    """Draw (alpha, beta, 1 - alpha - beta) n times, (n, 3): alpha ~ U[0, 1], beta ~ U[0, 1 - alpha].
+
+    This is not uniform on the simplex.
+    """
     generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
     u = torch.rand(n, 2, generator=generator)
     alpha, beta = u[:, 0], u[:, 1] * (1 - u[:, 0])
@@ -59,9 +69,13 @@ def draw_ratios(seed: int, step: int, n: int) -> Tensor:
 
 
 def draw_spread(seed: int, step: int, n: int, y: int, spread: float) -> Tensor:
-    """n draws of N(0, spread^2) in each of y dimensions, (n, y): what is added to a step's I_{alpha;beta} in stage 1, or (from the same generators) to I in
-    stage 2, the same for every delta. Not the paper's."""
-    return spread * torch.randn(n, y, generator=torch.Generator().manual_seed(seed * 1_000_003 + step + 500_000_000_000))
+    """Draw from N(0, spread^2) in each of y dimensions, n times, (n, y). Not the paper's.
+
+    The draws are added to a step's I_{alpha;beta} in stage 1, or to I in stage 2 (from the same generators). They are
+    the same for every delta.
+    """
+    return spread * torch.randn(
+        n, y, generator=torch.Generator().manual_seed(seed * 1_000_003 + step + 500_000_000_000))
 
 
 def interpolate(intrinsic: dict[str, Tensor], ratios: Tensor) -> Tensor:
@@ -74,15 +88,15 @@ def interpolate(intrinsic: dict[str, Tensor], ratios: Tensor) -> Tensor:
 
 
 def centre(intrinsic: dict[str, Tensor]) -> Tensor:
-    """(I_A + I_P + I_L) / 3, at which stage 1 is validated. intrinsic: kind -> (..., y)."""
+    """(I_A + I_P + I_L) / 3, the point at which stage 1 is validated. intrinsic: kind -> (..., y)."""
     return sum(intrinsic[k] for k in KINDS) / len(KINDS)
 
 
 def reconstruction(variant: str, rebuilt: Tensor, offset: Tensor) -> Tensor:
     """L_dist of each run, summed over the T training tasks (or draws of them), (S,).
 
-    `paper`: squared distance, `rebuilt` from the *interpolated* vector. `released`: plain L2 distance, `rebuilt` from the delta's *own*
-    vector. Both arguments (S, T, N). Raises ValueError for another variant.
+    `paper`: squared distance; `rebuilt` comes from the *interpolated* vector. `released`: plain L2 distance; `rebuilt`
+    comes from the delta's *own* vector. Both arguments are (S, T, N). Raises ValueError if `variant` is neither.
     """
     if variant == "paper":
         return (rebuilt - offset).square().sum(-1).sum(-1)
@@ -92,7 +106,10 @@ def reconstruction(variant: str, rebuilt: Tensor, offset: Tensor) -> Tensor:
 
 
 def random_like(up: Tensor, seed: int, kind: str) -> Tensor:
-    """The control: an untrained up-projection (N, y) whose columns have the lengths of the trained one's, in random directions of each delta's own."""
+    """The control: an untrained up-projection (N, y) whose columns are as long as those of the trained `up`.
+
+    The directions of the columns are random, and each delta has its own.
+    """
     generator = torch.Generator().manual_seed(1000 * seed + 77 + KINDS.index(kind))
     noise = torch.randn(up.shape, generator=generator).to(up)
     return noise * (torch.linalg.vector_norm(up, dim=0) / torch.linalg.vector_norm(noise, dim=0))

@@ -1,4 +1,4 @@
-"""What an artifact or a page was made with: recorded beside results, never part of their identity."""
+"""What an artifact or a page was made with. It is recorded beside results and never part of their identity."""
 
 import functools
 import importlib.metadata
@@ -14,10 +14,11 @@ PACKAGES = ("torch", "transformers", "datasets", "unidelta")
 
 
 def current() -> dict:
-    """Time (UTC), versions, machine, threads, commit and whether changes were uncommitted."""
+    """Time (UTC), versions, machine, threads, commit, and whether there were uncommitted changes."""
     import torch
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {"created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **_machine(), "gpu": gpu, "threads": torch.get_num_threads()}
+    return {"created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **_machine(),
+            "gpu": gpu, "threads": torch.get_num_threads()}
 
 
 @functools.cache
@@ -35,11 +36,11 @@ def _version(package: str) -> str | None:
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
-        return None  # run from the source tree without being installed
+        return None  # run from the source tree, not installed
 
 
 def _git(*command: str) -> str | None:
-    """Output of a git command in the project, or None without git, without a repository, or without a commit."""
+    """Output of a git command in the project; None without git, without a repository or without a commit."""
     try:
         done = subprocess.run(["git", "-C", str(ROOT), *command], check=False, capture_output=True, text=True,
                               timeout=30)

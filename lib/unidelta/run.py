@@ -1,7 +1,8 @@
 """Fill the store from a shell: `python -m unidelta.run --profile embedded --train glue-sst2 --seeds 0,1,2`.
 
-Runs every stage for one training task and its unseen tasks, controls included, or with `--plane` their landscapes alone; what the store has
-is not computed again. The notebooks do the same on their own; this exists so that several subspaces can be computed at once, one process each.
+Runs every stage, controls included, for one training task and its unseen tasks, or with `--plane` only the landscapes
+of the unseen tasks. What the store has is not computed again. The notebooks do the same by themselves; this command
+exists so that several subspaces can be computed at once, one process each.
 """
 
 import argparse
@@ -19,25 +20,33 @@ OWN = ("backbone", "source", "mirror", "device", "dtype", "compiled")
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """What every command that fills the store takes, the profile, what is other than its own, seeds; and its progress goes to stderr."""
+    """Add the options of every command that fills the store: the profile, changes to it, and seeds.
+
+    Progress goes to stderr.
+    """
     parser.add_argument("--profile", default="embedded", help="embedded, mini or paper")
     parser.add_argument("--seeds", default="0,1,2", help="comma separated")
     for name in OWN[:-1]:
         parser.add_argument(f"--{name}", help="instead of the profile's own")
-    parser.add_argument("--compiled", action="store_true", default=None, help="compile the training steps, which pays in long trainings")
+    parser.add_argument("--compiled", action="store_true", default=None,
+                        help="compile the training steps, which pays in long trainings")
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("unidelta").setLevel(logging.INFO)
 
 
 def whole(text: str) -> list[int]:
-    """The seeds that `--seeds` names, once each. Raises ValueError for anything else than whole numbers."""
+    """Return the seeds that `--seeds` names, once each. Raises ValueError unless all are whole numbers in `SEEDS`."""
     if not re.fullmatch(r"\d+(,\d+)*", text) or any(int(seed) not in SEEDS for seed in text.split(",")):
-        raise ValueError(f"--seeds {text!r}: allowed are whole numbers up to {SEEDS[-1]}, comma separated, such as 0,1,2")
+        raise ValueError(f"--seeds {text!r}: allowed are whole numbers up to {SEEDS[-1]}, comma separated, "
+                         "such as 0,1,2")
     return [int(seed) for seed in dict.fromkeys(text.split(","))]
 
 
 def listed(text: str) -> list[str]:
-    """The names in an option's text, comma separated. Raises ValueError for a text that is not empty and names nothing."""
+    """Return the names in an option's text, split at commas.
+
+    Raises ValueError for a text that is not empty but names nothing.
+    """
     found = [name.strip() for name in text.split(",") if name.strip()]
     if text and not found:
         raise ValueError(f"{text!r} names nothing: allowed are names, comma separated")
@@ -45,10 +54,14 @@ def listed(text: str) -> list[str]:
 
 
 def opened(args: argparse.Namespace, **own) -> Run:
-    """The `Run` of a command's options. Raises ValueError for what is not allowed, a mirror that nothing would read included."""
+    """Open the `Run` of a command's options.
+
+    Raises ValueError for what is not allowed, including a mirror that nothing would read.
+    """
     run = Run.open(args.profile, **{n: getattr(args, n) for n in OWN}, **own)
     if args.mirror and run.profile.source == "embedded":
-        raise ValueError("--mirror changes nothing where the source is embedded: add --source mirror, or another profile")
+        raise ValueError("--mirror changes nothing where the source is embedded: "
+                         "add --source mirror, or another profile")
     return run
 
 
@@ -56,23 +69,26 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--train", required=True, help="the training task of the subspace, by its CrossFit name")
     parser.add_argument("--tasks", default="", help="unseen tasks, comma separated; default: those of its category")
-    parser.add_argument("--plane", type=int, default=0, help="instead of the stages: the landscape of every unseen task, first seed, on so many test rows")
+    parser.add_argument("--plane", type=int, default=0, help="instead of the stages: the landscape of every unseen "
+                        "task, first seed, on so many test rows")
     options(parser)
     args = parser.parse_args(argv)
     try:
         run, seeds = opened(args), whole(args.seeds)
         if args.plane < 0:
-            raise ValueError(f"--plane {args.plane}: allowed are whole numbers from 1, the test rows scored at every point")
+            raise ValueError(f"--plane {args.plane}: allowed are whole numbers from 1, "
+                             "the test rows scored at every point")
         train = tasks.get(args.train).name
         unseen = [tasks.get(t).name for t in listed(args.tasks)] or suite.single(run.profile.source).get(train)
         if not unseen:
-            raise ValueError(f"{train!r} trains no single-task subspace; allowed: {', '.join(suite.single(run.profile.source))}")
-        for task in (train, *unseen):  # what is wrong with the data shows before anything is computed
+            raise ValueError(f"{train!r} trains no single-task subspace; "
+                             f"allowed: {', '.join(suite.single(run.profile.source))}")
+        for task in (train, *unseen):  # faults of the data show before anything is computed
             run.data(task, seeds[0])
     except ValueError as error:
         sys.exit(f"unidelta.run: {error}")
     if args.plane:
-        original(run, unseen, seeds=seeds[:1])  # what a height is relative to
+        original(run, unseen, seeds=seeds[:1])  # heights are relative to these
         for task in unseen:
             landscape(run, [train], task, seeds[:1], rows=args.plane)
         return

@@ -1,10 +1,10 @@
-"""Artifacts: what a stage computed, kept under a name that says everything it depends on.
+"""Artifacts: the results of stages, each kept under a name that says everything it depends on.
 
     runs/<profile>/<stage>/<slug>-<hash>/   config.json  metrics.json  [tensors.safetensors]  [log.jsonl]
 
-The hash is taken from the config alone, so equal configs find each other's work and any changed value starts anew. An
-artifact is written under a temporary name and renamed, so it is either whole or absent; one that is truncated, edited
-or foreign is moved aside and computed again. Nothing is pickled.
+The hash is taken from the config alone, so equal configs find each other's work, and any changed value starts anew. An
+artifact is written under a temporary name and then renamed, so it is either whole or absent. One that is truncated,
+edited or foreign is moved aside and computed again. Nothing is pickled.
 """
 
 import json
@@ -64,15 +64,19 @@ class Store:
     def __init__(self, root: Path | str | None = None, profile: str = "embedded"):
         self.base = base(root) / _word(profile, "profile")
         if files := [p for p in (self.base, *self.base.parents) if p.is_file()]:
-            raise ValueError(f"results cannot be kept below {str(files[0])!r}, which is a file; allowed: a folder, as $UNIDELTA_RUNS or otherwise")
+            raise ValueError(f"results cannot be kept below {str(files[0])!r}, which is a file; "
+                             "allowed: a folder, as $UNIDELTA_RUNS or otherwise")
 
     def path(self, stage: str, slug: str, config: dict) -> Path:
-        """Where the artifact of this config lies, or will; in `slug` all but letters, digits . _ + become hyphens."""
+        """Where the artifact of this config lies or will lie.
+
+        In `slug`, all but letters, digits and . _ + become hyphens.
+        """
         readable = re.sub(r"[^A-Za-z0-9._+-]+", "-", slug).strip(".-")[:120]
         return self.base / _word(stage, "stage") / f"{readable}-{key(config)}"
 
     def find(self, stage: str, slug: str, config: dict) -> Artifact | None:
-        """The artifact of exactly this config, verified, or None; an unsound one is moved aside with a warning."""
+        """The verified artifact of exactly this config, or None. An unsound one is moved aside with a warning."""
         path = self.path(stage, slug, config)
         if not path.exists():
             return None
@@ -92,17 +96,17 @@ class Store:
 
     def save(self, stage: str, slug: str, config: dict, metrics: dict, tensors: dict | None = None,
              log: Iterable[dict] | None = None) -> Artifact:
-        """Write the artifact, remove its partial folder and return it; if another writer was first, return that one's.
+        """Write the artifact, remove its partial folder and return it. If another writer was first, return that one's.
 
         `tensors`: name -> tensor; `log`: records of the training log.
-        Raises ValueError (one line) for values that cannot be stored, NaN in metrics among them.
+        Raises ValueError (one line) for values that cannot be stored, including NaN in metrics.
         """
         from safetensors.torch import save_file
         path, config, metrics = self.path(stage, slug, config), plain(config, "config"), plain(metrics, "metrics")
         about = {"stage": stage, "slug": slug, "config": config, "provenance": provenance.current()}
         self.sweep(stage)
         token = f".tmp-{uuid.uuid4().hex}"
-        with self.lock(stage, token):  # held while writing, so that other processes' `sweep` knows the writer lives
+        with self.lock(stage, token):  # held while writing, to tell other processes' `sweep` that the writer lives
             work = folder(path.parent / token)
             try:
                 files.write(work / "config.json", json.dumps(about, indent=1))
@@ -121,7 +125,7 @@ class Store:
                         os.rename(work, path)
                         files.fsync(path.parent)
                     except OSError:
-                        if not path.exists():  # the one failure expected here is that another writer came first
+                        if not path.exists():  # the only failure to expect here: another writer came first
                             raise
             finally:
                 shutil.rmtree(work, ignore_errors=True)
@@ -129,7 +133,7 @@ class Store:
         return artifact
 
     def all(self, stage: str | None = None) -> list[Artifact]:
-        """Every sound artifact of one stage, or of all, ordered by id; tensors are verified only when loaded."""
+        """Every sound artifact of one stage, or of all stages, ordered by id; tensors are verified only when loaded."""
         found = []
         for path in sorted(self.base.glob(f"{_word(stage, 'stage') if stage else '[!.]*'}/[!.]*")):
             try:
@@ -140,7 +144,7 @@ class Store:
 
     @contextmanager
     def lock(self, stage: str, name: str) -> Iterator[None]:
-        """Hold a named lock among processes, once it is free."""
+        """Wait until a named lock is free, then hold it; only one process at a time can."""
         file = self._lock_file(stage, name)
         held = FileLock(file)
         try:
@@ -151,37 +155,41 @@ class Store:
         try:
             yield
         finally:
-            file.unlink(missing_ok=True)  # whoever waits for it finds it gone once it is released, and makes another
-            held.release()  # a killed holder's lock is freed by the system
+            # after the release, a process that waits finds the file gone and makes another
+            file.unlink(missing_ok=True)
+            held.release()  # the lock of a killed process is freed by the system
 
     def partial(self, stage: str, slug: str, config: dict) -> Path:
         """Folder for checkpoints of unfinished work on this artifact, created if absent; `save` removes it."""
         return folder(self.base / ".partial" / stage / self.path(stage, slug, config).name)
 
     def of_stack(self, stage: str, stack: list[tuple[str, dict]]) -> Path:
-        """Folder for checkpoints of several artifacts that are made at once, each (slug, config). It lies in the partial folder of the last, which goes
-        when that is saved, under a name of the whole stack: another may end with the same artifact."""
+        """Folder for checkpoints of several artifacts that are made at once, each (slug, config).
+
+        It lies in the partial folder of the last artifact, which is removed when that one is saved. Its name stands for
+        the whole stack, because another stack may end with the same artifact.
+        """
         names = [self.path(stage, *named).name for named in stack]
         work = folder(self.partial(stage, *stack[-1]) / key({"stack": names}))
         files.write(work / STACK, json.dumps(names))
         return work
 
     def begun(self, stage: str) -> list[list[str]]:
-        """The stacks of which unfinished work has left something: the names of their artifacts."""
+        """The stacks whose work was begun and left unfinished, each as the names of its artifacts."""
         found = []
         for file in sorted((self.base / ".partial" / stage).glob(f"*/*/{STACK}")):
-            with suppress(*UNSOUND):  # killed while it was written: nothing was begun
+            with suppress(*UNSOUND):  # killed while writing this file: nothing was begun
                 found.append(json.loads(file.read_text(encoding="utf-8")))
         return found
 
     def sweep(self, stage: str) -> None:
-        """Delete what writers that live no longer left under temporary names."""
+        """Delete what writers that no longer run have left under temporary names."""
         for left in (self.base / _word(stage, "stage")).glob(".tmp-*"):
             try:
                 with FileLock(self._lock_file(stage, left.name), timeout=0):
                     shutil.rmtree(left, ignore_errors=True)
             except Timeout:
-                continue  # its writer is at work
+                continue  # its writer is still at work
             self._lock_file(stage, left.name).unlink(missing_ok=True)
 
     def _lock_file(self, stage: str, name: str) -> Path:
@@ -189,7 +197,10 @@ class Store:
 
 
 def _read(path: Path, config: dict | None = None, deep: bool = True) -> Artifact:
-    """Artifact at `path`, or one of UNSOUND if incomplete, altered or not of `config`; `deep` hashes tensors too."""
+    """Read the artifact at `path`; `deep` hashes tensors, too.
+
+    Raises one of UNSOUND if it is incomplete, altered or not of `config`.
+    """
     record = json.loads((path / "metrics.json").read_text(encoding="utf-8"))
     if files.text_sha256(canonical(record["metrics"])) != record["metrics_sha256"]:
         raise ValueError("metrics.json was altered")

@@ -1,7 +1,8 @@
-"""Which subspace serves which task, and how the unseen tasks are grouped. Fixed before any subspace result was looked at.
+"""Which subspace serves which task, and how the unseen tasks are grouped.
 
-Single-task setting (section 5.1): one training task per category, the category's other tasks unseen. A task of the multi-task
-setting that has no training task in its category here borrows the subspace named in `BORROWED`.
+All of this was fixed before any subspace result was looked at. Single-task setting (section 5.1): one training task per
+category; the category's other tasks are unseen. A task of the multi-task setting whose category has no training task
+here borrows the subspace named in `BORROWED`.
 """
 
 from collections.abc import Sequence
@@ -9,14 +10,18 @@ from collections.abc import Sequence
 from unidelta import tasks as registry
 from unidelta.sources import embedded
 
-# Sentences take several times as long to decode as other answers: of the embedded source, only the studies `long_answers` and `absolute` have them.
+# Sentences take several times as long to decode as other answers. With the embedded source, only the studies
+# `long_answers`, `absolute`, `simplified` and `more_seeds` have them.
 LONG_TRAIN, LONG_UNSEEN = "eli5-eli5", ("eli5-asks", "eli5-askh")
-# The training tasks of the multi-task setting of the embedded source: those of the paper's sixty whose stand-ins have inputs of at most eighteen
-# words on average and answers of at most six, for time's sake, and those that the single-task setting has solutions of already.
-BRIEF = ("amazon_polarity", "glue-sst2", "imdb", "emotion", "tweet_eval-offensive", "tweet_eval-stance_climate", "ethos-directed_vs_generalized",
-         "glue-mnli", "glue-wnli", "superglue-rte", "health_fact", "glue-qqp", "google_wellformed_query", "sms_spam", "superglue-wic", "web_questions",
-         "codah", "dream", "superglue-copa", "blimp-anaphor_gender_agreement")
-BORROWED = {"blimp-anaphor_number_agreement": "superglue-wic"}  # a judgement on form: nearest is the judgement on word meaning
+# The training tasks of the multi-task setting with the embedded source. To save time, only some of the paper's sixty:
+# those whose stand-ins have inputs of at most eighteen words on average and answers of at most six, and those of which
+# the single-task setting has solutions already.
+BRIEF = ("amazon_polarity", "glue-sst2", "imdb", "emotion", "tweet_eval-offensive", "tweet_eval-stance_climate",
+         "ethos-directed_vs_generalized", "glue-mnli", "glue-wnli", "superglue-rte", "health_fact", "glue-qqp",
+         "google_wellformed_query", "sms_spam", "superglue-wic", "web_questions", "codah", "dream", "superglue-copa",
+         "blimp-anaphor_gender_agreement")
+# a judgement on form: the nearest training task is the judgement on word meaning
+BORROWED = {"blimp-anaphor_number_agreement": "superglue-wic"}
 
 
 def trainers() -> dict[str, str]:
@@ -38,8 +43,10 @@ def train_for(task: str) -> str:
 
 
 def single(source: str = "embedded") -> dict[str, list[str]]:
-    """Training task -> its unseen tasks in the order of Table 1; for the embedded source, those that have
-    a stand-in and short answers."""
+    """Training task -> its unseen tasks, in the order of Table 1.
+
+    For the embedded source, only tasks that have a stand-in and short answers.
+    """
     out: dict[str, list[str]] = {}
     for name in registry.names("single", "unseen"):
         train = train_for(name)
@@ -49,26 +56,32 @@ def single(source: str = "embedded") -> dict[str, list[str]]:
 
 
 def multi(source: str = "embedded") -> tuple[list[str], list[str]]:
-    """The multi-task setting (section 5.2): its training tasks and its unseen tasks (Tables 12 and 13); for the embedded source, those that have a
-    stand-in and are brief."""
+    """The multi-task setting (section 5.2): its training tasks and its unseen tasks (Tables 12 and 13).
+
+    For the embedded source, only tasks that have a stand-in and are brief.
+    """
     train, unseen = registry.names("multi", "train"), registry.names("multi", "unseen")
     if source == "embedded":
-        train, unseen = [t for t in train if t in BRIEF], [t for t in unseen if t in embedded.names() and t not in LONG_UNSEEN]
+        train, unseen = ([t for t in train if t in BRIEF],
+                         [t for t in unseen if t in embedded.names() and t not in LONG_UNSEEN])
     return train, unseen
 
 
 def is_multi(task: str) -> bool:
-    """Whether an unseen task belongs to the multi-task setting alone (Table 13, and not Table 1)."""
+    """Whether an unseen task belongs to the multi-task setting alone (in Table 13, not in Table 1)."""
     return registry.get(task).multi == "unseen" and not registry.get(task).single
 
 
 def is_text(task: str) -> bool:
-    """Whether a task has neither label words nor options: its answers are texts of their own."""
+    """Whether a task has neither label words nor options, so that its answers are free texts."""
     return not registry.get(task).labels and not registry.get(task).options
 
 
 def shares_labels(task: str, train: Sequence[str] | None = None) -> bool:
-    """Whether every answer of `task` is a label word of its training tasks, or copied from the input's own options as theirs are."""
+    """Whether every answer of `task` is a label word of its training tasks or, like theirs, an option in the input.
+
+    train: the training tasks, where they are not that of the task's category.
+    """
     words, trained = registry.get(task).labels, [registry.get(name) for name in train or [train_for(task)]]
     if words:
         return set(words) <= {word for t in trained for word in t.labels or []}
@@ -76,9 +89,11 @@ def shares_labels(task: str, train: Sequence[str] | None = None) -> bool:
 
 
 def groups(tasks: Sequence[str], train: dict[str, Sequence[str]] | None = None) -> dict[str, list[str]]:
-    """The tasks that share label words with their training tasks, those that do not, those that have none, and all of them. train: task -> training
-    tasks, where they are not its category's."""
+    """Group tasks: those that share label words with their training tasks, those that do not, those without, and all.
+
+    train: task -> training tasks, where they are not its category's.
+    """
     texts = [t for t in tasks if is_text(t)]
     shared = [t for t in tasks if shares_labels(t, (train or {}).get(t))]
-    return {"label words shared": shared, "label words not shared": [t for t in tasks if t not in (*shared, *texts)], "answers without label words": texts,
-            "all": list(tasks)}
+    return {"label words shared": shared, "label words not shared": [t for t in tasks if t not in (*shared, *texts)],
+            "answers without label words": texts, "all": list(tasks)}

@@ -24,18 +24,24 @@ Folder = str | os.PathLike | None
 
 @cache
 def _own() -> None:
-    """Adds the tasks that the environment names: when one is first asked for, where what is wrong can be told in one line."""
+    """Add the tasks that the environment variable UNIDELTA_TASKS names.
+
+    Called when a task or names are first asked for, so that what is wrong can be told in one line.
+    """
     own.read_all(os.environ.get("UNIDELTA_TASKS", ""))
 
 
 def get(name: str) -> Task:
-    """`registry.get`, tasks of one's own included; raises ValueError for an unknown name and for a faulty file of tasks."""
+    """`registry.get`, with tasks of one's own. Raises ValueError for an unknown name and for a faulty file of tasks."""
     _own()
     return registry.get(name)
 
 
 def names(setting: str | None = None, role: str | None = None) -> list[str]:
-    """`registry.names`, tasks of one's own included; raises ValueError for an unknown setting or role and for a faulty file of tasks."""
+    """`registry.names`, with tasks of one's own.
+
+    Raises ValueError for an unknown setting or role and for a faulty file of tasks.
+    """
     _own()
     return registry.names(setting, role)
 
@@ -51,7 +57,7 @@ def score(name: str, predictions: Sequence[str], targets: Sequence[str | Sequenc
 
 
 def rows(name: str, split: str, source: str = "mirror", mirror: Folder = None, seed: int = 0) -> list[Row]:
-    """(input, [target, ...]) of one split in the source's own order, before our parts, caps and the task-name prefix.
+    """(input, [target, ...]) of one split in the source's own order, without our parts, caps and task-name prefix.
 
     split     train, validation or test, or the source's own word (validation_matched)
     mirror    folder for source "mirror"; default: the environment variable UNIDELTA_MIRROR
@@ -72,12 +78,13 @@ def rows(name: str, split: str, source: str = "mirror", mirror: Folder = None, s
         raise ValueError(f"no source {source!r}; allowed: {', '.join(SOURCES)}")
     found = list(formats.format_rows(task, data, where))
     if not found:
-        raise ValueError(f"{where}: no row of task {name} has a gold label (the hub hides those of some test splits), or its format drops them all")
+        raise ValueError(f"{where}: no row of task {name} has a gold label (the hub hides those of some test splits), "
+                         "or its format drops them all")
     return found
 
 
 def crossfit_cut(lines: list[Row]) -> tuple[list[Row], list[Row]]:
-    """CrossFit's 80/20 cut of a source with a train split only, shuffled by NumPy's legacy generator seeded 42."""
+    """CrossFit's 80/20 cut of a source that has only a train split, shuffled by NumPy's legacy generator, seed 42."""
     lines = list(lines)
     np.random.RandomState(42).shuffle(lines)
     n = int(0.8 * len(lines))
@@ -85,7 +92,7 @@ def crossfit_cut(lines: list[Row]) -> tuple[list[Row], list[Row]]:
 
 
 def _available(task: Task, source: str, mirror: Folder) -> list[str]:
-    """Which of train, validation, test a source has, each with rows and public labels of its own."""
+    """Which of train, validation and test a source has, each with rows and public labels of its own."""
     wanted = [s for s in ("train", "validation", "test") if source == "embedded" or (s in task.splits and s != "test")]
     wanted += ["test"] if source != "embedded" and task.test == "test" else []
     if source != "mirror":
@@ -102,9 +109,11 @@ def load(name: str, source: str = "mirror", mirror: Folder = None, seed: int = 0
     dev     the official validation where it is not already the test, else a seeded tenth of train, at most 1,000 rows
     train   the rest; train and dev come in seeded order, test in the source's
     caps    {"train": 20000, "dev": 240, "test": None} keeps random samples; that of test does not depend on the seed
-    report_on   "spare" puts the rows that the cap leaves of dev in the place of test: rows that select nothing, to choose settings by
-    No input stands in two parts: what is in test is taken out of dev and train, what is in dev out of train.
-    As in the released loader, inputs lose white space in front, targets on both sides. Rows without an answer go.
+    report_on   "spare" puts the dev rows that the cap leaves over in the place of test: they select nothing, so that
+                settings can be chosen by them
+    No input is in two parts: inputs of test are taken out of dev and train, and those of dev (spare rows too) out of
+    train. As in the released loader, inputs lose white space in front, and targets on both sides. Rows without an
+    answer are dropped.
     """
     task, caps = get(name), caps or {}
     for part, cap in caps.items():

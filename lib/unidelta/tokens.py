@@ -1,11 +1,12 @@
-"""Tokenised rows: made once per tokenizer, kept in compact files and memory mapped, so that sixty large tasks fit into little memory.
+"""Tokenised rows, made once per tokenizer and memory mapped from compact files: sixty large tasks need little memory.
 
     <root of the store>/.tokens/<task>-<source>-<part>-<key>-<checksum>.arrow
 
-A file holds the rows of one part in an order of its own (by hash), so that seeds which shuffle the same rows share it: columns `inputs` and
-`labels` (ragged token numbers) and `targets` (reference answers). Its name carries a hash of all that determines it, tokenizer and rows
-included, and the checksum of its bytes. It is written under a temporary name and renamed: two writers leave the same file, and one that is
-truncated, altered or foreign is deleted and made again. Where nothing can be written, the rows stay in memory.
+A file holds the rows of one part in an order of its own (by hash), so that seeds which shuffle the same rows share it.
+Its columns are `inputs` and `labels` (ragged token numbers) and `targets` (reference answers). Its name has a hash of
+everything that determines it, tokenizer and rows included, and the checksum of its bytes. It is written under a
+temporary name and renamed, so that two writers leave the same file. A file that is truncated, altered or foreign is
+deleted and made again. Where nothing can be written, the rows stay in memory.
 """
 
 import hashlib
@@ -31,10 +32,10 @@ BATCH = 1000  # rows held as Python objects at a time
 
 
 class Rows(Sequence):
-    """A column of a file in our order of rows; nothing is read before it is asked for, and a slice copies nothing."""
+    """A column of a file in our order of rows. Rows are read only when asked for, and a slice copies nothing."""
 
     def __init__(self, column: pyarrow.Array, places: np.ndarray):
-        self.column, self.places = column, places  # row r of ours is row places[r] of the column
+        self.column, self.places = column, places  # our row r is row places[r] of the column
 
     def __len__(self) -> int:
         return len(self.places)
@@ -44,7 +45,7 @@ class Rows(Sequence):
 
 
 class Tokens(Rows):
-    """Ragged rows of token numbers: one flat array (16 bits where the vocabulary allows) and where each row begins."""
+    """Ragged rows of token numbers: one flat array (16 bits if the vocabulary allows) and where each row begins."""
 
     def __init__(self, column: pyarrow.Array, places: np.ndarray):
         super().__init__(column, places)
@@ -55,32 +56,42 @@ class Tokens(Rows):
 
 
 class Answers(Rows):
-    """Reference answers, a list of texts per row; equal to a list of the same."""
+    """Reference answers, a list of texts per row. It equals any sequence that holds the same lists."""
 
     def _row(self, at: int) -> list[str]:
         return self.column[at].as_py()
 
     def __eq__(self, other) -> bool:
-        return isinstance(other, Sequence) and len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
+        return (isinstance(other, Sequence) and len(self) == len(other)
+                and all(a == b for a, b in zip(self, other, strict=True)))
 
 
 @lru_cache(maxsize=4)
 def fingerprint(tokenizer) -> str:
-    """Hash of all that decides how a text is cut: the tokenizer's own serialisation, without what a call leaves in it."""
-    core = getattr(tokenizer, "backend_tokenizer", None)
-    parts = json.loads(core.to_str()) | {"truncation": None, "padding": None} if core else dict(sorted(tokenizer.get_vocab().items()))
-    return files.text_sha256(files.canonical([type(tokenizer).__name__, tokenizer.truncation_side, tokenizers.__version__, parts]))[:16]
+    """Hash of everything that decides how a text is tokenised.
 
-
-def encode(tokenizer, task: str, source: str, part: str, split: datasets.Dataset, max_length: int, root: Path) -> tuple[Tokens, Tokens, Answers]:
-    """(inputs, labels, targets) of one part in its own order: " [task] " + input, and "<extra_id_0>" + first target, cut at max_length tokens.
-
-    split: columns input and targets; root: the store's, below which the files are kept.
+    It covers the tokenizer's own serialisation, without the settings that a call leaves in it.
     """
-    digests = [hashlib.sha256(repr(row).encode()).digest() for rows in split.iter(BATCH) for row in zip(rows["input"], rows["targets"], strict=True)]
+    core = getattr(tokenizer, "backend_tokenizer", None)
+    parts = (json.loads(core.to_str()) | {"truncation": None, "padding": None} if core
+             else dict(sorted(tokenizer.get_vocab().items())))
+    return files.text_sha256(files.canonical(
+        [type(tokenizer).__name__, tokenizer.truncation_side, tokenizers.__version__, parts]))[:16]
+
+
+def encode(tokenizer, task: str, source: str, part: str, split: datasets.Dataset, max_length: int,
+           root: Path) -> tuple[Tokens, Tokens, Answers]:
+    """(inputs, labels, targets) of one part, in the order of `split`.
+
+    An input is " [task] " + input, a label "<extra_id_0>" + first target; both are cut at max_length tokens. split: has
+    the columns input and targets. root: folder of the store, below which the files are kept.
+    """
+    digests = [hashlib.sha256(repr(row).encode()).digest()
+               for rows in split.iter(BATCH)
+               for row in zip(rows["input"], rows["targets"], strict=True)]
     order = sorted(range(len(digests)), key=digests.__getitem__)
-    config = {"tokenizer": fingerprint(tokenizer), "task": task, "source": source, "part": part, "max_length": max_length,
-              "rows": hashlib.sha256(b"".join(digests[i] for i in order)).hexdigest()}
+    config = {"tokenizer": fingerprint(tokenizer), "task": task, "source": source, "part": part,
+              "max_length": max_length, "rows": hashlib.sha256(b"".join(digests[i] for i in order)).hexdigest()}
     stem = re.sub(r"[^A-Za-z0-9._+-]+", "-", f"{task}-{source}-{part}") + f"-{files.key(config)}"
     table = _find(root / ".tokens", stem, config)
     if table is None:
@@ -98,13 +109,14 @@ def _tokenise(tokenizer, task: str, split: datasets.Dataset, max_length: int) ->
     for rows in split.iter(BATCH):
         inputs = [f" [{task}] {text}" for text in rows["input"]]
         labels = [f"<extra_id_0>{answers[0]}" for answers in rows["targets"]]
-        columns = {name: tokenizer(texts, truncation=True, max_length=max_length)["input_ids"] for name, texts in (("inputs", inputs), ("labels", labels))}
+        columns = {name: tokenizer(texts, truncation=True, max_length=max_length)["input_ids"]
+                   for name, texts in (("inputs", inputs), ("labels", labels))}
         batches.append(pyarrow.record_batch(columns | {"targets": rows["targets"]}, schema=schema))
     return pyarrow.Table.from_batches(batches).combine_chunks()
 
 
 def _find(folder: Path, stem: str, config: dict) -> pyarrow.Table | None:
-    """The sound file of that name, memory mapped, or None; what is not sound is deleted, with a warning."""
+    """The sound file of that name, memory mapped, or None. A file that is not sound is deleted, with a warning."""
     for file in sorted(folder.glob(f"{stem}-*.arrow")):
         try:
             if files.sha256(file)[:16] != file.stem.removeprefix(f"{stem}-"):
@@ -121,8 +133,9 @@ def _find(folder: Path, stem: str, config: dict) -> pyarrow.Table | None:
 
 
 def _save(folder: Path, stem: str, config: dict, table: pyarrow.Table) -> pyarrow.Table:
-    """Keep the table and give it back memory mapped; as it is, with a warning, where the folder cannot be written."""
-    table, partial = table.replace_schema_metadata({"config": files.canonical(config)}), folder / f"{uuid.uuid4().hex}.tmp"
+    """Save the table and return it memory mapped, or as it is, with a warning, if the folder cannot be written."""
+    table, partial = (table.replace_schema_metadata({"config": files.canonical(config)}),
+                      folder / f"{uuid.uuid4().hex}.tmp")
     try:
         files.folder(folder)
         with pyarrow.ipc.new_file(str(partial), table.schema) as writer:

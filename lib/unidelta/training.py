@@ -17,8 +17,12 @@ logger = logging.getLogger("unidelta")
 
 @dataclass
 class Fit:
-    """What a run leaves: `best`, one (K, ...) tensor per optimised tensor, with `best_score` and `best_step` of each problem; `kept`,
-    the first tensor at every validation, (C, K, ...), with `kept_scores` (C, K); `log`, one dict per validation (None where settled)."""
+    """The results of a training run.
+
+    `best` has one (K, ...) tensor per optimised tensor, `best_score` and `best_step` a number for each problem. `kept`
+    is the first tensor at every validation, (C, K, ...), with `kept_scores` (C, K). `log` has one dict per validation
+    (None where a problem is settled).
+    """
 
     best: list[Tensor]
     best_score: list[float]
@@ -43,20 +47,25 @@ def fit(
     folder: Path | None = None,
     label: str = "",
 ) -> Fit:
-    """Minimise `loss(step)` -> (K,) over `optimizer.tensors`, validate with `score()` -> K numbers every `every` steps.
+    """Minimise `loss(step)` -> (K,) over `optimizer.tensors`, and validate with `score()` -> K numbers.
 
-    The losses are summed, so no problem sees another's gradient. A problem's best checkpoint is the first with its highest dev score. It is
-    settled once its score cannot rise (1.0), or after `patience` validations without gain (0: never), which count once its
-    best score is above its `floor` (K numbers; None: from the start); the loop ends when all are settled. drop:
-    told which problems (numbers into K) go on, and their new tensors, whenever some have settled; loss and score then answer for these
-    alone. note: asked at every validation for what else belongs into the log's line. keep: also keep the
-    first tensor at every validation (then nothing settles). folder: where to leave a checkpoint at every validation and to resume from.
+    It validates every `every` steps and after the last one. The losses are summed, so no problem sees another's
+    gradient. A problem's best checkpoint is the first with its highest dev score. A problem is settled once its score
+    cannot rise (1.0), or after `patience` validations without gain (0: never); these count once its best score is above
+    its `floor` (K numbers; None: from the start). The loop ends when all problems are settled.
+
+    keep: also keep the first tensor at every validation (then nothing settles). drop: called whenever some problems
+    have settled, with those that go on (indices into K) and their new tensors; from then on loss and score must answer
+    for these alone. note: called at every validation for further entries of the log's line. folder: where to write a
+    checkpoint at every validation, and to resume from. label: the name of the run in progress messages.
     """
     k, device = len(optimizer.tensors[0]), optimizer.tensors[0].device
     best, kept = [t.detach().clone() for t in optimizer.tensors], []
     saved, state = (load_checkpoint(folder) if folder is not None else None) or (
-        {}, {"step": 0, "alive": list(range(k)), "best_score": [-1.0] * k, "best_step": [0] * k, "kept_scores": [], "log": []})
-    start, alive, best_score, best_step, kept_scores, log = (state[n] for n in ("step", "alive", "best_score", "best_step", "kept_scores", "log"))
+        {}, {"step": 0, "alive": list(range(k)), "best_score": [-1.0] * k, "best_step": [0] * k,
+             "kept_scores": [], "log": []})
+    start, alive, best_score, best_step, kept_scores, log = (
+        state[n] for n in ("step", "alive", "best_score", "best_step", "kept_scores", "log"))
 
     def go_on(optimizer, places, problems):  # with these problems alone, which are at `places` of the present stack
         tensors = [t.detach()[places].clone().requires_grad_() for t in optimizer.tensors]
@@ -102,17 +111,23 @@ def fit(
                         b[i] = t[j]
         mean = dict(zip(alive, (recent / (step % every + 1)).tolist(), strict=True))
         now = dict(zip(alive, dev, strict=True))
-        log.append({"step": step + 1, "loss": [mean.get(i) for i in range(k)], "dev": [now.get(i) for i in range(k)]} | (note() if note else {}))
+        log.append({"step": step + 1, "loss": [mean.get(i) for i in range(k)], "dev": [now.get(i) for i in range(k)]}
+                   | (note() if note else {}))
         recent.zero_()
         if keep:
             kept.append(optimizer.tensors[0].detach().clone())
             kept_scores.append(list(dev))
         rate = (step + 1 - start) / (time.monotonic() - began)
-        logger.info("%s step %d/%d, %d of %d to go, loss %.3f dev %.3f | %.1f steps/s, %.1f min left at most", label, step + 1, steps, len(alive), k,
-                    sum(mean.values()) / len(alive), sum(dev) / len(alive), rate, (steps - step - 1) / rate / 60)
+        logger.info("%s step %d/%d, %d of %d to go, loss %.3f dev %.3f | %.1f steps/s, %.1f min left at most",
+                    label, step + 1, steps, len(alive), k, sum(mean.values()) / len(alive), sum(dev) / len(alive),
+                    rate, (steps - step - 1) / rate / 60)
         if folder is not None:
-            state = {"step": step + 1, "alive": alive, "best_score": best_score, "best_step": best_step, "kept_scores": kept_scores, "log": log}
-            tensors = {f"now.{i}": t for i, t in enumerate(optimizer.tensors)} | {f"best.{i}": b for i, b in enumerate(best)}
-            tensors |= {f"opt.{n}": t for n, t in optimizer.state_dict().items()} | ({"kept": torch.stack(kept)} if keep else {})
+            state = {"step": step + 1, "alive": alive, "best_score": best_score, "best_step": best_step,
+                     "kept_scores": kept_scores, "log": log}
+            tensors = ({f"now.{i}": t for i, t in enumerate(optimizer.tensors)}
+                       | {f"best.{i}": b for i, b in enumerate(best)})
+            tensors |= ({f"opt.{n}": t for n, t in optimizer.state_dict().items()}
+                        | ({"kept": torch.stack(kept)} if keep else {}))
             save_checkpoint(folder, tensors, state)
-    return Fit(best, best_score, best_step, torch.stack(kept) if keep else torch.empty(0), torch.tensor(kept_scores), log)
+    return Fit(best, best_score, best_step,
+               torch.stack(kept) if keep else torch.empty(0), torch.tensor(kept_scores), log)

@@ -1,7 +1,8 @@
-"""Results that a book build is too short to compute again, kept as data: data/results/<name>/<variant>/.
+"""Results that take too long to compute in a book build, kept as data: data/results/<name>/<variant>/.
 
-An archived result is what `report.collect` gave, as a frame, with the line that says what it was obtained with, and, in artifacts.zip, config.json,
-metrics.json and log.jsonl of every artifact behind it as the store holds them (versions, seeds and hashes included). Tensors stay in the store.
+An archived result is what `report.collect` gave, as a frame, with the line that says what it was obtained with.
+Beside it, artifacts.zip holds config.json, metrics.json and log.jsonl of every artifact behind it, as they are in the
+store (versions, seeds and hashes included). Tensors stay in the store.
 """
 
 import json
@@ -26,7 +27,7 @@ PACKED = "artifacts.zip"
 
 @dataclass(frozen=True)
 class Archived(Results):
-    """A `Results` read from data/results: `line` says what it was obtained with, `folder` where its artifacts are."""
+    """A `Results` read from data/results. line: what it was obtained with; folder: where its artifacts are."""
 
     line: str
     folder: str
@@ -42,15 +43,18 @@ class Archived(Results):
 
     def provenance(self) -> HTML:
         listing = "\n".join(self.ids)
-        return HTML(f"<details><summary>{len(self.ids)} archived artifacts behind this page, in {self.place()}</summary><pre>{listing}</pre></details>")
+        return HTML(f"<details><summary>{len(self.ids)} archived artifacts behind this page, in {self.place()}"
+                    f"</summary><pre>{listing}</pre></details>")
 
     def place(self) -> str:
         return f"data/results/{self.folder}/{PACKED}"
 
 
 def save(found: dict[str, Results], name: str, root: Path | None = None) -> Path:
-    """Archive some variants of a study under data/results/`name` (or below `root`), replacing what was there once all is written. Raises FileNotFoundError
-    for an artifact that the store has not whole."""
+    """Archive some variants of a study under data/results/`name` (or below `root`).
+
+    What was there is replaced once all is written. Raises FileNotFoundError if the store does not have an artifact
+    whole."""
     target = (root or FOLDER) / name
     target.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=target.parent, prefix=f".{name}-") as work:
@@ -59,11 +63,12 @@ def save(found: dict[str, Results], name: str, root: Path | None = None) -> Path
             folder.mkdir(parents=True)
             with ZipFile(folder / PACKED, "w", ZIP_DEFLATED) as packed:
                 for i, part in ((i, part) for i in results.ids for part in KEPT):
-                    if (source := results.run.store.base / i / part).exists() or part != "log.jsonl":  # what was not trained has no log
+                    # what was not trained has no log
+                    if (source := results.run.store.base / i / part).exists() or part != "log.jsonl":
                         packed.write(source, f"{i}/{part}")
             results.frame.to_csv(folder / "frame.csv", index=False, float_format="%.6g")
-            about = {"variant": variant, "seeds": results.seeds, "y": results.run.profile.y, "line": setting(results.run, results.seeds),
-                     "ids": results.ids}
+            about = {"variant": variant, "seeds": results.seeds, "y": results.run.profile.y,
+                     "line": setting(results.run, results.seeds), "ids": results.ids}
             (folder / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
         if target.exists():
             target.rename(Path(work) / "old")
@@ -72,24 +77,28 @@ def save(found: dict[str, Results], name: str, root: Path | None = None) -> Path
 
 
 def names() -> list[str]:
-    """The archived studies."""
-    return sorted(p.name for p in FOLDER.iterdir() if p.is_dir() and not p.name.startswith(".")) if FOLDER.is_dir() else []
+    """The names of the archived studies."""
+    return (sorted(p.name for p in FOLDER.iterdir() if p.is_dir() and not p.name.startswith("."))
+            if FOLDER.is_dir() else [])
 
 
 def load(name: str) -> dict[str, Archived]:
-    """The archived variants of a study, the unchanged settings first. Raises ValueError for a name that is not there."""
+    """The archived variants of a study, the unchanged settings first. Raises ValueError if there is no such study."""
     if name not in names():
         raise ValueError(f"no archived study {name!r}; allowed: {', '.join(names())}")
     found = []
     for file in sorted((FOLDER / name).glob("*/about.json")):
         about = json.loads(file.read_text(encoding="utf-8"))
         frame = pd.read_csv(file.parent / "frame.csv")
-        run = SimpleNamespace(profile=SimpleNamespace(y=about["y"]))  # all that tables ask of it
-        found.append((about["variant"], Archived(run, about["seeds"], frame, about["ids"], about["line"], f"{name}/{file.parent.name}")))
-    return dict(sorted(found, key=lambda item: (item[0] != "as it is", [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", item[0])])))
+        run = SimpleNamespace(profile=SimpleNamespace(y=about["y"]))  # tables ask nothing else of it
+        found.append((about["variant"], Archived(run, about["seeds"], frame, about["ids"], about["line"],
+                                                 f"{name}/{file.parent.name}")))
+    return dict(sorted(found, key=lambda item: (item[0] != "as it is",
+                                                [int(part) if part.isdigit() else part
+                                                 for part in re.split(r"(\d+)", item[0])])))
 
 
 def beside(results: Results, name: str) -> Archived | None:
-    """The variant of a study that was obtained with the very settings, backbone and seeds of `results`, or None."""
+    """The variant of a study obtained with exactly the settings, backbone and seeds of `results`, or None."""
     line = getattr(results, "line", None) or setting(results.run, results.seeds)
     return next((found for found in (load(name) if name in names() else {}).values() if found.line == line), None)

@@ -1,9 +1,10 @@
 """The paper's claims, each with its published evidence, ours, and a verdict that follows from a stated rule.
 
-A claim about a threshold holds if the whole interval over seeds lies on its side of it, does not hold if the whole interval lies on the
-other, and is open otherwise. One that is about k values at once holds if all k intervals lie on its side, and does not hold if one of them,
-widened for there being k, lies on the other; that there are many claims is not allowed for. With one seed there is no interval and no
-verdict, but for what is read off a plane, which is of one seed and says so. What a claim needs and was not run is said to be so.
+A claim about a threshold holds if the whole interval over seeds lies on its side of the threshold, does not hold if the
+whole interval lies on the other side, and is open otherwise. A claim about k values at once holds if all k intervals
+lie on its side. It does not hold if one of them, widened because there are k, lies on the other side. There is no
+correction for the number of claims. With one seed there is no interval and no verdict: the claim is open. Claims read
+off a plane are the exception; they rest on one seed and say so. A claim whose results were not run is marked "not run".
 """
 
 from collections import Counter
@@ -15,19 +16,33 @@ from IPython.display import HTML, Markdown
 
 from unidelta import paper
 from unidelta.projections import KINDS
-from unidelta.report.measures import CONTROLS, LABEL, PAIRS, best_control, by_seed, html, interval, number, over_seeds, relative, signed, widened
+from unidelta.report.measures import (
+    CONTROLS,
+    LABEL,
+    PAIRS,
+    best_control,
+    by_seed,
+    html,
+    interval,
+    number,
+    over_seeds,
+    relative,
+    signed,
+    widened,
+)
 from unidelta.report.results import Results, joined
 
 RECOVERED = 80.0  # percent of E_ori that the paper calls recovered
 CLOSE = 5.0       # points within which two means count as the same; the paper does not say
 HOLDS, FAILS, OPEN, NOT_RUN = "holds", "does not hold", "open", "not run"
-LEFT = ("train_solution", "own_vector", "mean_vector", "untuned")  # what is there before anything is tuned for the unseen task
+# what is there before anything is tuned for the unseen task
+LEFT = ("train_solution", "own_vector", "mean_vector", "untuned")
 Judge = Callable[[Results], tuple[str, str, str]]  # -> ours, the rule, the verdict
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One row of the chapter: the claim in our words with its section, the paper's evidence, ours, when it holds, and whether it does."""
+    """One row of the chapter: the claim in our words with its section, published evidence, ours, rule and verdict."""
 
     text: str
     published: str
@@ -37,12 +52,12 @@ class Claim:
 
     @property
     def added(self) -> bool:
-        """Whether it is a question that the paper does not ask."""
+        """Whether this is a question that the paper does not ask."""
         return self.text.endswith("(not in the paper).")
 
 
 def claim(text: str, published: str, results: Results | None, judge: Judge) -> Claim:
-    """The claim as `judge` finds it, or not run where there are no results."""
+    """The claim with the verdict of `judge`, or marked as not run if there are no results."""
     if results is None:
         return Claim(text, published, "–", "–", NOT_RUN)
     ours, rule, known = judge(results)
@@ -50,7 +65,9 @@ def claim(text: str, published: str, results: Results | None, judge: Judge) -> C
 
 
 def verdict(values: Sequence[tuple[float, float]], threshold: float, seeds: int) -> str:
-    """HOLDS, FAILS or OPEN for a claim that all of (mean, half interval over so many seeds) lie above a threshold."""
+    """HOLDS, FAILS or OPEN for the claim that all `values` lie above a threshold.
+
+    A value is (mean, half interval), over so many seeds."""
     if any(half != half for _, half in values):
         return OPEN
     if all(mean - half > threshold for mean, half in values):
@@ -59,7 +76,9 @@ def verdict(values: Sequence[tuple[float, float]], threshold: float, seeds: int)
 
 
 def differ(differences: Collection[tuple[float, float]]) -> bool | None:
-    """Whether one of several (mean, half interval) excludes zero; not if all lie within CLOSE; or None, where neither is sure."""
+    """Whether one of several differences, (mean, half interval), excludes zero: True if one does.
+
+    False if none does and all intervals lie within CLOSE; None, for undecided, otherwise."""
     if any(abs(mean) > half for mean, half in differences):
         return True
     return False if all(abs(mean) + half <= CLOSE for mean, half in differences) else None
@@ -70,197 +89,245 @@ def listed(values: dict[str, tuple]) -> str:
 
 
 def published(n: int, results: Results | None, say: Callable[[pd.DataFrame], str]) -> str:
-    """What the rows of one of the paper's tables say, and, where not all of them are run here, what those say that are."""
+    """What `say` makes of all rows of the paper's Table `n`, and also of those run here, if only some are."""
     table = paper.table(n)
     whole = table[table["test"] != paper.AVERAGE]
     here = whole if results is None else paper.rows(n, set(results.frame.task))
-    return say(whole) + (f"; on the {len(here)} of its {len(whole)} rows that are counted here {say(here)}" if 0 < len(here) < len(whole) else "")
+    return say(whole) + (f"; on the {len(here)} of its {len(whole)} rows that are counted here {say(here)}"
+                         if 0 < len(here) < len(whole) else "")
 
 
 def averages(rows: pd.DataFrame) -> str:
-    """Of rows of the paper's Tables 1, 3, 6 and 7: the average of every delta."""
+    """The average of every delta, from rows of the paper's Tables 1, 3, 6 and 7."""
     return listed({k: (rows[LABEL[k]].mean(),) for k in KINDS})
 
 
 def recovered(results: Results) -> tuple[str, str, str]:
-    """Whether every delta recovers more than RECOVERED in the subspace, on average."""
-    values = {k: over_seeds(f, relative(f)) for k, f in ((k, results.own[results.own.target == k]) for k in results.kinds)}
+    """Judge whether every delta recovers more than RECOVERED in the subspace, on average."""
+    values = {k: over_seeds(f, relative(f))
+              for k, f in ((k, results.own[results.own.target == k]) for k in results.kinds)}
     return (f"{listed(values)} over {results.own.task.nunique()} tasks", f"each delta's mean above {RECOVERED:.0f}",
             verdict(list(values.values()), RECOVERED, len(results.seeds)))
 
 
 def on_average(what: str) -> Judge:
-    """Whether `own` or `moved` results are above RECOVERED on average."""
+    """Judge whether `own` or `moved` results are above RECOVERED on average."""
     def judge(results):
         frame = getattr(results, what)
         value = over_seeds(frame, relative(frame))
-        return f"{number(*value)} over {frame.task.nunique()} tasks", f"the mean above {RECOVERED:.0f}", verdict([value], RECOVERED, len(results.seeds))
+        return (f"{number(*value)} over {frame.task.nunique()} tasks", f"the mean above {RECOVERED:.0f}",
+                verdict([value], RECOVERED, len(results.seeds)))
     return judge
 
 
 def average(rows: pd.DataFrame) -> str:
-    """The same of rows of one of the paper's tables."""
+    """The overall average, from rows of one of the paper's tables."""
     return number(rows[paper.AVERAGE].mean())
 
 
 def stays_below(task: str) -> Judge:
-    """Whether transfer on one task recovers less than RECOVERED."""
+    """Judge whether transfer on one task recovers less than RECOVERED."""
     def judge(results):
         mean, half = over_seeds(mine := results.moved[results.moved.task == task], relative(mine))
-        return number(mean, half), f"its mean below {RECOVERED:.0f}", verdict([(-mean, half)], -RECOVERED, len(results.seeds))
+        return (number(mean, half), f"its mean below {RECOVERED:.0f}",
+                verdict([(-mean, half)], -RECOVERED, len(results.seeds)))
     return judge
 
 
 def widely(level: float, share: float) -> Judge:
-    """Whether transfer reaches `level` percent of E_ori on more than `share` percent of the unseen tasks. All seeds have the same rows, so that a count
-    which is the same with each says little: what is judged is how many tasks are surely at the level, and how many may be."""
+    """Judge whether transfer reaches `level` percent of E_ori on more than `share` percent of the unseen tasks.
+
+    All seeds use the same rows, so a count that is the same for each seed says little. What is judged is how many tasks
+    reach the level with their whole interval, and how many may reach it."""
     def judge(results):
         each = {t: over_seeds(f, relative(f)) for t, f in results.moved.groupby("task", sort=False)}
         at, surely, perhaps = (sum(lies(mean, half) for mean, half in each.values())
-                               for lies in (lambda m, h: m >= level, lambda m, h: m - h >= level, lambda m, h: not m + h < level))
-        return (f"{at} of {len(each)} tasks by their means; {surely} with their whole interval, and not more than {perhaps}",
-                f"tasks with their whole interval at {level:.0f} or more are above {share:.0f} % of all; not if those that may be are no more than that",
+                               for lies in (lambda m, h: m >= level,
+                                            lambda m, h: m - h >= level,
+                                            lambda m, h: not m + h < level))
+        return (f"{at} of {len(each)} tasks by their means; {surely} with their whole interval, "
+                f"and not more than {perhaps}",
+                f"tasks with their whole interval at {level:.0f} or more are above {share:.0f} % of all; "
+                "not if those that may be are no more than that",
                 HOLDS if surely > share / 100 * len(each) else FAILS if perhaps <= share / 100 * len(each) else OPEN)
     return judge
 
 
 def ahead(results: Results) -> tuple[str, str, str]:
-    """Whether the adapter recovers more than each of the other two in the subspace, paired by seed."""
+    """Judge whether the adapter recovers more than each of the other two in the subspace, paired by seed."""
     means = {k: by_seed(results.own[results.own.target == k]) for k in KINDS}
     leads = {k: interval(means["adapter"] - means[k]) for k in KINDS if k != "adapter"}
-    return ("; ".join(f"{signed(*v)} points against {LABEL[k]}" for k, v in leads.items()), "both differences lie above zero",
-            verdict(list(leads.values()), 0.0, len(results.seeds)))
+    return ("; ".join(f"{signed(*v)} points against {LABEL[k]}" for k, v in leads.items()),
+            "both differences lie above zero", verdict(list(leads.values()), 0.0, len(results.seeds)))
 
 
 def leads(rows: pd.DataFrame) -> str:
-    """The same of rows of the paper's Tables 1 and 3."""
-    return "; ".join(f"{signed((rows['Adapter'] - rows[LABEL[k]]).mean())} points against {LABEL[k]}" for k in KINDS if k != "adapter")
+    """The lead of the adapter over each of the other two, from rows of the paper's Tables 1 and 3."""
+    return "; ".join(f"{signed((rows['Adapter'] - rows[LABEL[k]]).mean())} points against {LABEL[k]}"
+                     for k in KINDS if k != "adapter")
 
 
 def poorer_source(results: Results) -> tuple[str, str, str]:
-    """Whether what the adapter finds is transferred less well than what the other two find, paired by seed."""
+    """Judge whether what the adapter finds is transferred less well than what the other two find, paired by seed."""
     from_adapter = results.moved.source == "adapter"
     points = interval(by_seed(results.moved[~from_adapter]) - by_seed(results.moved[from_adapter]))
-    return f"{number(*points)} points less", "the difference lies above zero", verdict([points], 0.0, len(results.seeds))
+    return (f"{number(*points)} points less", "the difference lies above zero",
+            verdict([points], 0.0, len(results.seeds)))
 
 
 def alike_as_sources(results: Results) -> tuple[str, str, str]:
-    """Whether it matters which delta a vector was found with: pair by pair, paired by seed; each of the three intervals allows for there being three."""
+    """Judge whether it makes no difference to transfer which delta a vector was found with.
+
+    The deltas are compared pair by pair, paired by seed. Each of the three intervals is widened because there are
+    three."""
     means = {k: by_seed(results.moved[results.moved.source == k]) for k in KINDS}
     pairs = [(a, b) for i, a in enumerate(KINDS) for b in KINDS[i + 1:]]
     found = {(a, b): interval(means[a] - means[b], len(pairs)) for a, b in pairs}
     known = {True: FAILS, False: HOLDS, None: OPEN}[differ(found.values())]
     return ("; ".join(f"{LABEL[a]} minus {LABEL[b]} {signed(*value)}" for (a, b), value in found.items()) + " points",
-            f"all {len(pairs)} differences lie within {CLOSE:.0f} points; not if one excludes zero, its interval widened for there being {len(pairs)}", known)
+            f"all {len(pairs)} differences lie within {CLOSE:.0f} points; "
+            f"not if one excludes zero, its interval widened for there being {len(pairs)}", known)
 
 
 def by_source(rows: pd.DataFrame) -> str:
-    """The same of rows of the paper's Tables 2 and 4: the average of what each delta finds."""
-    return listed({k: (rows[[name for name in rows if name.startswith(f"{k[0].upper()}->")]].mean().mean(),) for k in KINDS})
+    """The average transfer of what each delta finds, from rows of the paper's Tables 2 and 4."""
+    return listed({k: (rows[[name for name in rows if name.startswith(f"{k[0].upper()}->")]].mean().mean(),)
+                   for k in KINDS})
 
 
 def behind_as_source(rows: pd.DataFrame) -> str:
-    """The same of rows of the paper's Tables 2 and 4."""
+    """How far transfer from the adapter lies behind that from the others, from rows of the paper's Tables 2 and 4."""
     means = rows[[name for name in rows if "->" in name]].mean()
     from_adapter = means.index.str.startswith("A->")
     return f"{number(means[~from_adapter].mean() - means[from_adapter].mean())} points less"
 
 
 def as_good_as_its_own(wanted: Sequence[str]) -> Judge:
-    """Whether transfer reaches E_ori, within CLOSE, on each of some tasks."""
+    """Judge whether transfer reaches E_ori, within CLOSE, on each of the wanted tasks."""
     def judge(results):
-        values = {t: over_seeds(f, relative(f)) for t, f in results.moved[results.moved.task.isin(wanted)].groupby("task")}
+        values = {t: over_seeds(f, relative(f))
+                  for t, f in results.moved[results.moved.task.isin(wanted)].groupby("task")}
         return (", ".join(f"{t} {number(*v)}" for t, v in values.items()), f"each task's mean above {100 - CLOSE:.0f}",
                 verdict(list(values.values()), 100 - CLOSE, len(results.seeds)))
     return judge
 
 
 def surplus(what: str, over: Sequence[str]) -> Judge:
-    """Whether `own` or `moved` results lie above the best of some controls for that delta, with every delta; paired by seed."""
+    """Judge whether every delta's `own` or `moved` results exceed its best control among `over`, paired by seed."""
     def judge(results):
         frame = getattr(results, what)
         each = {k: best_control(frame[frame.target == k], [c for c in over if c in frame]) for k in results.kinds}
         under = dict.fromkeys(best for best, _ in each.values())
-        told = [f"{listed({k: added for k, (best, added) in each.items() if best == control})} points over {CONTROLS[control]}" for control in under]
-        return ("; ".join(told), "each delta's interval lies above zero" + ", over the best of these controls for it" * (len(over) > 1),
+        told = [f"{listed({k: added for k, (best, added) in each.items() if best == control})} points "
+                f"over {CONTROLS[control]}" for control in under]
+        return ("; ".join(told),
+                "each delta's interval lies above zero" + ", over the best of these controls for it" * (len(over) > 1),
                 verdict([added for _, added in each.values()], 0.0, len(results.seeds)))
     return judge
 
 
 def asymmetric(results: Results) -> tuple[str, str, str]:
-    """Directions are compared pair by pair, paired by seed; each of the three intervals allows for there being three."""
+    """Judge whether transfer is asymmetric.
+
+    The two directions of each pair of deltas are compared, paired by seed. Each of the three intervals is widened
+    because there are three."""
     found, pairs = {}, len(PAIRS) // 2
     for s, t in PAIRS:
         if (t, s) not in found:
-            there, back = (by_seed(results.moved[(results.moved.source == a) & (results.moved.target == b)]) for a, b in ((s, t), (t, s)))
+            there, back = (by_seed(results.moved[(results.moved.source == a) & (results.moved.target == b)])
+                           for a, b in ((s, t), (t, s)))
             found[s, t] = interval(there - back, pairs)
     known = {True: HOLDS, False: FAILS, None: OPEN}[differ(found.values())]
-    ours = "; ".join(f"{LABEL[s]} to {LABEL[t]} minus the way back {number(*value)}" for (s, t), value in found.items())
+    ours = "; ".join(f"{LABEL[s]} to {LABEL[t]} minus the way back {number(*value)}"
+                     for (s, t), value in found.items())
     return (f"{ours} points",
-            f"one of the {pairs} differences excludes zero, its interval widened for there being {pairs}; not if all lie within {CLOSE:.0f} points", known)
+            f"one of the {pairs} differences excludes zero, its interval widened for there being {pairs}; "
+            f"not if all lie within {CLOSE:.0f} points", known)
 
 
 def every(results: Results, long: Results | None = None) -> list[Claim]:
-    """The claims of the single-task setting, in the paper's order; those read off planes are in `unidelta.report.claims_planes`, those
-    that need archived studies in `unidelta.report.claims_archived`. long: the
-    rows with long answers, which the paper's averages and numbers of tasks have, too."""
+    """The claims of the single-task setting, in the paper's order.
+
+    Those read off planes are in `unidelta.report.claims_planes`, those that need archived studies in
+    `unidelta.report.claims_archived`. long: the rows with long answers, which the paper includes in its averages and in
+    its numbers of tasks."""
     alike, whole = ["rotten_tomatoes", "amazon_polarity"], joined(results, long)
     has = results if set(alike) & set(results.frame.task) else None
-    return [claim("Every delta recovers more than 80 % on average in the subspace of one training task (section 5.2.1).", published(1, whole, averages),
-                  whole, recovered),
+    return [claim("Every delta recovers more than 80 % on average in the subspace of one training task "
+                  "(section 5.2.1).",
+                  published(1, whole, averages), whole, recovered),
             claim("The adapter recovers most (section 5.2.1).", published(1, results, leads), results, ahead),
-            claim("A solution found with one delta, sent through another's map, recovers more than 80 % on more than half of the unseen tasks (section 5.2.1).",
-                  published(2, whole, lambda rows: f"{(rows[paper.AVERAGE] > RECOVERED).sum()} of {len(rows)} tasks"), whole, widely(RECOVERED, 50.0)),
-            claim("Transfer recovers more than 80 % on average (section 5.2.1).", published(2, whole, average), whole, on_average("moved")),
+            claim("A solution found with one delta, sent through another's map, recovers more than 80 % "
+                  "on more than half of the unseen tasks (section 5.2.1).",
+                  published(2, whole, lambda rows: f"{(rows[paper.AVERAGE] > RECOVERED).sum()} of {len(rows)} tasks"),
+                  whole, widely(RECOVERED, 50.0)),
+            claim("Transfer recovers more than 80 % on average (section 5.2.1).", published(2, whole, average), whole,
+                  on_average("moved")),
             claim("Transfer is poor on WSC (section 5.2.1).", number(paper.average(2, ["superglue-wsc"])),
                   results if "superglue-wsc" in set(results.moved.task) else None, stays_below("superglue-wsc")),
-            claim("On sentiment tasks a transferred solution does as well as the delta it is sent to does in its own space (section 5.2.1).",
-                  ", ".join(f"{paper.task_name(t)} {v:.1f}" for t, v in paper.rows(2, alike)[["test", paper.AVERAGE]].to_numpy()), has,
+            claim("On sentiment tasks a transferred solution does as well as the delta it is sent to does "
+                  "in its own space (section 5.2.1).",
+                  ", ".join(f"{paper.task_name(t)} {v:.1f}"
+                            for t, v in paper.rows(2, alike)[["test", paper.AVERAGE]].to_numpy()), has,
                   as_good_as_its_own(alike)),
-            claim("Which delta a solution was found with makes no significant difference to its transfer (section 5.2.1).",
+            claim("Which delta a solution was found with makes no significant difference to its transfer "
+                  "(section 5.2.1).",
                   published(2, results, by_source), results, alike_as_sources),
-            claim("What the adapter finds is transferred slightly less well (section 5.2.1).", published(2, results, behind_as_source), results, poorer_source),
-            claim("Tuning in the subspace adds to what the training task's solutions give as they are (not in the paper).", "no such control", results,
-                  surplus("own", LEFT)),
-            claim("Tuning in the subspace adds to the training task's solution made longer or shorter, which is one number tuned (not in the paper).",
+            claim("What the adapter finds is transferred slightly less well (section 5.2.1).",
+                  published(2, results, behind_as_source), results, poorer_source),
+            claim("Tuning in the subspace adds to what the training task's solutions give as they are "
+                  "(not in the paper).",
+                  "no such control", results, surplus("own", LEFT)),
+            claim("Tuning in the subspace adds to the training task's solution made longer or shorter, "
+                  "which is one number tuned (not in the paper).",
                   "no such control", results, surplus("own", ["scaled_solution"])),
-            claim("What is recovered is more than a guess (not in the paper).", "chance is not reported", results, surplus("own", ("chance", "majority"))),
+            claim("What is recovered is more than a guess (not in the paper).", "chance is not reported", results,
+                  surplus("own", ("chance", "majority"))),
             *transfers(results)]
 
 
 def transfers(results: Results | None, where: str = "") -> list[Claim]:
-    """Three questions that the paper does not ask of transfer: whether the other delta needs the vector that was found for it. where: begins them."""
+    """Three questions that the paper does not ask: does transfer need the vector that was found for the other delta?
+
+    where: words that each of them begins with."""
     a = f"{where} a" if where else "A"
-    return [claim(f"{a} transferred vector adds to what the other delta has from training tasks untuned (not in the paper).", "no such control", results,
-                  surplus("moved", [c for c in LEFT if c != "own_vector"])),
-            claim(f"{a} transferred vector does more than the other delta's training solution made longer or shorter (not in the paper).", "no such control",
-                  results, surplus("moved", ["scaled_solution"])),
-            claim(f"{a} transferred vector does more than the other delta, tuned itself in a random subspace of as many dimensions (not in the paper).",
+    return [claim(f"{a} transferred vector adds to what the other delta has from training tasks untuned "
+                  "(not in the paper).",
+                  "no such control", results, surplus("moved", [c for c in LEFT if c != "own_vector"])),
+            claim(f"{a} transferred vector does more than the other delta's training solution made longer or shorter "
+                  "(not in the paper).",
+                  "no such control", results, surplus("moved", ["scaled_solution"])),
+            claim(f"{a} transferred vector does more than the other delta, tuned itself in a random subspace "
+                  "of as many dimensions (not in the paper).",
                   "no such control", results, surplus("moved", ["random"]))]
 
 
 def table(claims: Sequence[Claim], again: Sequence[Claim] = (), seeds: int = 0) -> HTML:
-    """One line for each; again: the same claims by results with more seeds, so many, whose verdicts stand beside."""
+    """One line for each claim. again: the same claims judged with more seeds (`seeds`), whose verdicts stand beside."""
     def marked(verdict):  # book/_static/custom.css has a colour for each
         return f'<b class="verdict {verdict.replace(" ", "-")}">{verdict}</b>'
     later = {c.text: {f"{seeds} seeds": marked(c.verdict)} for c in again}
-    return html([{"verdict": marked(c.verdict), **later.get(c.text, {}), "claim": c.text.removesuffix(" (not in the paper).") + "." * c.added, "ours": c.ours,
+    return html([{"verdict": marked(c.verdict), **later.get(c.text, {}),
+                  "claim": c.text.removesuffix(" (not in the paper).") + "." * c.added, "ours": c.ours,
                   **({} if c.added else {"the paper's evidence": c.published}), "holds if": c.rule} for c in claims])
 
 
 def changes(before: Sequence[Claim], after: Sequence[Claim]) -> Markdown:
-    """The claims whose verdict changes with other evidence, and that evidence."""
+    """List the claims whose verdict changes with other evidence, and that evidence."""
     now = {c.text: c for c in after}
-    lines = [f"- {c.text.removesuffix('.')}: {c.verdict} → **{now[c.text].verdict}** ({now[c.text].ours.removesuffix(' (archived)')})."
+    lines = [f"- {c.text.removesuffix('.')}: {c.verdict} → **{now[c.text].verdict}** "
+             f"({now[c.text].ours.removesuffix(' (archived)')})."
              for c in before if c.text in now and now[c.text].verdict != c.verdict]
     return Markdown("\n".join(lines) or "No verdict changes.")
 
 
 def tally(claims: list[Claim]) -> Markdown:
-    """How many of the paper's claims, and of the questions that it does not ask, have which verdict."""
+    """Count the verdicts on the paper's claims, and on the questions that it does not ask."""
     def counted(some):
         plural = {HOLDS: "hold", FAILS: "do not hold"}
-        return ", ".join(f"{n} {verdict if n == 1 else plural.get(verdict, verdict)}" for verdict, n in Counter(c.verdict for c in some).most_common())
+        return ", ".join(f"{n} {verdict if n == 1 else plural.get(verdict, verdict)}"
+                         for verdict, n in Counter(c.verdict for c in some).most_common())
     asked, alone = [c for c in claims if c.added], [c for c in claims if "one seed" in c.rule]
-    return Markdown(f"Of {len(claims) - len(asked)} claims: {counted([c for c in claims if c not in asked])}; among them {len(alone)} read off planes of one "
-                    f"seed: {counted(alone)}. Of {len(asked)} questions that the paper does not ask: {counted(asked)}.")
+    return Markdown(f"Of {len(claims) - len(asked)} claims: {counted([c for c in claims if c not in asked])}; "
+                    f"among them {len(alone)} read off planes of one seed: {counted(alone)}. "
+                    f"Of {len(asked)} questions that the paper does not ask: {counted(asked)}.")

@@ -1,6 +1,7 @@
-"""The claims of the paper that need archived studies: many training tasks, other dimensions, the simplified pipeline, fine-tuning.
+"""The paper's claims that need archived studies: many training tasks, other y, the simplified pipeline, fine-tuning.
 
-The rules are those of `unidelta.report.claims`. A study that is not archived, or was archived with another backbone, leaves its claims not run.
+The rules are those of `unidelta.report.claims`. The claims of a study that is not archived, or was archived with
+another backbone, count as not run.
 """
 
 from unidelta import paper, suite
@@ -13,39 +14,44 @@ from unidelta.report.measures import LABEL, by_seed, gain, interval, number, ove
 from unidelta.report.planes import Plane
 from unidelta.report.results import Results, joined
 
-AROUND = 78.0  # percent of E_ori that the paper calls around 80: but for ETHOS-Gender the lowest average of its Table 4 is 78.8
+# percent of E_ori that the paper calls around 80: apart from ETHOS-Gender, the lowest average in its Table 4 is 78.8
+AROUND = 78.0
 Study = dict[str, Archived]
 
 
 def judged_by(results: Results) -> dict[str, Study]:
-    """The archived studies that were obtained with the backbone of `results`; those of another cannot be set against it."""
+    """The archived studies obtained with the backbone of `results`: others cannot be compared with it."""
     found = {name: archive.load(name) for name in archive.names()}
-    return {name: study for name, study in found.items() if all(results.run.backbone.fingerprint in r.line for r in study.values())}
+    return {name: study for name, study in found.items()
+            if all(results.run.backbone.fingerprint in r.line for r in study.values())}
 
 
 def with_more_seeds(found: dict[str, Study]) -> dict[str, Study]:
-    """The studies `found` with the variants that the study `more_seeds` has of them, "study: variant", in place of theirs."""
+    """The studies in `found`, where variants that `more_seeds` has as "study: variant" take the place of theirs."""
     more, others = found["more_seeds"], {name: dict(study) for name, study in found.items() if name != "more_seeds"}
     for study, name in ((key.split(": ", 1), key) for key in more if ": " in key):
         others.setdefault(study[0], {})[study[1]] = more[name]
-    if "dimension" in others:  # what its other y are compared with
+    if "dimension" in others:  # its other y are compared with this one
         others["dimension"]["as it is"] = more["as it is"]
     return others
 
 
 def each_row(long: Results) -> tuple[str, str, str]:
     values = {name: over_seeds(f, relative(f)) for name, f in long.own.groupby("task")}
-    return (", ".join(f"{name} {number(*v)}" for name, v in values.items()), f"each row's mean above {RECOVERED:.0f}",
+    return (", ".join(f"{name} {number(*v)}" for name, v in values.items()),
+            f"each row's mean above {RECOVERED:.0f}",
             verdict(list(values.values()), RECOVERED, len(long.seeds)))
 
 
 def more_tasks(few: Results, task: str) -> Judge:
-    """Transfer on one task in the setting of many training tasks against that of one."""
+    """Judge whether transfer on one task is better with many training tasks than with one. few: results with one."""
     def judge(many):
         one, other = (r.moved[r.moved.task == task] for r in (few, many))
         points, noise = gain(one, other), gain(one, other, "random")
-        return (f"{number(by_seed(one).mean())} single-task, {number(by_seed(other).mean())} multi-task: {number(*points)} points; tuned in a random subspace "
-                f"{signed(*noise)}, because y and the steps differ, too", "the difference lies above zero", verdict([points], 0.0, len(many.seeds)))
+        return (f"{number(by_seed(one).mean())} single-task, {number(by_seed(other).mean())} multi-task: "
+                f"{number(*points)} points; tuned in a random subspace {signed(*noise)}, "
+                "because y and the steps differ, too",
+                "the difference lies above zero", verdict([points], 0.0, len(many.seeds)))
     return judge
 
 
@@ -56,7 +62,7 @@ def prefix_behind(many: Results) -> tuple[str, str, str]:
 
 
 def slowest(many: Archived) -> tuple[str, str, str]:
-    """From the logs of the approximation."""
+    """Judge whether the prefix's loss comes down later than the others', from the logs of the approximation."""
     curves = of_subspaces(many.logs("approximate"))
     late, step = lag(curves, len(many.seeds)), 100 / len(curves[TASK]["prefix"][0])
     return (f"down {signed(*late)} % of the steps after the slower of the two others (the logs resolve {step:.0f} %)",
@@ -64,35 +70,40 @@ def slowest(many: Archived) -> tuple[str, str, str]:
 
 
 def dimensions(study: Study) -> Judge:
-    """y = 4 against each other y of the single-task setting."""
+    """Judge whether each other y of the single-task setting differs from y = 4 by less than CLOSE."""
     def judge(base):
         points = {name: gain(base.own, other.own) for name, other in study.items() if name.startswith("y=")}
         apart = [abs(mean) - widened(len(base.seeds), len(points)) * half > CLOSE for mean, half in points.values()]
         same = all(abs(mean) + half < CLOSE for mean, half in points.values())
-        return ("; ".join(f"{name} against y=4: {number(*v)} points" for name, v in points.items()), f"every interval within {CLOSE:.0f} points",
+        return ("; ".join(f"{name} against y=4: {number(*v)} points" for name, v in points.items()),
+                f"every interval within {CLOSE:.0f} points",
                 claims.HOLDS if same else claims.FAILS if any(apart) else claims.OPEN)
     return judge
 
 
 def more_dimensions(few: Results) -> Judge:
-    """few: results of the multi-task setting with the smaller y."""
+    """Judge whether a larger y recovers more. few: results of the multi-task setting with the smaller y."""
     def judge(many):
         points, noise = gain(few.own, many.own), gain(few.own, many.own, "random")
-        return (f"y={many.run.profile.y} against y={few.run.profile.y}: {number(*points)} points; in a random subspace {number(*noise)}",
+        return (f"y={many.run.profile.y} against y={few.run.profile.y}: {number(*points)} points; "
+                f"in a random subspace {number(*noise)}",
                 "the difference lies above zero", verdict([points], 0.0, len(many.seeds)))
     return judge
 
 
 def no_poorer(results: Results, what: str) -> Judge:
-    """The simplified pipeline against the main one, on the same unseen tasks: `own` or `moved`."""
+    """Judge whether the simplified pipeline lies at most CLOSE below the main one, on the same unseen tasks.
+
+    results: those of the main pipeline, of which `what` is compared: `own` or `moved`."""
     def judge(shared):
         points = gain(getattr(results, what), getattr(shared, what))
-        return f"{signed(*points)} points", f"no more than {CLOSE:.0f} points less than with the main pipeline", verdict([points], -CLOSE, len(shared.seeds))
+        return (f"{signed(*points)} points", f"no more than {CLOSE:.0f} points less than with the main pipeline",
+                verdict([points], -CLOSE, len(shared.seeds)))
     return judge
 
 
 def simplified(main: int, simple: int, results: Results | None) -> str:
-    """The averages of one of the paper's tables of the simplified pipeline minus those of the main pipeline's."""
+    """The average of a table of the paper's simplified pipeline minus that of its main pipeline, over the same rows."""
     def minus(rows):
         other = paper.rows(main, [paper.task_name(t) for t in rows["test"]])
         return f"{signed(rows[paper.AVERAGE].mean() - other[paper.AVERAGE].mean())} points"
@@ -100,44 +111,54 @@ def simplified(main: int, simple: int, results: Results | None) -> str:
 
 
 def joining(fine: Results) -> tuple[str, str, str]:
-    """fine: results of the simplified pipeline with fine-tuning among the methods (Table 5)."""
+    """Judge whether the directions from or to fine-tuning recover more than RECOVERED on average.
+
+    fine: results of the simplified pipeline with fine-tuning among the methods (Table 5)."""
     rows = fine.frame[(fine.frame.source == "finetune") | (fine.frame.target == "finetune")]
     value = over_seeds(rows, relative(rows))
-    return (f"{number(*value)} over the seven directions from or to fine-tuning ({', '.join(fine.frame.task.unique())})", f"their mean above {RECOVERED:.0f}",
+    return (f"{number(*value)} over the seven directions from or to fine-tuning "
+            f"({', '.join(fine.frame.task.unique())})", f"their mean above {RECOVERED:.0f}",
             verdict([value], RECOVERED, len(fine.seeds)))
 
 
 def inferior(fine: Results) -> tuple[str, str, str]:
-    """Transfer from or to fine-tuning against that among the deltas."""
+    """Judge whether transfer from or to fine-tuning is worse than transfer among the deltas."""
     taking_part = (fine.moved[["source", "target"]] == "finetune").any(axis=1)
     points = interval(by_seed(fine.moved[~taking_part]) - by_seed(fine.moved[taking_part]))
     return f"{number(*points)} points less", "the difference lies above zero", verdict([points], 0.0, len(fine.seeds))
 
 
 def close_to_finetuning(long: bool) -> Judge:
-    """Over the rows of Table 10 that were run, with long answers or without, but not those that some method does not learn: there a difference
-    would be of failures."""
+    """Judge whether the deltas come close to fine-tuning on the rows of Table 10 that were run.
+
+    long: whether to take the rows with long answers, or those without. Tasks that some method does not learn are left
+    out: there a difference would be one between failures."""
     def judge(absolute):
         wanted = {paper.task_name(t) for t in paper.table(10)["test"] if t != paper.AVERAGE}
-        frame = absolute.frame[absolute.frame.task.isin(wanted) & (absolute.frame.task.isin(suite.LONG_UNSEEN) == long)]
+        frame = absolute.frame[absolute.frame.task.isin(wanted)
+                               & (absolute.frame.task.isin(suite.LONG_UNSEEN) == long)]
         clear = frame[~weak(frame).groupby(frame.task).transform("any")]
         means = {k: clear[clear.target == k].groupby("seed").ori.mean() for k in absolute.kinds}
         behind = {k: interval(means[k] - means["finetune"]) for k in KINDS}
-        return (f"{listed(behind)} points over {clear.task.nunique()} of {frame.task.nunique()} tasks, those that every method learns",
-                f"no delta's mean more than {CLOSE:.0f} points below fine-tuning's", verdict(list(behind.values()), -CLOSE, len(absolute.seeds)))
+        return (f"{listed(behind)} points over {clear.task.nunique()} of {frame.task.nunique()} tasks, "
+                "those that every method learns",
+                f"no delta's mean more than {CLOSE:.0f} points below fine-tuning's",
+                verdict(list(behind.values()), -CLOSE, len(absolute.seeds)))
     return judge
 
 
 def behind_finetuning(long: bool) -> str:
-    """The same of the paper's Table 10."""
+    """How far the deltas are behind fine-tuning in the paper's Table 10, over its rows with or without long answers."""
     rows = paper.table(10)
     rows = rows[[t != paper.AVERAGE and (paper.task_name(t) in suite.LONG_UNSEEN) == long for t in rows["test"]]]
-    return listed({k: ((rows[LABEL[k]] - rows[LABEL["finetune"]]).mean(),) for k in KINDS}) + f" points over {len(rows)} tasks"
+    return (listed({k: ((rows[LABEL[k]] - rows[LABEL["finetune"]]).mean(),) for k in KINDS})
+            + f" points over {len(rows)} tasks")
 
 
 def every(results: Results, found: dict[str, Study]) -> list[claims.Claim]:
-    """All of them, in the paper's order. found: `judged_by`, or nothing."""
-    many, y, simple = found.get("multi_task", {}).get("as it is"), found.get("dimension", {}), found.get("simplified", {})
+    """The claims that need archived studies, in the paper's order. found: `judged_by`, or nothing ({})."""
+    many, y, simple = (found.get("multi_task", {}).get("as it is"), found.get("dimension", {}),
+                       found.get("simplified", {}))
     fine, absolute, long = (found.get(name, {}).get("as it is") for name in ("finetune", "absolute", "long_answers"))
     fourth = paper.table(4).set_index("test")
     transferred = {n: paper.table(n).set_index("test")[paper.AVERAGE] for n in (2, 4)}
@@ -152,56 +173,75 @@ def every(results: Results, found: dict[str, Study]) -> list[claims.Claim]:
     main = {"single": results, "multi": many}
     return [
         claim("Answers of a sentence are recovered, too (the ELI5 rows of Table 1).",
-              ", ".join(f"{paper.task_name(t)} {v:.1f}" for t, v in zip(eli5["test"], eli5[paper.AVERAGE], strict=True)), long, each_row),
-        claim("With one training task the dimension, 4, 8 or 16, hardly matters (section 5.1).", "said, without numbers",
+              ", ".join(f"{paper.task_name(t)} {v:.1f}"
+                        for t, v in zip(eli5["test"], eli5[paper.AVERAGE], strict=True)), long, each_row),
+        claim("With one training task the dimension, 4, 8 or 16, hardly matters (section 5.1).",
+              "said, without numbers",
               y.get("as it is") if any(name.startswith("y=") for name in y) else None, dimensions(y)),
-        claim("With many training tasks, more dimensions recover more (section 5.1).", "said, without numbers", few and wide, more_dimensions(few)),
+        claim("With many training tasks, more dimensions recover more (section 5.1).", "said, without numbers",
+              few and wide, more_dimensions(few)),
         *(claim(f"Many training tasks make a better subspace than one: transfer on {name} (sections 5.2.1 and 5.2.2).",
-                f"{transferred[2][name]:.1f} single-task, {transferred[4][name]:.1f} multi-task", many if paper.TASKS[name] in in_both else None,
-                more_tasks(results, paper.TASKS[name])) for name in ("WSC", "QuaRTz")),
-        claim("In the subspace of many tasks the deltas recover more than 80 % on average (section 5.2.2).", claims.published(3, whole, claims.average), whole,
-              claims.on_average("own")),
-        claim("With many tasks, too, the adapter recovers most (section 5.2.2).", claims.published(3, many, claims.leads), many, claims.ahead),
-        claim("With many tasks, tuning adds to what the training tasks' solutions give as they are (not in the paper).", "no such control", many,
-              surplus("own", claims.LEFT)),
-        claim("With many tasks, tuning adds to the best of these solutions made longer or shorter (not in the paper).", "no such control", many,
-              surplus("own", ["scaled_solution"])),
-        claim("With many tasks, a trained subspace recovers more than a random one of as many dimensions (not in the paper).", "no such control", many,
-              surplus("own", ["random"])),
+                f"{transferred[2][name]:.1f} single-task, {transferred[4][name]:.1f} multi-task",
+                many if paper.TASKS[name] in in_both else None, more_tasks(results, paper.TASKS[name]))
+          for name in ("WSC", "QuaRTz")),
+        claim("In the subspace of many tasks the deltas recover more than 80 % on average (section 5.2.2).",
+              claims.published(3, whole, claims.average), whole, claims.on_average("own")),
+        claim("With many tasks, too, the adapter recovers most (section 5.2.2).",
+              claims.published(3, many, claims.leads), many, claims.ahead),
+        claim("With many tasks, tuning adds to what the training tasks' solutions give as they are (not in the paper).",
+              "no such control", many, surplus("own", claims.LEFT)),
+        claim("With many tasks, tuning adds to the best of these solutions made longer or shorter (not in the paper).",
+              "no such control", many, surplus("own", ["scaled_solution"])),
+        claim("With many tasks, a trained subspace recovers more than a random one of as many dimensions "
+              "(not in the paper).",
+              "no such control", many, surplus("own", ["random"])),
         claim("With many tasks, prefix-tuning recovers less than the other two (section 5.2.2).",
-              claims.published(3, many, lambda rows: f"{((rows['Adapter'] + rows['LoRA']) / 2 - rows['Prefix']).mean():.1f} points less than their mean"),
+              claims.published(3, many,
+                               lambda rows: f"{((rows['Adapter'] + rows['LoRA']) / 2 - rows['Prefix']).mean():.1f} "
+                                            "points less than their mean"),
               many, prefix_behind),
         claim("With many tasks, transfer recovers around 80 % or more on nearly all unseen tasks (section 5.2.2).",
-              claims.published(4, whole, lambda rows: f"{(rows[paper.AVERAGE] >= AROUND).sum()} of {len(rows)} tasks at {AROUND:.0f} or more"), whole,
-              claims.widely(AROUND, 80.0)),
-        claim("With many tasks, transfer is poor on ETHOS-Gender (section 5.2.2).", f"{transferred[4]['ETHOS-Gender']:.1f}",
+              claims.published(4, whole, lambda rows: f"{(rows[paper.AVERAGE] >= AROUND).sum()} of {len(rows)} tasks "
+                                                      f"at {AROUND:.0f} or more"),
+              whole, claims.widely(AROUND, 80.0)),
+        claim("With many tasks, transfer is poor on ETHOS-Gender (section 5.2.2).",
+              f"{transferred[4]['ETHOS-Gender']:.1f}",
               many if many and "ethos-gender" in set(many.moved.task) else None, stays_below("ethos-gender")),
         claim("With many tasks, too, what the adapter finds is transferred slightly less well (section 5.2.2).",
               claims.published(4, many, claims.behind_as_source), many, claims.poorer_source),
         claim("Transfer is not symmetric (section 5.2.2).",
-              f"Prefix to Adapter {fourth.at[paper.AVERAGE, 'P->A']:.1f}, Adapter to Prefix {fourth.at[paper.AVERAGE, 'A->P']:.1f}", many, claims.asymmetric),
+              f"Prefix to Adapter {fourth.at[paper.AVERAGE, 'P->A']:.1f}, "
+              f"Adapter to Prefix {fourth.at[paper.AVERAGE, 'A->P']:.1f}", many, claims.asymmetric),
         *claims.transfers(many, "With many tasks,"),
-        claim("When it is approximated, the prefix's loss converges much slower than the others' (section 5.2.2).", "said, without a curve", many, slowest),
+        claim("When it is approximated, the prefix's loss converges much slower than the others' (section 5.2.2).",
+              "said, without a curve", many, slowest),
         claim("Full fine-tuning joins the same subspace (section 5.3).",
-              f"Table 5: {fifth.to_numpy().min():.1f} to {fifth.to_numpy().max():.1f} in all 16 directions", fine, joining),
-        claim("Transfer from or to it is slightly inferior (section 5.3).", f"{sum(among) / len(among) - sum(with_it) / len(with_it):.1f} points less", fine,
-              inferior),
-        *(claim(f"With fine-tuning among the methods, {what} adds to the training task's shared vector {how}, for every one (not in the paper).",
-                "no such control", fine, surplus(rows, [over])) for what, rows in (("tuning", "own"), ("transfer", "moved"))
+              f"Table 5: {fifth.to_numpy().min():.1f} to {fifth.to_numpy().max():.1f} in all 16 directions",
+              fine, joining),
+        claim("Transfer from or to it is slightly inferior (section 5.3).",
+              f"{sum(among) / len(among) - sum(with_it) / len(with_it):.1f} points less", fine, inferior),
+        *(claim(f"With fine-tuning among the methods, {what} adds to the training task's shared vector {how}, "
+                "for every one (not in the paper).",
+                "no such control", fine, surplus(rows, [over]))
+          for what, rows in (("tuning", "own"), ("transfer", "moved"))
           for over, how in (("shared_vector", "as it is"), ("scaled_vector", "made longer or shorter"))),
-        *(claim(f"With the simplified pipeline and {tasks}, transfer adds to the training tasks' shared vectors as they are (not in the paper).",
+        *(claim(f"With the simplified pipeline and {tasks}, transfer adds to the training tasks' shared vectors "
+                "as they are (not in the paper).",
                 "no such control", simple.get(name), surplus("moved", ["shared_vector"]))
           for name, tasks in (("single", "one training task"), ("multi", "many training tasks"))),
-        *(claim(f"The simplified pipeline {does} as the main one, with {tasks} (appendix A.3).", simplified(a, b, main[name] and simple.get(name)),
-                main[name] and simple.get(name), no_poorer(main[name], what))
-          for what, does, each in (("own", "recovers as much", (1, 6, 3, 7)), ("moved", "transfers as well", (2, 8, 4, 9)))
+        *(claim(f"The simplified pipeline {does} as the main one, with {tasks} (appendix A.3).",
+                simplified(a, b, main[name] and simple.get(name)), main[name] and simple.get(name),
+                no_poorer(main[name], what))
+          for what, does, each in (("own", "recovers as much", (1, 6, 3, 7)),
+                                   ("moved", "transfers as well", (2, 8, 4, 9)))
           for name, tasks, a, b in (("single", "one training task", *each[:2]), ("multi", "many", *each[2:]))),
-        claim("In their own space the deltas come close to full fine-tuning (section 1, appendix A.6).", behind_finetuning(False), absolute,
-              close_to_finetuning(False)),
-        claim("They come close to it where answers are sentences, too (the ELI5 rows of Table 10).", behind_finetuning(True), absolute,
-              close_to_finetuning(True))]
+        claim("In their own space the deltas come close to full fine-tuning (section 1, appendix A.6).",
+              behind_finetuning(False), absolute, close_to_finetuning(False)),
+        claim("They come close to it where answers are sentences, too (the ELI5 rows of Table 10).",
+              behind_finetuning(True), absolute, close_to_finetuning(True))]
 
 
 def with_all_others(results: Results, planes: dict[str, Plane], found: dict[str, Study]) -> list[claims.Claim]:
     """Every claim of the paper and every question of ours: of one training task, of planes, and of archived studies."""
-    return [*claims.every(results, found.get("long_answers", {}).get("as it is")), *claims_planes.every(planes), *every(results, found)]
+    return [*claims.every(results, found.get("long_answers", {}).get("as it is")), *claims_planes.every(planes),
+            *every(results, found)]

@@ -1,6 +1,7 @@
-"""The figures of the book, one function each, in one style; the same three colours for the deltas everywhere (safe for colour-blind readers).
+"""The figures of the book, one function each, in one style.
 
-A function returns a matplotlib figure, which the notebook shows with its caption below, or HTML where a picture alone does not do.
+Each delta has the same colour everywhere; the three colours are safe for colour-blind readers. A function returns a
+matplotlib figure, which the notebook shows with its caption below, or HTML where a picture alone is not enough.
 """
 
 from collections.abc import Sequence
@@ -26,12 +27,15 @@ from unidelta.store import Artifact
 
 COLOUR = {"adapter": "#0072B2", "prefix": "#009E73", "lora": "#D55E00"}
 OF = r"% of $E_\mathrm{ori}$"
-STYLE = {"figure.dpi": 150, "figure.constrained_layout.use": True, "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
-         "axes.grid": True, "grid.alpha": 0.25, "axes.axisbelow": True, "legend.frameon": False, "axes.titlesize": 9, "lines.linewidth": 1.4}
+STYLE = {"figure.dpi": 150, "figure.constrained_layout.use": True, "font.size": 9, "axes.spines.top": False,
+         "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25, "axes.axisbelow": True,
+         "legend.frameon": False, "axes.titlesize": 9, "lines.linewidth": 1.4}
 
 
 def canvas(rows: int = 1, columns: int = 1, height: float = 2.6, width: float = 7.2, **options) -> tuple[Figure, list]:
-    """A figure of the book's width with rows * columns axes, in the shared style; not shown until the notebook returns it."""
+    """Make a figure of the book's width with rows * columns axes, in the shared style.
+
+    It is not shown until the notebook returns it. height: of one row of axes; both lengths are in inches."""
     plt.rcParams.update(STYLE)
     figure, axes = plt.subplots(rows, columns, figsize=(width, height * rows), squeeze=False, **options)
     plt.close(figure)  # the notebook displays what a cell returns; an open figure would be shown twice
@@ -39,13 +43,15 @@ def canvas(rows: int = 1, columns: int = 1, height: float = 2.6, width: float = 
 
 
 def picture(figure: Figure, alt: str) -> HTML:
-    """A figure that has its alternative text with it, for a page that shows what another page's notebook made."""
-    return HTML(f'<img alt="{escape(alt)}" src="data:image/png;base64,{print_figure(figure, base64=True).strip()}">')
+    """Return a figure with its alternative text, for a page that shows what another page's notebook made."""
+    return HTML(f'<img alt="{escape(alt)}" '
+                f'src="data:image/png;base64,{print_figure(figure, base64=True).strip()}">')
 
 
 def learning_curve(training: dict) -> Figure:
-    """Pre-training: loss, and the share of newly drawn items answered exactly, by skill, from where it was asked by itself. training: the
-    contents of training.json."""
+    """Plot pre-training: the loss, and the share of newly drawn items answered exactly, one line per skill.
+
+    A skill's line begins where the skill was first probed by itself. training: the contents of training.json."""
     figure, (left, right) = canvas(columns=2, height=3.0)
     curve = training["curve"]
     steps = [r["step"] for r in curve]
@@ -54,7 +60,8 @@ def learning_curve(training: dict) -> Figure:
     skills = [k for k in curve[-1] if k not in ("step", "loss", "seconds")]
     for i, name in enumerate(sorted(skills, key=lambda k: -curve[-1][k])):
         colour = plt.get_cmap("viridis")(0.9 * i / max(len(skills) - 1, 1))
-        right.plot(steps, [r.get(name, np.nan) for r in curve], label=name, color=colour, linestyle=("-", "--", ":")[i % 3])
+        right.plot(steps, [r.get(name, np.nan) for r in curve], label=name, color=colour,
+                   linestyle=("-", "--", ":")[i % 3])
     right.set(xlabel="step", ylabel="new items answered exactly", ylim=(0, 1.02))
     right.legend(fontsize=7, ncols=2, loc="lower right")
     return figure
@@ -63,18 +70,21 @@ def learning_curve(training: dict) -> Figure:
 def _curve(axis, artifacts: Sequence[Artifact], field: str, colour: str, label: str) -> None:
     for i, artifact in enumerate(artifacts):
         log = artifact.log()
-        axis.plot([r["step"] for r in log], [r[field][0] for r in log], "-" if len(log) > 1 else "o", markersize=3, color=colour,
-                  alpha=0.8 if i == 0 else 0.35, label=label if i == 0 else None)
+        axis.plot([r["step"] for r in log], [r[field][0] for r in log], "-" if len(log) > 1 else "o", markersize=3,
+                  color=colour, alpha=0.8 if i == 0 else 0.35, label=label if i == 0 else None)
 
 
 def training_curves(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Figure:
-    """Loss and dev score of the training task: each delta in its own space, and the subspace (at the centroid); one line per seed."""
+    """Plot loss and dev score of the training task, one line per seed.
+
+    On the left each delta is in its own space; on the right is the subspace (dev score at the centroid)."""
     done, spaces = original(run, train, seeds=seeds), approximate(run, train, seeds)
     figure, axes = canvas(2, 2, height=2.2)
     for field, row in (("loss", axes[:2]), ("dev", axes[2:])):
         for kind in KINDS:
             _curve(row[0], [done[train[0], kind, s] for s in seeds], field, COLOUR[kind], LABEL[kind])
-        _curve(row[1], [spaces[s] for s in seeds], field, "black", "sum over deltas" if field == "loss" else "centroid, mean over deltas")
+        _curve(row[1], [spaces[s] for s in seeds], field, "black",
+               "sum over deltas" if field == "loss" else "centroid, mean over deltas")
         row[0].set(ylabel={"loss": "training loss", "dev": "dev score"}[field])
     axes[1].set(yscale="log")
     for axis, title in zip(axes, ("own space", "subspace (task loss + reconstruction)", "", ""), strict=True):
@@ -86,9 +96,10 @@ def training_curves(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Fig
 
 
 def convergence(found: dict[str, dict[str, list[list[float]]]]) -> Figure:
-    """Training losses of the three deltas against the part of the steps, one panel per loss: every run thin, their mean thick.
+    """Plot training losses of the three deltas against the share of the steps, one panel per loss.
 
-    found: what is trained -> delta -> one curve per run, as in `convergence.curves`; runs of other lengths are brought to the mean's places."""
+    Every run is a thin line, their mean a thick one. found: what is trained -> delta -> one curve per run, as in
+    `convergence.curves`. Runs of different lengths are interpolated at the same shares."""
     figure, axes = canvas(1, len(found), height=2.8)
     at = np.linspace(0, 100, 101)
     for axis, (name, curves) in zip(axes, found.items(), strict=True):
@@ -106,7 +117,9 @@ def convergence(found: dict[str, dict[str, list[list[float]]]]) -> Figure:
 
 
 def trajectories(results: Results) -> Figure:
-    """Stage 2: dev score of every validated vector, one panel per unseen task, one line style per learning rate; means over seeds."""
+    """Plot stage 2: dev score of every validated vector, mean over seeds.
+
+    There is one panel per unseen task and one line style per learning rate."""
     run, seeds = results.run, results.seeds
     served = results.own[["train", "task"]].drop_duplicates().values.tolist()
     figure, axes = canvas(1, len(served), height=2.8, sharey=True)
@@ -116,8 +129,8 @@ def trajectories(results: Results) -> Figure:
             dev = sum(found[task, kind, s].tensors()["kept_scores"] for s in seeds) / len(seeds)
             steps = [r["step"] for r in found[task, kind, seeds[0]].log()]
             for i, rate in enumerate(run.profile.optimize_lrs):
-                axis.plot(steps, 100 * dev[:, i], color=COLOUR[kind], linestyle=("-", "--", ":")[i % 3], marker="o", markersize=3,
-                          label=f"{LABEL[kind]}, lr {rate:g}")
+                axis.plot(steps, 100 * dev[:, i], color=COLOUR[kind], linestyle=("-", "--", ":")[i % 3],
+                          marker="o", markersize=3, label=f"{LABEL[kind]}, lr {rate:g}")
         axis.set(title=task, xlabel="step", ylim=(-3, 103))
     axes[0].set(ylabel="dev score, %")
     figure.legend(*axes[-1].get_legend_handles_labels(), fontsize=7, ncols=3, loc="outside lower center")
@@ -125,10 +138,13 @@ def trajectories(results: Results) -> Figure:
 
 
 def dots(results: Results, n: int) -> Figure:
-    """Table 1, 2, 3 or 4 as a figure: relative performance of every delta or direction, ours filled, the paper's hollow; one line per task."""
+    """Draw Table 1, 2, 3 or 4 as a figure: relative performance of every delta or direction, one line per task.
+
+    Our figures are filled, the paper's are hollow."""
     frame = results.shown(n).assign(weak=weak)
     frame = frame.assign(rel=relative(frame))
-    rows = [r for r in paper.table(n).to_dict("records") if r["test"] != paper.AVERAGE and paper.task_name(r["test"]) in set(frame.task)]
+    rows = [r for r in paper.table(n).to_dict("records")
+            if r["test"] != paper.AVERAGE and paper.task_name(r["test"]) in set(frame.task)]
     pairs = [(k, k) for k in results.kinds] if n not in TRANSFER else PAIRS
     figure, (axis,) = canvas(height=0.45 * len(rows) + 1.2)
     for y, row in enumerate(rows):
@@ -136,9 +152,11 @@ def dots(results: Results, n: int) -> Figure:
             mine = frame[(frame.task == paper.task_name(row["test"])) & (frame.source == s) & (frame.target == t)]
             at = y + (i - (len(pairs) - 1) / 2) * 0.6 / len(pairs)
             theirs = row[LABEL[s] if n not in TRANSFER else f"{s[0].upper()}->{t[0].upper()}"]
-            axis.plot([theirs], [at], marker="D", markersize=4, markerfacecolor="white", markeredgecolor=COLOUR[t], linestyle="")
+            axis.plot([theirs], [at], marker="D", markersize=4, markerfacecolor="white", markeredgecolor=COLOUR[t],
+                      linestyle="")
             axis.plot(mine.rel, [at] * len(mine), marker="|", markersize=5, color=COLOUR[t], alpha=0.5, linestyle="")
-            axis.plot([mine.rel.mean()], [at], marker="x" if mine.weak.all() else "o", markersize=5, color=COLOUR[t], linestyle="")
+            axis.plot([mine.rel.mean()], [at], marker="x" if mine.weak.all() else "o", markersize=5, color=COLOUR[t],
+                      linestyle="")
     axis.set_yticks(range(len(rows)), [r["test"] for r in rows])
     axis.invert_yaxis()
     axis.axvline(100, color="black", linewidth=0.8)
@@ -153,25 +171,30 @@ def dots(results: Results, n: int) -> Figure:
 
 
 def square(results: Results) -> Figure:
-    """Source -> target of one task as a map of relative performance, beside chance and the training solution on the same scale."""
+    """Draw source -> target of one task as a map of relative performance, with its means and the controls beside it.
+
+    Both are in percent of E_ori; the controls include chance and the training solution where they were run."""
     frame, kinds = results.frame.assign(rel=relative(results.frame)), results.kinds
     figure, (left, right) = canvas(columns=2, height=2.9, width_ratios=(1, 1.5))
     values = [[frame[(frame.source == s) & (frame.target == t)].rel.mean() for t in kinds] for s in kinds]
     left.imshow(values, vmin=0, vmax=110, cmap="cividis")
     for i, row in enumerate(values):
         for j, value in enumerate(row):
-            left.text(j, i, "–" if value != value else f"{value:.0f}", ha="center", va="center", color="white" if not value > 60 else "black")
+            left.text(j, i, "–" if value != value else f"{value:.0f}", ha="center", va="center",
+                      color="white" if not value > 60 else "black")
     left.set_xticks(range(len(kinds)), [LABEL[k] for k in kinds])
     left.set_yticks(range(len(kinds)), [LABEL[k] for k in kinds])
     left.set(xlabel="used for", ylabel="found with", title=OF)
     left.grid(False)
-    beside = [c for c in ("train_solution", "scaled_solution", "mean_vector", "random", "chance", "untuned") if c in results.frame]
+    beside = [c for c in ("train_solution", "scaled_solution", "mean_vector", "random", "chance", "untuned")
+              if c in results.frame]
     bars = {"own": results.own, "transferred": results.moved} | {c: results.own for c in beside}
     for i, (name, rows) in enumerate(bars.items()):
         for k, kind in enumerate(kinds):
             mine = rows[rows.target == kind]
             mean, half = over_seeds(mine, relative(mine, name if name in mine else "sub"))
-            right.barh(i + (k - 1) * 0.26, mean, 0.24, color=COLOUR[kind], label=LABEL[kind] if i == 0 else None, xerr=half, error_kw={"linewidth": 0.7})
+            right.barh(i + (k - 1) * 0.26, mean, 0.24, color=COLOUR[kind], label=LABEL[kind] if i == 0 else None,
+                       xerr=half, error_kw={"linewidth": 0.7})
     right.set_yticks(range(len(bars)), [CONTROLS.get(b, b) for b in bars])
     right.invert_yaxis()
     right.axvline(100, color="black", linewidth=0.8)
@@ -181,7 +204,7 @@ def square(results: Results) -> Figure:
 
 
 def controls(results: Results, n: int = 1) -> Figure:
-    """E_sub (or transfer) and every control for each group of tasks, in percent of E_ori, with intervals over seeds."""
+    """Plot E_sub (or transfer) and every control per group of tasks, in percent of E_ori, with intervals over seeds."""
     groups = rows_of(results.shown(n), clear=False)
     names = {"sub": "transferred" if n in TRANSFER else "in the subspace", **results.controls(n)}
     figure, axes = canvas(1, len(groups), height=2.8, sharey=True, sharex=True)
@@ -198,7 +221,9 @@ def controls(results: Results, n: int = 1) -> Figure:
 
 
 def landscape(planes: dict[str, Plane]) -> Figure:
-    """Figure 2: mean relative performance of the three deltas over the plane through their solutions, one panel per task; the line is 80 %."""
+    """Draw figure 2: mean relative performance of the three deltas over the plane through their solutions.
+
+    There is one panel per task; the contour line is at 80 %."""
     figure, axes = canvas(1, len(planes), height=2.9, sharey=True)
     for axis, (task, plane) in zip(axes, planes.items(), strict=True):
         mean, at = plane.relative.mean(0).T.numpy(), plane.axis.numpy()
@@ -217,8 +242,9 @@ def landscape(planes: dict[str, Plane]) -> Figure:
 
 
 def landscape_to_touch(plane: Plane) -> HTML:
-    """One plane as a map without scripts, to be read with the mouse: every cell tells its place and the three deltas' relative performance; the dots are
-    the solutions of the three."""
+    """Draw one plane as a map to be read with the mouse; it needs no scripts.
+
+    Every cell tells its place and the three deltas' relative performance. The dots are the three solutions."""
     axis, mean, colours = plane.axis.tolist(), plane.relative.mean(0), plt.get_cmap("cividis")
     cell = 16  # pixels
     left, size, step = 34, len(axis) * cell, axis[1] - axis[0]
@@ -231,33 +257,40 @@ def landscape_to_touch(plane: Plane) -> HTML:
         for j, y in enumerate(axis):
             each = ", ".join(f"{LABEL[k]} {plane.relative[m, i, j]:.0f} %" for m, k in enumerate(KINDS))
             colour = to_hex(colours(min(float(mean[i, j]) / 100, 1.0)))
-            parts.append(f'<rect x="{left + i * cell}" y="{size - (j + 1) * cell}" width="{cell}" height="{cell}" fill="{colour}">'
+            parts.append(f'<rect x="{left + i * cell}" y="{size - (j + 1) * cell}" '
+                         f'width="{cell}" height="{cell}" fill="{colour}">'
                          f"<title>α = {x:.1f}, β = {y:.1f}: mean {mean[i, j]:.0f} % of E_ori ({each})</title></rect>")
     for kind, (x, y) in zip(KINDS, plane.points.tolist(), strict=True):
         if max(abs(x), abs(y)) <= abs(axis[0]):
-            parts.append(f'<circle cx="{left + at(x):.1f}" cy="{size - at(y):.1f}" r="5" fill="{COLOUR[kind]}" stroke="white">'
+            parts.append(f'<circle cx="{left + at(x):.1f}" cy="{size - at(y):.1f}" r="5" '
+                         f'fill="{COLOUR[kind]}" stroke="white">'
                          f"<title>{LABEL[kind]}</title></circle>")
     text = 'font-size="11" fill="currentColor"'
     for tick in axis[::max(len(axis) // 4, 1)]:
         parts.append(f'<text x="{left + at(tick):.1f}" y="{size + 14}" text-anchor="middle" {text}>{tick:g}</text>'
                      f'<text x="{left - 6}" y="{size - at(tick) + 4:.1f}" text-anchor="end" {text}>{tick:g}</text>')
-    parts.append(f'<text x="{left + size / 2}" y="{size + 28}" text-anchor="middle" {text}>α</text><text x="4" y="{size / 2}" {text}>β</text>')
+    parts.append(f'<text x="{left + size / 2}" y="{size + 28}" text-anchor="middle" {text}>α</text>'
+                 f'<text x="4" y="{size / 2}" {text}>β</text>')
     for i in range(5):
-        parts.append(f'<path d="M{left + size + 12} {size - (i + 1) * size / 5}h14v{size / 5}h-14z" fill="{to_hex(colours(i / 4))}"/>'
+        parts.append(f'<path d="M{left + size + 12} {size - (i + 1) * size / 5}h14v{size / 5}h-14z" '
+                     f'fill="{to_hex(colours(i / 4))}"/>'
                      f'<text x="{left + size + 31}" y="{size - (i + 0.5) * size / 5 + 4}" {text}>{25 * i} %</text>')
     width, height = left + size + 70, size + 34
     return HTML(f'<svg viewBox="0 0 {width} {height}" width="{width}" style="max-width: 100%" role="img" '
-                f'aria-label="relative performance over the plane; the table above says how much of it is high">{"".join(parts)}</svg>')
+                'aria-label="relative performance over the plane; the table above says how much of it is high">'
+                f'{"".join(parts)}</svg>')
 
 
 def lengths(frame: pd.DataFrame) -> Figure:
-    """Words of input and of first answer, per task: median, quartiles, 5th to 95th percentile; the colour changes with the category.
+    """Plot the number of words of the input and of the first answer, per task.
 
-    frame: `catalogue.measured`."""
+    Shown are the median, the quartiles, and the 5th to 95th percentile; the colour changes with the category.
+    frame: from `catalogue.measured`."""
     groups = list(frame.groupby(["category", "task"], sort=False))
     kinds = list(dict.fromkeys(category for (category, _), _ in groups))
     figure, axes = canvas(columns=2, height=0.17 * len(groups) + 1.0, sharey=True, width_ratios=(2, 1))
-    for axis, column, label in zip(axes, ("words", "answer_words"), ("words of the input", "words of the answer"), strict=True):
+    for axis, column, label in zip(axes, ("words", "answer_words"), ("words of the input", "words of the answer"),
+                                   strict=True):
         for y, ((category, _), mine) in enumerate(groups):
             low, first, middle, third, high = mine[column].quantile([0.05, 0.25, 0.5, 0.75, 0.95])
             colour = ("#0072B2", "#D55E00")[kinds.index(category) % 2]
@@ -275,14 +308,17 @@ def lengths(frame: pd.DataFrame) -> Figure:
 
 
 def label_shares(frame: pd.DataFrame) -> Figure:
-    """Share of every answer among the training rows of the tasks that answer in label words. frame: `catalogue.measured`, one task or more."""
+    """Plot the share of every answer among the training rows of the tasks that answer in label words.
+
+    frame: from `catalogue.measured`, one task or more."""
     names = [n for n in dict.fromkeys(frame.task) if tasks.get(n).labels]
     figure, (axis,) = canvas(height=0.2 * len(names) + 0.8)
     for y, name in enumerate(names):
         shares, left = 100 * frame[frame.task == name].answer.value_counts(normalize=True), 0.0
         order = [word for word in dict.fromkeys(tasks.get(name).labels) if word in shares]
         for i, word in enumerate(order):
-            axis.barh(y, shares[word], 0.8, left=left, color=plt.get_cmap("Pastel1")(i % 9), edgecolor="white", linewidth=0.5)
+            axis.barh(y, shares[word], 0.8, left=left, color=plt.get_cmap("Pastel1")(i % 9),
+                      edgecolor="white", linewidth=0.5)
             if 0.75 * len(word) < shares[word]:  # a letter is about three quarters of a percent wide
                 axis.text(left + shares[word] / 2, y, word, ha="center", va="center", fontsize=6)
             left += shares[word]

@@ -1,4 +1,7 @@
-"""What the book measures: relative performance, recovered share, intervals over seeds, flags; and how a number and a table are written."""
+"""What the book measures: relative performance, share recovered, intervals over seeds, flags.
+
+Also how a number and a table are written.
+"""
 
 import re
 from collections.abc import Sequence
@@ -14,116 +17,139 @@ LABEL = {"adapter": "Adapter", "lora": "LoRA", "prefix": "Prefix", "finetune": "
 PAIRS = [(s, t) for s in KINDS for t in KINDS if s != t]  # the published order: A->L, A->P, L->A, ...
 CONTROLS = {"random": "random up-projection, tuned", "scaled_solution": "training solution, length fitted",
             "scaled_vector": "shared training vector, length fitted", "train_solution": "training solution as it is",
-            "own_vector": "own training vector as it is", "mean_vector": "mean training vector as it is", "shared_vector": "shared training vector as it is",
-            "untuned": "untuned backbone", "majority": "majority answer", "chance": "chance"}
+            "own_vector": "own training vector as it is", "mean_vector": "mean training vector as it is",
+            "shared_vector": "shared training vector as it is", "untuned": "untuned backbone",
+            "majority": "majority answer", "chance": "chance"}
 FREE = ("untuned", "majority", "chance")
-ONE = ("scaled_solution", "scaled_vector")  # what tunes one number
-STILL = ("train_solution", "own_vector", "mean_vector", "shared_vector", "untuned", "majority", "chance")  # what tunes nothing
-MARGIN = 15.0  # points that E_ori should lie above chance and above the untuned backbone; cells that do not are flagged
+ONE = ("scaled_solution", "scaled_vector")  # controls that tune one number
+# Controls that tune nothing.
+STILL = ("train_solution", "own_vector", "mean_vector", "shared_vector", "untuned", "majority", "chance")
+MARGIN = 15.0  # points that E_ori should lie above chance and above the untuned backbone; other cells are flagged
 FLAG = "†"
 APART = "‡"  # rows with long answers, which are archived and not in a table's average
-TRANSFER = (2, 4, 8, 9)  # the paper's tables of transfer between deltas; beside them 1, 3, 6, 7 of optimisation (3, 4, 7, 9: multi-task setting)
+# The paper's tables of transfer between deltas. Tables 1, 3, 6 and 7 are of optimisation; 3, 4, 7 and 9 are of the
+# multi-task setting.
+TRANSFER = (2, 4, 8, 9)
 
 
 def relative(frame: pd.DataFrame, column: str = "sub") -> pd.Series:
-    """100 * E / E_ori for every row; undefined where E_ori is zero."""
+    """Return 100 * E / E_ori for every row; undefined where E_ori is zero."""
     return (100 * frame[column] / frame["ori"]).where(frame["ori"] > 0)
 
 
 def interval(values: Sequence[float], among: int = 1) -> tuple[float, float]:
-    """Mean and half the width of its 95 % t-interval, which is wide enough for `among` of them at once (Bonferroni); the half is undefined
-    for a single value. What is not a number is left out, of the count, too."""
+    """Return the mean and half the width of its 95 % t-interval.
+
+    The interval is wide enough for `among` intervals to hold at once (Bonferroni). The half width is undefined for a
+    single value. Values that are not a number (NaN) are left out, of the count as well."""
     values = pd.Series(values, dtype=float).dropna()
     n = len(values)
-    return values.mean(), (stdtrit(n - 1, 1 - 0.025 / among) * values.std(ddof=1) / n ** 0.5 if n > 1 else float("nan"))
+    return values.mean(), (stdtrit(n - 1, 1 - 0.025 / among) * values.std(ddof=1) / n ** 0.5
+                           if n > 1 else float("nan"))
 
 
 def widened(n: int, among: int) -> float:
-    """By what the half interval of n values is multiplied to be wide enough for `among` of them at once; undefined for a single value."""
+    """Return the factor that widens the half interval of n values for `among` intervals to hold at once (Bonferroni).
+
+    It is undefined for a single value."""
     return float(stdtrit(n - 1, 1 - 0.025 / among) / stdtrit(n - 1, 0.975)) if n > 1 else float("nan")
 
 
 def over_seeds(frame: pd.DataFrame, values: pd.Series) -> tuple[float, float]:
-    """Mean and half interval over seeds of the average within each seed."""
+    """Return mean and half interval, over seeds, of the average within each seed."""
     return interval(values.groupby(frame["seed"]).mean())
 
 
 def by_seed(frame: pd.DataFrame, column: str = "sub") -> pd.Series:
-    """Mean relative performance within each seed."""
+    """Return the mean relative performance within each seed."""
     return relative(frame, column).groupby(frame["seed"]).mean()
 
 
 def gain(one: pd.DataFrame, other: pd.DataFrame, column: str = "sub") -> tuple[float, float]:
-    """Relative performance of `other` minus that of `one`, over the tasks both have, paired by seed: mean and half interval, in points."""
+    """Return the relative performance of `other` minus that of `one`: mean and half interval, in points.
+
+    It is over the tasks that both have, paired by seed."""
     tasks = set(one.task) & set(other.task)
     first, second = (by_seed(f[f.task.isin(tasks)], column) for f in (one, other))
     return interval(second - first)
 
 
 def best_control(frame: pd.DataFrame, among: Sequence[str]) -> tuple[str, tuple[float, float]]:
-    """The best of some controls, on average, and by how many points `sub` lies above it, in percent of E_ori: mean and half interval, paired by seed."""
+    """Return the control that is best on average, and what `sub` adds to it: mean and half interval, paired by seed.
+
+    The difference is in points of relative performance (percent of E_ori)."""
     means = pd.DataFrame({c: by_seed(frame, c) for c in among})
     best = means.mean().fillna(float("-inf")).idxmax()
     return best, interval(by_seed(frame) - means[best])
 
 
 def signed(mean: float, half: float = float("nan")) -> str:
-    """A difference with its sign, and its half interval where there is one, and a dash for what is undefined."""
+    """Format a difference with its sign, and its half interval if there is one; a dash if it is undefined."""
     if pd.isna(mean):
         return "–"
     return f"{mean:+.1f}" + ("" if pd.isna(half) else f" ± {half:.1f}")
 
 
 def points(mean: float, half: float) -> str:
-    """A difference in points, and whether its interval excludes zero: an effect is claimed only where it does."""
-    known = "one seed, no interval" if pd.isna(half) else "interval excludes zero" if abs(mean) > half else "interval includes zero"
+    """Write a difference in points and whether its interval excludes zero: an effect is claimed only where it does."""
+    known = ("one seed, no interval" if pd.isna(half)
+             else "interval excludes zero" if abs(mean) > half
+             else "interval includes zero")
     return f"{signed(mean, half)} points ({known})"
 
 
 def recovered(frame: pd.DataFrame) -> tuple[float, float]:
-    """100 * (E_sub - chance) / (E_ori - chance) of the averages within each seed: mean and half interval over seeds.
+    """Return 100 * (E_sub - chance) / (E_ori - chance) of the averages within each seed.
 
-    Undefined where E_ori is not five points above chance with every seed: there is next to nothing to recover."""
+    Mean and half interval are over seeds. Both are undefined if E_ori is at most five points above chance with any
+    seed: there is next to nothing to recover."""
     mean = frame.groupby("seed")[["sub", "ori", "chance"]].mean()
     room = mean["ori"] - mean["chance"]
     return interval(100 * (mean["sub"] - mean["chance"]) / room) if (room > 5).all() else (float("nan"), float("nan"))
 
 
 def weak(frame: pd.DataFrame) -> pd.Series:
-    """Whether E_ori (mean over seeds) of the row's task and delta is less than MARGIN above chance or above the untuned backbone."""
+    """Tell for every row whether E_ori of its task and delta is weak.
+
+    It is weak if its mean over seeds is less than MARGIN above chance or above the untuned backbone."""
     mean = frame.groupby(["task", "target"])[["ori", "chance", "untuned"]].transform("mean")
     return mean["ori"] - mean[["chance", "untuned"]].max(axis=1) < MARGIN
 
 
 def number(mean: float, half: float = float("nan")) -> str:
-    """One decimal, with its half interval where there is one, and a dash for what is undefined."""
+    """Format a number with one decimal, and its half interval if there is one; a dash if it is undefined."""
     if pd.isna(mean):
         return "–"
     return f"{mean:.1f}" + ("" if pd.isna(half) else f" ± {half:.1f}")
 
 
 def rows_of(frame: pd.DataFrame, clear: bool = True) -> dict[str, pd.DataFrame]:
-    """The groups every average is given over: label words shared, not shared, none, all, and, if `clear`, all but the flagged cells.
+    """Return the groups that every average is given over, by name.
 
-    Left out is what is empty or says the same again: `all` where there is one group, and the last where nothing is flagged."""
+    They are: label words shared, label words not shared, answers without label words, all, and, if `clear`, all but the
+    flagged cells. Groups that are empty or repeat another are left out: `all` if there is one group only, and the last
+    if no cell or every cell is flagged."""
     trained = {task: train.split("+") for task, train in zip(frame.task, frame.train, strict=True)}
     groups, flags = suite.groups(list(trained), trained), weak(frame)
     found = {name: frame[frame.task.isin(chosen)] for name, chosen in groups.items() if chosen}
     found |= {f"all but {FLAG}": frame[~flags]} if clear and flags.any() and not flags.all() else {}
-    return {name: rows for name, rows in found.items() if name != "all" or len(groups["all"]) not in map(len, list(groups.values())[:-1])}
+    return {name: rows for name, rows in found.items()
+            if name != "all" or len(groups["all"]) not in map(len, list(groups.values())[:-1])}
 
 
 def typeset(text: str) -> str:
-    """E_ori and E_sub as the book writes them."""
+    """Replace E_ori and E_sub in a text by the form in which the book writes them."""
     return re.sub(r"(?<![\w`])E_(ori|sub)\b", r"<i>E</i><sub>\1</sub>", text)
 
 
 def markdown(text: str) -> Markdown:
-    """A sentence or a caption, typeset."""
+    """Return a sentence or a caption, typeset."""
     return Markdown(typeset(text))
 
 
 def html(lines: Sequence[dict]) -> HTML:
-    """Rows of ready text as a table, typeset; a number and its half interval stay in one line, and so do the numbers of a list."""
+    """Return rows of ready text as a table, typeset.
+
+    A number is not broken from its half interval at the end of a line, nor a list of numbers at its slashes."""
     table = pd.DataFrame(lines).to_html(index=False, escape=False, border=0, na_rep="–", justify="left")
     return HTML(typeset(table.replace(" ± ", "&nbsp;±&nbsp;").replace(" / ", "&nbsp;/&nbsp;")))

@@ -1,4 +1,7 @@
-"""A notebook's parameters, checked and opened: every wrong value is one line that names what is allowed, before anything is computed."""
+"""A notebook's parameters, checked and opened, so that a wrong value is found before anything is computed.
+
+Each wrong value is reported in one line that names what is allowed.
+"""
 
 import logging
 from collections.abc import Collection, Sequence
@@ -15,7 +18,8 @@ from unidelta.report.results import Results, collect
 from unidelta.stages.decomposed import approximated
 from unidelta.stages.workbench import Run
 
-NAMES = ("archive", "seeds", "deltas", "train", "tasks", "variants")  # parameters that `check` knows beside those that have a rule
+# parameters that `check` knows besides those that have a rule
+NAMES = ("archive", "seeds", "deltas", "train", "tasks", "variants")
 
 
 def positive_whole(value) -> bool:
@@ -24,25 +28,32 @@ def positive_whole(value) -> bool:
 
 
 def check(namespace: dict, live: Collection[str] | None = (), many: bool = False, **allowed) -> SimpleNamespace:
-    """`params.check` with the rules that all notebooks share; of names, lists are made: `seeds`, `deltas`, `train` (training tasks), `unseen` (tasks).
+    """Check parameters with `params.check` and the rules that all notebooks share.
 
-    `unseen` is the parameter `task`, or else the tasks that the training tasks serve, of which a parameter `tasks` may choose. Where there is a
-    `setting`, training tasks may be left open (`train` is empty then), for `open_served` to fill in. many: the page is of the multi-task setting, and
-    `train` and `tasks` choose among its tasks.
-    live: the parameters that count although what is archived is shown; None: all. `source` left open becomes the profile's.
-    Raises ParameterError, one line, for anything that is unknown, mistyped or not allowed, before anything is computed.
+    Names become lists: `seeds`, `deltas`, `train` (training tasks), `unseen` (tasks). `unseen` is the parameter `task`,
+    or else the tasks that the training tasks serve, from which a parameter `tasks` may choose. Where there is a
+    `setting`, training tasks may be left open; `train` is then empty, for `open_served` to fill in. A `source` left
+    open becomes the profile's.
+
+    many: the page is of the multi-task setting, and `train` and `tasks` choose among its tasks.
+    live: the parameters that still count when archived results are shown; None: all.
+    Raises ParameterError, one line, if anything is unknown, mistyped or not allowed, before anything is computed.
     """
-    shared = {"profile": list(PROFILES), "backbone": str, "source": tasks.SOURCES, "mirror": str, "steps": positive_whole, "y": positive_whole,
+    shared = {"profile": list(PROFILES), "backbone": str, "source": tasks.SOURCES, "mirror": str,
+              "steps": positive_whole, "y": positive_whole,
               "variant": VARIANTS, "task": tasks.names(), "setting": CHOICES["setting"]}
-    p = params.check(namespace, {k: v for k, v in shared.items() if k in namespace} | allowed, dict.fromkeys([*shared, *allowed, *NAMES]))
+    p = params.check(namespace, {k: v for k, v in shared.items() if k in namespace} | allowed,
+                     dict.fromkeys([*shared, *allowed, *NAMES]))
     if hasattr(p, "profile") and hasattr(p, "source"):
         p.source = p.source or PROFILES[p.profile].source
     if getattr(p, "source", None) == "embedded" and getattr(p, "mirror", None):
-        raise ParameterError("mirror changes nothing where the source is embedded: add `-p source mirror`, or another profile")
+        raise ParameterError("mirror changes nothing where the source is embedded: "
+                             "add `-p source mirror`, or another profile")
     if live is not None and getattr(p, "archive", "none") != "none":
         idle = [name for name in params.given(namespace) if name not in ("archive", *live)]
         if idle:
-            raise ParameterError(f"{idle[0]} changes nothing of what is archived: add `-p archive none` to compute with it")
+            raise ParameterError(f"{idle[0]} changes nothing of what is archived: "
+                                 "add `-p archive none` to compute with it")
     with one_line():
         if hasattr(p, "seeds"):
             p.seeds = params.names(p.seeds, range(100), "seed")
@@ -55,7 +66,8 @@ def check(namespace: dict, live: Collection[str] | None = (), many: bool = False
             else:
                 p.train = [] if hasattr(p, "setting") else [suite.train_for(p.task)]
         elif many:
-            p.train, p.unseen = (params.names(*of) for of in zip((p.train, p.tasks), suite.multi(p.source), ("train", "tasks"), strict=True))
+            p.train, p.unseen = (params.names(*of) for of in zip((p.train, p.tasks), suite.multi(p.source),
+                                                                 ("train", "tasks"), strict=True))
         elif hasattr(p, "train"):
             served = suite.single(p.source)
             p.train = params.names(p.train, list(served), "train")
@@ -65,9 +77,10 @@ def check(namespace: dict, live: Collection[str] | None = (), many: bool = False
 
 
 def open_run(p: SimpleNamespace, **overrides) -> Run:
-    """The `Run` of checked parameters. Its tasks are read once, so that what the source lacks is said before anything is computed.
+    """Open the `Run` of checked parameters.
 
-    Progress goes to progress.log beside the artifacts, where that can be written. Raises ParameterError.
+    Its tasks are read once, so that what the source lacks is reported before anything is computed. Progress goes to
+    progress.log beside the artifacts, where that can be written. Raises ParameterError.
     """
     names = {f.name for f in fields(PROFILES["embedded"])} - {"name"} | {"steps"}
     with one_line():
@@ -92,14 +105,16 @@ def open_run(p: SimpleNamespace, **overrides) -> Run:
 
 
 def open_served(p: SimpleNamespace) -> Run:
-    """`open_run` for the one unseen task `p.task`, in the setting whose subspace serves it, and `p.train` filled in where it is open.
+    """`open_run` for the one unseen task `p.task`, in the setting whose subspace serves it; fills in an open `p.train`.
 
-    `p.setting` says which. Where that is open too, a task of the multi-task setting is served by its subspace once the store has that for every
-    seed, and till then, like every other task, by the subspace of its category's training task, so that nothing long is computed unasked.
+    `p.setting` says which setting. If it is open, and `p.train` too, a task that only the multi-task setting has is
+    served by the subspace of that setting once the store has it for every seed. Until then, like every other task, it
+    is served by the subspace of its category's training task, so that nothing long is computed unasked.
     Raises ParameterError.
     """
     many, _ = suite.multi(p.source)
-    if p.setting == "multi" or p.setting is None and not p.train and suite.is_multi(p.task) and approximated(open_run(p, setting="multi"), many, p.seeds):
+    if p.setting == "multi" or (p.setting is None and not p.train and suite.is_multi(p.task)
+                                and approximated(open_run(p, setting="multi"), many, p.seeds)):
         p.train = p.train or many
         return open_run(p, setting="multi")
     with one_line():
@@ -108,7 +123,7 @@ def open_served(p: SimpleNamespace) -> Run:
 
 
 def variants(text: str) -> list[tuple[str, dict]]:
-    """Settings to compare: "y=16; y=16, ratio=0.1" -> [("y=16", {"y": 16}), ...]. Raises ParameterError."""
+    """Read settings to compare: "y=16; y=16, ratio=0.1" -> [("y=16", {"y": 16}), ...]. Raises ParameterError."""
     found = []
     for name in filter(None, (part.strip() for part in text.split(";"))):
         pairs = [setting.partition("=") for setting in name.split(",")]
@@ -127,11 +142,14 @@ def _value(text: str) -> bool | int | float | str:
     return text
 
 
-def compare(p: SimpleNamespace, text: str, unseen: Sequence[str], train: Sequence[str] | None = None) -> dict[str, Results]:
-    """`collect` for the parameters as they are and every variant in `text`, in the subspace of `train` or of each category's training task;
-    "train=a+b" is a subspace of several training tasks."""
+def compare(p: SimpleNamespace, text: str, unseen: Sequence[str],
+            train: Sequence[str] | None = None) -> dict[str, Results]:
+    """`collect` for the parameters as they are and for every variant in `text`.
+
+    The subspace is that of `train`, or of each category's training task. A variant with "train=a+b" uses the subspace
+    of these training tasks together."""
     asked = {}
-    for name, settings in [("as it is", {}), *variants(text)]:  # all are opened before any is computed
+    for name, settings in [("as it is", {}), *variants(text)]:  # all runs are opened before any is computed
         several = settings.pop("train", None)
         with one_line():
             chosen = params.names(several.split("+"), tasks.names(), "train") if several else train

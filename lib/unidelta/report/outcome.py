@@ -1,5 +1,8 @@
-"""The results on one page: every headline beside the paper's figure on the same rows, what no tuning explains of it, other draws of the backbone, and the
-aim that was set for this project before it was written; and the tasks that hold it back."""
+"""The results on one page: every headline beside the paper's figure on the same rows.
+
+With it come what explains it without tuning in a trained subspace, other draws of the backbone, the aim that was set
+for this project before it was written, and the tasks that hold it back.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,19 +13,38 @@ from IPython.display import HTML, Markdown
 
 from unidelta import paper
 from unidelta.report import archive, figures
-from unidelta.report.measures import CONTROLS, FLAG, STILL, TRANSFER, best_control, html, interval, markdown, number, over_seeds, relative, rows_of, weak
+from unidelta.report.measures import (
+    CONTROLS,
+    FLAG,
+    STILL,
+    TRANSFER,
+    best_control,
+    html,
+    interval,
+    markdown,
+    number,
+    over_seeds,
+    relative,
+    rows_of,
+    weak,
+)
 from unidelta.report.results import Results, joined
 
-AIMS = {1: 85.0, 2: 83.0, 3: 89.0, 4: 85.0, 5: 95.0}  # percent of E_ori, by the paper's table; of Table 5 for every cell
-FURTHER = {1: ("as it is", "long_answers: as it is"), 3: ("multi_task: as it is", "long_answers: many tasks"), 5: ("finetune: as it is", "")}
-FURTHER |= {2: FURTHER[1], 4: FURTHER[3]}  # what the study `more_seeds` has, likewise, and its rows with long answers
+AIMS = {1: 85.0, 2: 83.0, 3: 89.0, 4: 85.0, 5: 95.0}  # percent of E_ori, by the paper's table; of Table 5 every cell
+# by the paper's table: its variant in the study `more_seeds`, and the variant with its rows with long answers
+FURTHER = {1: ("as it is", "long_answers: as it is"), 3: ("multi_task: as it is", "long_answers: many tasks"),
+           5: ("finetune: as it is", "")}
+FURTHER |= {2: FURTHER[1], 4: FURTHER[3]}
 SHARED, APART = "label words shared", "label words not shared"
 
 
 @dataclass(frozen=True)
 class Headline:
-    """An average: what the subspace was trained on, what is averaged and over which rows, in words; the paper's Table `n` that has it, the rows behind it
-    (as in `Results.frame`), the same rows of other draws of the backbone, and whether there was an aim for it."""
+    """An average that the page reports.
+
+    trained, what, which: what the subspace was trained on, what is averaged, and over which rows, in words. n: the
+    paper's table that has the average. frame: the rows behind it (as in `Results.frame`). draws: the same rows of other
+    draws of the backbone. aimed: whether there was an aim for it."""
 
     trained: str
     what: str
@@ -39,75 +61,84 @@ class Headline:
 
     @property
     def met(self) -> str:
-        """Whether the aim was met: by the whole interval, by the mean only, or not."""
+        """Whether the aim was met: by the whole interval (yes), by the mean only, or not; a dash if there was none."""
         (mean, half), aim = self.value, AIMS[self.n]
         return "–" if not self.aimed else "yes" if mean - half >= aim else "mean only" if mean >= aim else "no"
 
     def by(self, results: Results) -> str:
-        """The same average by other results, with its interval; a dash where they lack some of its tasks."""
+        """The same average from other results, with its interval; a dash if they lack some of its tasks."""
         rows = results.shown(self.n)
         rows = rows[rows.task.isin(self.frame.task)]
         return number(*over_seeds(rows, relative(rows))) if set(rows.task) == set(self.frame.task) else "–"
 
     @property
     def control(self) -> tuple[str, float]:
-        """The best of the controls that tune nothing, and what it reaches."""
-        best, _ = best_control(self.frame, [c for c in STILL if c in self.frame and (c != "own_vector" or self.n not in TRANSFER)])
+        """The best of the controls that tune nothing, and what it reaches, in percent of E_ori."""
+        best, _ = best_control(self.frame, [c for c in STILL if c in self.frame
+                                            and (c != "own_vector" or self.n not in TRANSFER)])
         return best, relative(self.frame, best).mean()
 
 
 def draws(results: Results) -> dict[str, Results]:
-    """The archived study of backbones, if its default is the backbone of `results`, or nothing."""
+    """The archived study of backbones, if there is one and its default is the backbone of `results`; else nothing."""
     found = archive.load("backbones") if "backbones" in archive.names() else {}
     return found if found and results.run.backbone.fingerprint in found["as it is"].line else {}
 
 
 def headlines(single: Results, backbones: dict[str, Results], long: dict[str, Results]) -> list[Headline]:
-    """Those of both settings, last in each over all rows. backbones: the archived study, with the draws in both settings; without it there is one setting
-    and one draw. long: the archived rows with long answers, which are of the default draw."""
+    """The headlines of both settings; the last ones of each setting are over all rows.
+
+    backbones: the archived study, with the draws in both settings; without it there is one setting and one draw.
+    long: the archived rows with long answers, which are of the default draw."""
     def of(results, n, group):
         return rows_of(results.shown(n), clear=False).get(group)
 
-    few, many = ([r for name, r in backbones.items() if name.startswith("many tasks") == several and "comparing" not in name] for several in (False, True))
+    few, many = ([r for name, r in backbones.items()
+                  if name.startswith("many tasks") == several and "comparing" not in name] for several in (False, True))
     alone, every = "One training task", joined(single, long.get("as it is"))
-    found = [(alone, n, group, of(single, n, group), [of(r, n, group) for r in few[1:]], aimed)
-             for group, aimed in ((SHARED, True), (APART, False)) for n in (1, 2)] + [(alone, n, "all rows", every.shown(n), [], True) for n in (1, 2)]
+    found = ([(alone, n, group, of(single, n, group), [of(r, n, group) for r in few[1:]], aimed)
+              for group, aimed in ((SHARED, True), (APART, False)) for n in (1, 2)]
+             + [(alone, n, "all rows", every.shown(n), [], True) for n in (1, 2)])
     for one in many[:1]:
         together, every = "Many training tasks", joined(one, long.get("many tasks"))
         found += [(together, n, "short answers", one.shown(n), [r.shown(n) for r in many[1:]], True) for n in (3, 4)]
         found += [(together, n, "all rows", every.shown(n), [], True) for n in (3, 4)]
-    lines: dict[tuple, Headline] = {}  # the same rows once, if there are no others
+    lines: dict[tuple, Headline] = {}  # by table and tasks, so that the same rows are not listed again as "all rows"
     for trained, n, which, frame, draws, aimed in (line for line in found if line[3] is not None):
         what = "transferred" if n in TRANSFER else "in the subspace"
-        lines.setdefault((n, *sorted(set(frame.task))), Headline(trained, what, which, n, frame, [f for f in draws if f is not None], aimed))
+        lines.setdefault((n, *sorted(set(frame.task))),
+                         Headline(trained, what, which, n, frame, [f for f in draws if f is not None], aimed))
     return list(lines.values())
 
 
 def stacked(*lines: str) -> str:
-    """A cell of lines that are not broken."""
+    """A table cell with these lines, none of which is broken again."""
     return "<br>".join(line.replace(" ", "&nbsp;") for line in lines)
 
 
 def cells(fine: Results) -> pd.Series:
-    """Those of Table 5, in percent of E_ori."""
+    """The cells of Table 5, in percent of E_ori."""
     return relative(fine.frame).groupby([fine.frame.source, fine.frame.target]).mean()
 
 
 def further(more: dict[str, Results], n: int, say: Callable[[Results], str]) -> dict[str, str]:
-    """The column with more seeds: what `say` makes of the results behind the paper's Table n."""
+    """The column with more seeds: what `say` makes of the results behind the paper's Table n; none without `more`."""
     short, long = (more.get(name) for name in FURTHER[n])
     return {f"{len(more['as it is'].seeds)} seeds": say(joined(short, long)) if short else "–"} if more else {}
 
 
 def table(found: Sequence[Headline], fine: Results | None, more: dict[str, Results]) -> HTML:
-    """The headlines, one line each, in percent of E_ori; last the cells of Table 5. fine: the archived run with fine-tuning among the methods; more: the
-    archived study `more_seeds`, or nothing."""
+    """The headlines, one line each, in percent of E_ori, and last the cells of Table 5.
+
+    fine: the archived run with fine-tuning among the methods. more: the archived study `more_seeds`, or nothing."""
     lines = []
     for h in found:
-        theirs, every = paper.average(h.n, set(h.frame.task)), [over_seeds(f, relative(f))[0] for f in (h.frame, *h.draws)]
+        theirs, every = (paper.average(h.n, set(h.frame.task)),
+                         [over_seeds(f, relative(f))[0] for f in (h.frame, *h.draws)])
         doubt = FLAG * any(weak(f).any() for f in h.draws)
         best, level = h.control
-        label = f"{stacked(f'{h.trained},', h.what)}<br><small>{stacked(f'{h.which}: {h.frame.task.nunique()}')}</small>"
+        label = (f"{stacked(f'{h.trained},', h.what)}<br>"
+                 f"<small>{stacked(f'{h.which}: {h.frame.task.nunique()}')}</small>")
         lines.append({"": label, "ours": f"<b>{number(*h.value)}</b>", **further(more, h.n, h.by),
                       "paper, same rows": number(theirs),
                       "over draws": f"{number(*interval(every))} ({len(every)}){doubt}" if h.draws else "–",
@@ -119,9 +150,12 @@ def table(found: Sequence[Headline], fine: Results | None, more: dict[str, Resul
         def ends(values):
             return f"{values.min():.1f} to {values.max():.1f}"
         ours, theirs = cells(fine), paper.table(5).drop(columns="source").to_numpy()
-        lines.append({"": stacked("Fine-tuning among", "the methods, each", f"of {len(ours)} directions"), "ours": f"<b>{ends(ours)}</b>",
-                      **further(more, 5, lambda results: ends(cells(results))), "paper, same rows": ends(theirs), "over draws": "–",
-                      "untuned, the best": f"{number(relative(fine.own, 'shared_vector').mean())} <small>{CONTROLS['shared_vector']}</small>",
+        lines.append({"": stacked("Fine-tuning among", "the methods, each", f"of {len(ours)} directions"),
+                      "ours": f"<b>{ends(ours)}</b>",
+                      **further(more, 5, lambda results: ends(cells(results))),
+                      "paper, same rows": ends(theirs), "over draws": "–",
+                      "untuned, the best": f"{number(relative(fine.own, 'shared_vector').mean())} "
+                                           f"<small>{CONTROLS['shared_vector']}</small>",
                       "one number fitted": number(relative(fine.own, "scaled_vector").mean()),
                       "tuned in a random subspace": number(relative(fine.own, "random").mean()),
                       "aim: met": f"{number(AIMS[5])}: {(ours >= AIMS[5]).sum()} of {len(ours)}"})
@@ -129,12 +163,17 @@ def table(found: Sequence[Headline], fine: Results | None, more: dict[str, Resul
 
 
 def figure(found: Sequence[Headline]) -> HTML:
-    """The headlines against the paper's figures and what explains them without tuning in a trained subspace, in percent of E_ori, one line each."""
+    """The headlines against the paper's figures and what explains them without tuning in a trained subspace.
+
+    One line each, in percent of E_ori."""
     drawn, (axis,) = figures.canvas(height=0.36 * len(found) + 1.0)
     y, mean, half = range(len(found)), *zip(*(h.value for h in found), strict=True)
-    axis.errorbar(mean, [at - 0.12 for at in y], xerr=half, fmt="o", color="black", markersize=6, capsize=3, label="ours")
-    theirs, aims = [paper.average(h.n, set(h.frame.task)) for h in found], [AIMS[h.n] if h.aimed else math.nan for h in found]
-    axis.plot(theirs, [at - 0.12 for at in y], "D", color="black", markerfacecolor="white", markersize=5, label="the paper, same rows")
+    axis.errorbar(mean, [at - 0.12 for at in y], xerr=half, fmt="o", color="black", markersize=6, capsize=3,
+                  label="ours")
+    theirs, aims = ([paper.average(h.n, set(h.frame.task)) for h in found],
+                    [AIMS[h.n] if h.aimed else math.nan for h in found])
+    axis.plot(theirs, [at - 0.12 for at in y], "D", color="black", markerfacecolor="white", markersize=5,
+              label="the paper, same rows")
     axis.plot(aims, y, "|", color="#E69F00", markersize=14, markeredgewidth=2, label="aim")
     beside = {"one number fitted": ("s", "#56B4E9", [relative(h.frame, "scaled_solution").mean() for h in found]),
               "tuned in a random subspace": ("x", "#CC79A7", [relative(h.frame, "random").mean() for h in found]),
@@ -145,32 +184,41 @@ def figure(found: Sequence[Headline]) -> HTML:
     axis.invert_yaxis()
     axis.axvline(100, color="black", linewidth=0.8)
     axis.set(xlabel=figures.OF, xlim=(-3, 106))
-    *others, ours = zip(*axis.get_legend_handles_labels(), strict=True)  # matplotlib puts what has error bars last
+    *others, ours = zip(*axis.get_legend_handles_labels(), strict=True)  # matplotlib lists error bars last
     drawn.legend(*zip(ours, *others, strict=True), fontsize=7, ncols=3, loc="outside upper center")
-    return figures.picture(drawn, "For every average its figure here, the paper's, the aim and three controls; the chapter of the results has the numbers")
+    return figures.picture(drawn, "For every average its figure here, the paper's, the aim and three controls; "
+                                  "the chapter of the results has the numbers")
 
 
 def other_settings(*studies: dict[str, Results]) -> HTML | Markdown:
-    """With one training task, what the averages with an aim are in archived studies of other settings, and with how many seeds."""
+    """What archived studies of other settings reach with one training task, for the averages that have an aim.
+
+    Each line names the setting and its number of seeds."""
     lines = []
-    for name, results in ((name, r) for study in studies for name, r in study.items() if name != "as it is" and "+" not in r.frame.train.iloc[0]):
+    for name, results in ((name, r) for study in studies for name, r in study.items()
+                          if name != "as it is" and "+" not in r.frame.train.iloc[0]):
         groups = {n: rows_of(results.shown(n), clear=False).get(SHARED) for n in (1, 2)}
         if all(rows is not None for rows in groups.values()):
             own, moved = (number(*over_seeds(rows, relative(rows))) for rows in groups.values())
-            lines.append({"setting": name, "seeds": len(results.seeds), f"in the subspace (aim {AIMS[1]:.0f})": own, f"transferred (aim {AIMS[2]:.0f})": moved})
+            lines.append({"setting": name, "seeds": len(results.seeds), f"in the subspace (aim {AIMS[1]:.0f})": own,
+                          f"transferred (aim {AIMS[2]:.0f})": moved})
     if not lines:
         return Markdown("No other settings were run with this backbone.")
-    return HTML(f"<p>One training task, {SHARED}, other settings, in percent of <i>E</i><sub>ori</sub>:</p>{html(lines).data}")
+    return HTML(f"<p>One training task, {SHARED}, other settings, in percent of <i>E</i><sub>ori</sub>:</p>"
+                f"{html(lines).data}")
 
 
 def missing(found: Sequence[Headline]) -> Markdown:
-    """Of every headline over all rows that does not clear its aim: the tasks below it, lowest first, with what the training task's solution reaches there
-    as it is."""
-    lines, widest = [], {h.n: h for h in found if h.aimed}  # the last of each table is over most rows
+    """The tasks below the aim, lowest first, for every headline over all rows that does not clear its aim.
+
+    In brackets stands what the training task's solution reaches there as it is."""
+    lines, widest = [], {h.n: h for h in found if h.aimed}  # of each table the last headline, which has most rows
     for h in (h for h in widest.values() if h.met in ("no", "mean only")):
-        each = pd.DataFrame({c: relative(h.frame, c).groupby(h.frame.task).mean() for c in ("sub", "train_solution")}).sort_values("sub")
+        each = pd.DataFrame({c: relative(h.frame, c).groupby(h.frame.task).mean()
+                             for c in ("sub", "train_solution")}).sort_values("sub")
         low = each[each["sub"] < AIMS[h.n]]
         named = ", ".join(f"`{task}` {row['sub']:.1f} ({row['train_solution']:.1f})" for task, row in low.iterrows())
         rest = each.drop(low.index)["sub"].mean()
-        lines.append(f"- {h.trained}, {h.what} ({h.which}): {named}; the other {len(each) - len(low)} average {number(rest)}.")
+        lines.append(f"- {h.trained}, {h.what} ({h.which}): {named}; "
+                     f"the other {len(each) - len(low)} average {number(rest)}.")
     return markdown("\n".join(lines) or "Every aim is cleared by the whole interval.")

@@ -1,4 +1,4 @@
-"""Figure 2 as numbers: the plane through three solutions in percent of E_ori, what part of it is high, and its form in an archive."""
+"""Figure 2 as numbers: the plane through three solutions in percent of E_ori, its high share, and its archived form."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +12,16 @@ from unidelta.report.results import Results
 from unidelta.stages import landscape, original
 from unidelta.stages.workbench import Run
 
-ROWS = 50  # test rows scored at every point of the planes that are archived
+ROWS = 50  # test rows scored at every point of the archived planes
 
 
 @dataclass(frozen=True)
 class Plane:
-    """What figure 2 shows for one task: `relative` (3, A, B), percent of E_ori of adapter, lora, prefix; `axis` (A,); `points` (3, 2) in the same
-    order; `train`, whose subspace it lies in."""
+    """What figure 2 shows for one task.
+
+    `relative` (3, A, B) is the score of adapter, lora and prefix in percent of E_ori; `axis` (A,) holds the coordinates
+    of the grid, `points` (3, 2) the three solutions in the same order of deltas. `train` names the training tasks whose
+    subspace the plane lies in."""
 
     train: str
     relative: Tensor
@@ -27,53 +30,67 @@ class Plane:
     ids: list[str]
 
     def share(self, level: float = 80.0) -> dict[str, float]:
-        """Percent of the plane where each delta alone, all three at once, and their mean reach `level` percent of E_ori."""
+        """Return the percentage of the plane that reaches `level` percent of E_ori.
+
+        It is given for each delta alone, for all three at once (`all`) and for their mean (`mean`)."""
         above = self.relative >= level
-        parts = {kind: above[i] for i, kind in enumerate(KINDS)} | {"all": above.all(0), "mean": self.relative.mean(0) >= level}
+        parts = ({kind: above[i] for i, kind in enumerate(KINDS)}
+                 | {"all": above.all(0), "mean": self.relative.mean(0) >= level})
         return {name: 100 * float(part.float().mean()) for name, part in parts.items()}
 
 
 def drawn(run: Run, served: Sequence[tuple[Sequence[str], str]], seed: int, rows: int) -> dict[str, Plane]:
-    """Task -> its plane, in the subspace of its training tasks. served: (training tasks, unseen task). Raises ValueError where y is 1 or E_ori zero."""
+    """Return the plane of each task, in the subspace of its training tasks. served: (training tasks, unseen task).
+
+    Raises ValueError if y is below 2, or if an E_ori is zero."""
     if run.profile.y < 2:
-        raise ValueError(f"y={run.profile.y} is not allowed for a landscape: a plane needs a subspace of two dimensions at least")
+        raise ValueError(f"y={run.profile.y} is not allowed for a landscape: "
+                         "a plane needs a subspace of two dimensions at least")
     out = {}
     for train, task in served:
         own = original(run, [task], seeds=[seed])
         best = torch.tensor([float(own[task, k, seed].metrics["test"]) for k in KINDS])
         if not best.all():
-            raise ValueError(f"E_ori of {task} is zero, and nothing is relative to it: allow more steps, or draw another task")
+            raise ValueError(f"E_ori of {task} is zero, and nothing is relative to it: "
+                             "allow more steps, or draw another task")
         artifact = landscape(run, train, task, [seed], rows=rows)[seed]
         t = artifact.tensors()
         named = train[0] if len(train) == 1 else f"{len(train)} tasks"
-        out[task] = Plane(named, 100 * t["scores"] / best[:, None, None], t["axis"], t["points"], [artifact.id, *(a.id for a in own.values())])
+        out[task] = Plane(named, 100 * t["scores"] / best[:, None, None], t["axis"], t["points"],
+                          [artifact.id, *(a.id for a in own.values())])
     return out
 
 
 def apart(tasks: Sequence[str], archived: Results | None) -> None:
-    """A page has one panel for each task. Raises ValueError for one that is to be drawn and among the archived planes."""
+    """Check that no task is both drawn and shown from the archive: a page has one panel for each task.
+
+    tasks: those to be drawn. Raises ValueError for one that is among the archived planes."""
     if twice := set(tasks) & set(archived.frame.task if archived else ()):
         raise ValueError(f"the plane of {min(twice)} is shown archived: add `-p archive none` to draw it anew")
 
 
 def to_frame(drawn: dict[str, Plane]) -> pd.DataFrame:
-    """Planes as one long frame, to be archived: a row for every task, delta and point of the grid, and one, without `relative`, for every solution."""
+    """Return planes as one long frame, to be archived.
+
+    It has a row for every task, delta and point of the grid, and one, without `relative`, for every solution."""
     lines = []
     for task, plane in drawn.items():
         for i, kind in enumerate(KINDS):
             axis, where = plane.axis.tolist(), {"task": task, "train": plane.train, "delta": kind}
-            lines += [where | {"alpha": a, "beta": b, "relative": float(plane.relative[i, x, y])} for x, a in enumerate(axis) for y, b in enumerate(axis)]
+            lines += [where | {"alpha": a, "beta": b, "relative": float(plane.relative[i, x, y])}
+                      for x, a in enumerate(axis) for y, b in enumerate(axis)]
             lines.append(where | dict(zip(("alpha", "beta"), plane.points[i].tolist(), strict=True)))
     return pd.DataFrame(lines)
 
 
 def from_frame(frame: pd.DataFrame, ids: Sequence[str]) -> dict[str, Plane]:
-    """The planes of `to_frame`."""
+    """Return the planes that `to_frame` was given. ids: the artifacts behind them."""
     out = {}
     for task, mine in frame.groupby("task", sort=False):
         points, cells = mine[mine.relative.isna()].set_index("delta"), mine[mine.relative.notna()]
         axis = sorted(set(cells.alpha))
         grid = cells.sort_values(["alpha", "beta"]).groupby("delta").relative
         relative = torch.stack([torch.tensor(grid.get_group(k).to_numpy()).view(len(axis), -1) for k in KINDS])
-        out[task] = Plane(mine.train.iloc[0], relative, torch.tensor(axis), torch.tensor(points.loc[list(KINDS), ["alpha", "beta"]].to_numpy()), list(ids))
+        out[task] = Plane(mine.train.iloc[0], relative, torch.tensor(axis),
+                          torch.tensor(points.loc[list(KINDS), ["alpha", "beta"]].to_numpy()), list(ids))
     return out

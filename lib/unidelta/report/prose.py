@@ -9,44 +9,63 @@ from IPython.display import Markdown
 from unidelta import paper, suite, tasks
 from unidelta.projections import KINDS
 from unidelta.report import measures, tables
-from unidelta.report.measures import APART, CONTROLS, FLAG, LABEL, MARGIN, TRANSFER, interval, markdown, number, over_seeds, relative, rows_of, weak
+from unidelta.report.measures import (
+    APART,
+    CONTROLS,
+    FLAG,
+    LABEL,
+    MARGIN,
+    TRANSFER,
+    interval,
+    markdown,
+    number,
+    over_seeds,
+    relative,
+    rows_of,
+    weak,
+)
 from unidelta.report.results import Results, joined
 from unidelta.stages import approximate, original
 from unidelta.stages.workbench import Run
 
 
 def note(results: Results) -> str:
-    """What a reader must know of the columns, and how many cells are flagged or undefined."""
+    """Explain the columns of a table to its reader, and count the cells that are flagged or undefined."""
     frame = results.own
-    flagged, undefined = weak(frame).groupby([frame.task, frame.target]).all().sum(), int((results.frame.ori == 0).sum())
-    return (f"Mean over seeds ± half the 95 % t-interval over seeds. {FLAG}: E_ori less than {MARGIN:.0f} points above chance or above the untuned "
-            f"backbone ({flagged} of {frame.groupby(['task', 'target']).ngroups} pairs of task and delta). Recovered: "
-            f"100 (E_sub − chance) / (E_ori − chance), E_sub being the score after transfer where that is shown, from averages over the rows shown; "
-            f"{FLAG} if one of their E_ori has it; negative below chance. "
-            "Untuned: 0 where the backbone says none of the label words. Majority lies below chance where the metric is macro-F1."
+    flagged, undefined = (weak(frame).groupby([frame.task, frame.target]).all().sum(),
+                          int((results.frame.ori == 0).sum()))
+    return (f"Mean over seeds ± half the 95 % t-interval over seeds. {FLAG}: E_ori less than {MARGIN:.0f} points above "
+            "chance or above the untuned backbone "
+            f"({flagged} of {frame.groupby(['task', 'target']).ngroups} pairs of task and delta). Recovered: "
+            "100 (E_sub − chance) / (E_ori − chance), E_sub being the score after transfer where that is shown, "
+            f"from averages over the rows shown; {FLAG} if one of their E_ori has it; negative below chance. "
+            "Untuned: 0 where the backbone says none of the label words. "
+            "Majority lies below chance where the metric is macro-F1."
             + (f" {undefined} cells whose E_ori is zero are left out of the ratios." if undefined else ""))
 
 
 def long_answers(results: Results, long: Results | None, n: int = 1) -> Markdown:
-    """What the rows with long answers, which stand apart, would do to the average of one of the paper's tables."""
+    """Say what the rows with long answers, which are kept apart, would do to the average of the paper's Table n."""
     if long is None:
         return markdown("Rows whose answers are sentences (chapter *Long answers*) were not run with these settings.")
     more, every = long.shown(n), joined(results, long).shown(n)
-    told = "; ".join(f"`{task}` {number(*over_seeds(f, relative(f)))} (majority answer {number(relative(f, 'majority').mean())})"
+    told = "; ".join(f"`{task}` {number(*over_seeds(f, relative(f)))} "
+                     f"(majority answer {number(relative(f, 'majority').mean())})"
                      for task, f in more.groupby("task", sort=False))
-    return markdown(f"{APART}: answers of a sentence, archived and not in the average (chapter *Long answers*). In percent of E_ori: {told}. "
-                    f"With them the average over all {every.task.nunique()} rows is {number(*over_seeds(every, relative(every)))}.")
+    return markdown(f"{APART}: answers of a sentence, archived and not in the average (chapter *Long answers*). "
+                    f"In percent of E_ori: {told}. With them the average over all {every.task.nunique()} rows is "
+                    f"{number(*over_seeds(every, relative(every)))}.")
 
 
 def published_originals(names: Sequence[str]) -> Markdown:
-    """Between what the deltas' own scores lie in the paper's Table 10 on some unseen tasks."""
+    """Give the range of the deltas' own scores in the paper's Table 10 on some unseen tasks."""
     theirs = paper.rows(10, names)[[LABEL[k] for k in KINDS]]
-    return markdown(f"In the paper the deltas reach {theirs.min().min():.1f} to {theirs.max().max():.1f} on these rows (Table 10): that is what its "
-                    "ratios are ratios of, and no constant answer stands beside it.")
+    return markdown(f"In the paper the deltas reach {theirs.min().min():.1f} to {theirs.max().max():.1f} on these rows "
+                    "(Table 10): that is what its ratios are ratios of, and no constant answer stands beside it.")
 
 
 def trained_on(results: Results) -> Markdown:
-    """Which training tasks the subspace has, by category, and how many of the paper's."""
+    """Name the training tasks of the subspace, by category, and say how many of the paper's training tasks they are."""
     names = results.frame.train.iloc[0].split("+")
     groups: dict[str, list[str]] = {}
     for name in names:
@@ -56,19 +75,23 @@ def trained_on(results: Results) -> Markdown:
 
 
 def held(results: Results) -> Markdown:
-    """How much of its training tasks a subspace holds (`report.collect_trained`), and which of them next to nothing of, delta by delta."""
+    """Say how well a subspace serves its own training tasks, and name those that it hardly serves, delta by delta.
+
+    results: from `report.collect_trained`."""
     frame = results.own
     mean = frame.groupby(["task", "target"], sort=False)[["sub", "chance"]].mean()
     little: dict[str, list[str]] = {}
     for (task, kind), row in mean[mean["sub"] - mean["chance"] < MARGIN].iterrows():
         little.setdefault(f"`{task}` (chance {row['chance']:.0f})", []).append(f"{LABEL[kind]} {row['sub']:.0f}")
-    return markdown(f"At the centroids the deltas reach {number(*over_seeds(frame, relative(frame)))} % of E_ori on average. Less than {MARGIN:.0f} points "
-                    f"above chance, on average over seeds, are {sum(map(len, little.values()))} of {len(mean)} pairs of training task and delta"
-                    + (": " + "; ".join(f"{task} {', '.join(kinds)}" for task, kinds in little.items()) if little else "") + ".")
+    return markdown(f"At the centroids the deltas reach {number(*over_seeds(frame, relative(frame)))} % of E_ori on "
+                    f"average. Less than {MARGIN:.0f} points above chance, on average over seeds, are "
+                    f"{sum(map(len, little.values()))} of {len(mean)} pairs of training task and delta"
+                    + (": " + "; ".join(f"{task} {', '.join(kinds)}" for task, kinds in little.items())
+                       if little else "") + ".")
 
 
 def explained(results: Results, n: int = 1) -> Markdown:
-    """In sentences: what was recovered, what that adds to the controls, and how much of it each control already explains."""
+    """Say what was recovered, what it adds to the controls, and how much of it each control already explains."""
     lines = []
     what = "Transfer" if n in TRANSFER else "Optimising in the subspace"
     for name, mine in rows_of(results.shown(n)).items():
@@ -79,85 +102,109 @@ def explained(results: Results, n: int = 1) -> Markdown:
         if mean != mean:
             lines.append(f"{group}: no ratio, for every E_ori is zero.")
             continue
-        whole, of = (mean, "this average") if mean >= 1 else (100.0, "E_ori")  # a share of next to nothing says nothing
+        # a share of an average near zero says nothing
+        whole, of = (mean, "this average") if mean >= 1 else (100.0, "E_ori")
         parts = [f"{CONTROLS[c]} {100 * v / whole:.0f} %" for c, v in sorted(share.items(), key=lambda item: -item[1])]
         best, added = measures.best_control(mine, [c for c in share if c in measures.STILL])
-        over = {c: measures.points(*measures.best_control(mine, [c])[1]) for c in ("random", *measures.ONE) if c in share}
-        lines.append(f"{group}. {what} reaches {number(mean, half)} % of E_ori. Over the best control that tunes nothing ({CONTROLS[best]}) it adds "
-                     f"{measures.points(*added)}" + "".join(f"; over the {CONTROLS[c]}, {points}" for c, points in over.items())
+        over = {c: measures.points(*measures.best_control(mine, [c])[1])
+                for c in ("random", *measures.ONE) if c in share}
+        lines.append(f"{group}. {what} reaches {number(mean, half)} % of E_ori. Over the best control that tunes "
+                     f"nothing ({CONTROLS[best]}) it adds {measures.points(*added)}"
+                     + "".join(f"; over the {CONTROLS[c]}, {points}" for c, points in over.items())
                      + f". As a share of {of}, each control alone reaches: {', '.join(parts)}.")
     return markdown("\n".join(lines))
 
 
 def approximation(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Markdown:
-    """How well the subspace serves its own training task, beside the deltas in their own space."""
+    """Say how well the subspace serves its own training task, and what the deltas reach in their own space."""
     spaces, done = approximate(run, train, seeds), original(run, train, seeds=seeds)
     n = len(seeds)
-    own = ", ".join(f"{LABEL[k]} {100 * sum(done[t, k, s].metrics['dev'] for t in train for s in seeds) / (n * len(train)):.1f}" for k in KINDS)
+    own = ", ".join(f"{LABEL[k]} "
+                    f"{100 * sum(done[t, k, s].metrics['dev'] for t in train for s in seeds) / (n * len(train)):.1f}"
+                    for k in KINDS)
     dev, step = (sum(a.metrics[m] for a in spaces.values()) / n for m in ("dev", "best_step"))
-    return markdown(f"At the centroid of its three vectors, the training task's dev score is {100 * dev:.1f} % on average over deltas and seeds, "
-                    f"reached after {step:.0f} steps. In their own space the deltas reach, on the same rows: {own}.")
+    return markdown(f"At the centroid of its three vectors, the training task's dev score is {100 * dev:.1f} % "
+                    f"on average over deltas and seeds, reached after {step:.0f} steps. "
+                    f"In their own space the deltas reach, on the same rows: {own}.")
 
 
 def anatomy(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Markdown:
-    """The four questions to a trained subspace, answered with the range over deltas and seeds."""
+    """Answer the first three questions of chapter 1 about a trained subspace, with ranges over deltas and seeds.
+
+    The fourth, how near the intrinsic vectors are to each other, is answered by `tables.distances`."""
     parts = [one for seed in seeds for one in tables.dissected(run, train, seed).values()]
     ratio = [one["values"][0] / max(one["values"][1], 1e-9) for one in parts if len(one["values"]) > 1]
-    steep = (f"the largest singular value of Proj_up is {min(ratio):.1f} to {max(ratio):.1f} times the second, and " if ratio else
-             "Proj_up has one direction (y is 1), and ")
+    steep = (f"the largest singular value of Proj_up is {min(ratio):.1f} to {max(ratio):.1f} times the second, and "
+             if ratio else "Proj_up has one direction (y is 1), and ")
     cosine, before, after = ([one[name] for one in parts] for name in ("cosine", "before", "after"))
-    return markdown(f"Over deltas and seeds, {steep}the cosine of its leading direction with the training solution is {min(cosine):.2f} to {max(cosine):.2f}. "
-                    f"What enters the tanh is {min(before):.2f} to {max(before):.2f} in mean size with an untrained projection, and {min(after):.1f} to "
+    return markdown(f"Over deltas and seeds, {steep}the cosine of its leading direction with the training solution is "
+                    f"{min(cosine):.2f} to {max(cosine):.2f}. What enters the tanh is {min(before):.2f} to "
+                    f"{max(before):.2f} in mean size with an untrained projection, and {min(after):.1f} to "
                     f"{max(after):.1f} after training; tanh of the smallest of these is {math.tanh(min(after)):.2f}.")
 
 
 def subspace(p: SimpleNamespace, run: Run) -> Markdown:
-    """Which subspace serves the task of a notebook, and what the paper used."""
+    """Say which subspace serves the task of a notebook, and what the paper used."""
     task, train = tasks.get(p.task), p.train
-    kind = "the task itself" if train == [p.task] else "a single training task" if len(train) == 1 else f"{len(train)} training tasks"
-    many, named = "the multi-task setting, " if run.profile.setting == "multi" else "", ", ".join(f"`{t}`" for t in train)
-    told = f"`{task.name}` ({task.category}) is served by the subspace approximated on {named}: {many}{kind}, y = {run.profile.y}."
+    kind = ("the task itself" if train == [p.task]
+            else "a single training task" if len(train) == 1
+            else f"{len(train)} training tasks")
+    many, named = ("the multi-task setting, " if run.profile.setting == "multi" else "",
+                   ", ".join(f"`{t}`" for t in train))
+    told = (f"`{task.name}` ({task.category}) is served by the subspace approximated on {named}: "
+            f"{many}{kind}, y = {run.profile.y}.")
     if train == [suite.BORROWED.get(p.task)]:
-        told += " Its category has no training task in the single-task setting; this subspace is borrowed from the nearest one."
+        told += (" Its category has no training task in the single-task setting; "
+                 "this subspace is borrowed from the nearest one.")
     if suite.is_multi(p.task) and not many:
-        told += (" In the paper this task belongs to the multi-task setting, with one subspace of 100 dimensions over 60 training tasks. The single-task "
-                 "subspace stands in for it here; `-p setting multi` computes the other in some minutes, and it is used from then on.")
+        told += (" In the paper this task belongs to the multi-task setting, with one subspace of 100 dimensions over "
+                 "60 training tasks. The single-task subspace stands in for it here; `-p setting multi` computes the "
+                 "other in some minutes, and it is used from then on.")
     if p.task not in train and train == [suite.BORROWED.get(p.task, suite.trainers().get(task.category))]:
         shared = "not " * (not suite.shares_labels(p.task))
-        told += " It has no label words." if suite.is_text(p.task) else f" Its label words are {shared}shared with the training task."
+        told += (" It has no label words." if suite.is_text(p.task)
+                 else f" Its label words are {shared}shared with the training task.")
     return markdown(told)
 
 
 def draws(found: dict[str, Results]) -> Markdown:
-    """What hangs on the draw of the backbone: own and transfer where label words are shared, over backbones of like making, one to a variant; and what
-    they add to one number, the length of the training solution."""
+    """Say how much the result depends on the draw of the backbone, for the tasks that share label words.
+
+    Own and transfer are given as mean, half interval and range over backbones made in the same way, one per variant of
+    `found`, with what they add to a control that tunes one number, the length of the training solution."""
     lines = []
     for what in ("own", "moved"):
         frames = [rows_of(getattr(results, what), clear=False).get("label words shared") for results in found.values()]
         means = [over_seeds(frame, relative(frame))[0] for frame in frames if frame is not None]
-        over = [(measures.by_seed(f) - measures.by_seed(f, "scaled_solution")).mean() for f in frames if f is not None and "scaled_solution" in f]
+        over = [(measures.by_seed(f) - measures.by_seed(f, "scaled_solution")).mean()
+                for f in frames if f is not None and "scaled_solution" in f]
         if means:
-            lines.append(f"{'in the subspace' if what == 'own' else 'transferred'} {number(*interval(means))} % ({min(means):.1f} to {max(means):.1f})"
-                         + (f", {measures.signed(*interval(over))} points over the {CONTROLS['scaled_solution']}" if over else ""))
+            lines.append(f"{'in the subspace' if what == 'own' else 'transferred'} {number(*interval(means))} % "
+                         f"({min(means):.1f} to {max(means):.1f})"
+                         + (f", {measures.signed(*interval(over))} points over the {CONTROLS['scaled_solution']}"
+                            if over else ""))
     names = ", ".join(f"`{name}`" for name in found)
-    return markdown(f"Where label words are shared, over {len(found)} of these backbones ({names}; mean ± half the 95 % t-interval over backbones, which "
-                    f"describes them alone, and the range): {'; '.join(lines)}." if lines else "No task here shares label words with its training task.")
+    return markdown(f"Where label words are shared, over {len(found)} of these backbones "
+                    f"({names}; mean ± half the 95 % t-interval over backbones, which describes them alone, "
+                    f"and the range): {'; '.join(lines)}."
+                    if lines else "No task here shares label words with its training task.")
 
 
 def levels(low: dict[str, float]) -> Markdown:
-    """The untuned backbone's scores in a sentence; low: task -> score in percent."""
+    """Describe the untuned backbone's scores in a sentence. low: task -> score in percent."""
     above = [f"`{t}` {v:.0f}" for t, v in low.items() if v >= 5]
     told = f"The untuned backbone scores below 5 % on {len(low) - len(above)} of {len(low)} tasks"
     return markdown(told + (f"; on the others: {', '.join(above)}." if above else "."))
 
 
 def pretraining(record: dict) -> Markdown:
-    """How a backbone was trained and where it ended, in a sentence made from its record."""
+    """Say how a backbone was trained and what it reached. record: the contents of training.json."""
     recipe, last = record["recipe"], record["curve"][-1]
     probes = {k: v for k, v in last.items() if k not in ("step", "loss", "seconds")}
     low = min(probes, key=probes.get)
-    return markdown(f"Pre-trained for {last['step']:,} of {recipe['steps']:,} steps of {recipe['batch']} items in {last['seconds'] / 60:.0f} minutes with "
-                    f"{record['threads']} thread{'s' * (record['threads'] > 1)}; the training loss ended at {last['loss']:.3f} "
-                    "nats per token. Of newly drawn items it answers "
-                    f"{100 * sum(probes.values()) / len(probes):.0f} % exactly on average over the skills; the weakest is `{low}` with "
-                    f"{100 * probes[low]:.0f} %.")
+    return markdown(f"Pre-trained for {last['step']:,} of {recipe['steps']:,} steps of {recipe['batch']} items in "
+                    f"{last['seconds'] / 60:.0f} minutes with "
+                    f"{record['threads']} thread{'s' * (record['threads'] > 1)}; "
+                    f"the training loss ended at {last['loss']:.3f} nats per token. Of newly drawn items it answers "
+                    f"{100 * sum(probes.values()) / len(probes):.0f} % exactly on average over the skills; "
+                    f"the weakest is `{low}` with {100 * probes[low]:.0f} %.")

@@ -1,4 +1,4 @@
-"""What a transfer lacks that falls short: the direction of the vector, or only its length (`unidelta.stages.controls.rescaled`)."""
+"""What a failing transfer lacks: the right direction of the vector, or only its length (`stages.controls.rescaled`)."""
 
 import itertools
 from collections.abc import Sequence
@@ -10,42 +10,64 @@ from matplotlib.figure import Figure
 
 from unidelta.projections import KINDS
 from unidelta.report.figures import COLOUR, canvas
-from unidelta.report.measures import CONTROLS, FREE, LABEL, PAIRS, by_seed, html, interval, markdown, number, over_seeds, points, relative, rows_of
+from unidelta.report.measures import (
+    CONTROLS,
+    FREE,
+    LABEL,
+    PAIRS,
+    by_seed,
+    html,
+    interval,
+    markdown,
+    number,
+    over_seeds,
+    points,
+    relative,
+    rows_of,
+)
 from unidelta.report.results import Results, framed, serving
 from unidelta.stages import original, transfer
 from unidelta.stages.controls import FACTORS, controls, rescaled
 from unidelta.stages.workbench import Run
 
 CONTROLLED = ("train_solution", "mean_vector", "untuned")  # what the target delta has without any tuning
-WAYS = {"plain": "best vector as it is", "sub": "its path, best point on dev", "scaled": "best vector, best length on dev"}
+WAYS = {"plain": "best vector as it is", "sub": "its path, best point on dev",
+        "scaled": "best vector, best length on dev"}
 
 
 def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequence[str] | None = None) -> Results:
-    """A frame as of `report.collect`, its columns beside `ori` and the free controls: `sub`, the transfer of Tables 2 and 4; `plain` and `scaled`, that
-    of the source's best vector as it is and with the `factor` that does best on dev; and for every factor f a column `x f`, the dev score in
-    percent of the target's in its own space."""
+    """Return a frame like that of `report.collect`, for three ways of transfer and the controls that need no subspace.
+
+    Beside `ori` and these controls its columns are `sub`, the transfer of Tables 2 and 4; `plain` and `scaled`, the
+    transfer of the source's best vector as it is and with the `factor` that does best on dev; and for every factor f a
+    column `x f`, the dev score in percent of the target's dev score in its own space."""
     lines, stages = [], []
     for trained, mine in serving(unseen, train).items():
-        own, moved, other, still = found = (original(run, mine, seeds=seeds), transfer(run, trained, mine, seeds=seeds), rescaled(run, trained, mine, seeds),
-                                            controls(run, trained, mine, seeds))
+        own, moved, other, still = found = (
+            original(run, mine, seeds=seeds), transfer(run, trained, mine, seeds=seeds),
+            rescaled(run, trained, mine, seeds), controls(run, trained, mine, seeds))
         stages += found
         for task, seed, s, t in itertools.product(mine, seeds, KINDS, KINDS):
             ori, m, free = own[task, t, seed].metrics, other[task, seed].metrics, still[task, seed].metrics
-            lines.append({"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t, "ori": ori["test"],
-                          "sub": moved[task, seed].metrics["test"][s][t], "plain": m["plain"][s][t], "scaled": m["test"][s][t],
-                          "factor": m["factor"][s][t], **{c: free[c] for c in FREE},
-                          **{f"x {f:.2f}": 100 * v / ori["dev"] if ori["dev"] else float("nan") for f, v in zip(FACTORS, m["dev"][s][t], strict=True)}})
+            lines.append({"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t,
+                          "ori": ori["test"], "sub": moved[task, seed].metrics["test"][s][t],
+                          "plain": m["plain"][s][t], "scaled": m["test"][s][t], "factor": m["factor"][s][t],
+                          **{c: free[c] for c in FREE},
+                          **{f"x {f:.2f}": 100 * v / ori["dev"] if ori["dev"] else float("nan")
+                             for f, v in zip(FACTORS, m["dev"][s][t], strict=True)}})
     return framed(run, seeds, lines, *stages)
 
 
 def _factor(frame: pd.DataFrame) -> float:
-    """The geometric mean of the factors."""
+    """Return the geometric mean of the factors."""
     return float(np.exp(np.log(frame["factor"]).mean()))
 
 
 def table(results: Results) -> HTML:
-    """Relative performance after transfer, by direction and by group of tasks, in the three ways of WAYS; and the factor of the third, by direction
-    alone, for over all of them factors of either side of 1 would cancel."""
+    """Return relative performance after transfer, by direction and by group of tasks, in the three ways of WAYS.
+
+    The factor of the third way is shown by direction only: over all directions, factors above and below 1 would
+    cancel."""
     frame = results.moved
     rows = {f"{LABEL[s]} → {LABEL[t]}": frame[(frame.source == s) & (frame.target == t)] for s, t in PAIRS}
     rows |= {f"<b>{name}</b> ({mine.task.nunique()})": mine for name, mine in rows_of(frame, clear=False).items()}
@@ -54,7 +76,9 @@ def table(results: Results) -> HTML:
 
 
 def figure(results: Results) -> Figure:
-    """Dev score against the factor, one panel per delta that is given the vector, one line per delta that found it; means over tasks and seeds."""
+    """Plot dev score against the factor, mean over tasks and seeds.
+
+    There is one panel per delta that is given the vector, and one line per delta that found it."""
     columns = [f"x {f:.2f}" for f in FACTORS]
     picture, axes = canvas(1, len(KINDS), height=2.6, sharey=True)
     for axis, target in zip(axes, KINDS, strict=True):
@@ -73,19 +97,23 @@ def figure(results: Results) -> Figure:
 
 
 def told(results: Results, beside: Results) -> Markdown:
-    """In sentences: what each of the three ways reaches, what the vector as it is adds to what is there without it, and which directions want another
-    length. beside: the same tasks with the controls that tune nothing (`report.collect`)."""
+    """Say what each of the three ways reaches, what the vector adds as it is, and which directions want another length.
+
+    What it adds is measured against the best of CONTROLLED. beside: the same tasks with the controls that tune nothing
+    (`report.collect`)."""
     lines = []
     for name, mine in rows_of(results.moved, clear=False).items():
         reached = {c: number(*over_seeds(mine, relative(mine, c))) for c in WAYS}
         still = beside.moved[beside.moved.task.isin(mine.task)]
         best = max(CONTROLLED, key=lambda c: by_seed(still, c).mean())
         added = interval(by_seed(mine, "plain") - by_seed(still, best))
-        lines.append(f"- **{name}** ({mine.task.nunique()} tasks): sent as it is, a delta's best vector reaches {reached['plain']} % of the other deltas' "
-                     f"E_ori; {reached['sub']} % if any point of its path may be sent; {reached['scaled']} % if its length is fitted instead. "
+        lines.append(f"- **{name}** ({mine.task.nunique()} tasks): sent as it is, a delta's best vector reaches "
+                     f"{reached['plain']} % of the other deltas' E_ori; {reached['sub']} % if any point of its path "
+                     f"may be sent; {reached['scaled']} % if its length is fitted instead. "
                      f"As it is, it adds {points(*added)} to the best of what is there without it ({CONTROLS[best]}).")
-    each = {pair: _factor(results.moved[(results.moved.source == pair[0]) & (results.moved.target == pair[1])]) for pair in PAIRS}
+    each = {pair: _factor(results.moved[(results.moved.source == pair[0]) & (results.moved.target == pair[1])])
+            for pair in PAIRS}
     low, high = min(each, key=each.get), max(each, key=each.get)
-    lines.append(f"- The geometric means of the factors go from {each[low]:.2f} ({LABEL[low[0]]} → {LABEL[low[1]]}) to {each[high]:.2f} "
-                 f"({LABEL[high[0]]} → {LABEL[high[1]]}).")
+    lines.append(f"- The geometric means of the factors go from {each[low]:.2f} ({LABEL[low[0]]} → {LABEL[low[1]]}) "
+                 f"to {each[high]:.2f} ({LABEL[high[0]]} → {LABEL[high[1]]}).")
     return markdown("\n".join(lines))

@@ -1,4 +1,4 @@
-"""Every stage and control of some unseen tasks, computed or loaded, laid out in one long frame, with the artifacts it comes from.
+"""Every stage and control of some unseen tasks, computed or loaded, in one long frame with the artifacts behind it.
 
 Nothing here trains by itself: `collect` and its siblings ask the stages, which ask the store.
 """
@@ -24,8 +24,11 @@ from unidelta.store import Artifact
 
 @dataclass(frozen=True)
 class Results:
-    """`frame`: one row per unseen task, seed, source and target delta; columns `ori` (E_ori of the target), `sub` (E_sub; through the target's
-    map) and one per control of the target (`random`: tuned by itself), all in percent. `ids`: the artifacts they come from."""
+    """Scores of a run, and the artifacts they come from.
+
+    `frame` has one row per unseen task, seed, source and target delta. Its columns `ori` (E_ori of the target), `sub`
+    (E_sub; after transfer, the score of the source's vector through the target's map) and one per control of the target
+    (`random` is tuned for the target itself) are in percent. `ids` are the artifacts' ids."""
 
     run: Run
     seeds: list[int]
@@ -38,7 +41,7 @@ class Results:
 
     @property
     def own(self) -> pd.DataFrame:
-        """The rows of every delta in the subspace by itself."""
+        """The rows of every delta in the subspace by itself, without transfer."""
         return self.frame[self.frame.source == self.frame.target]
 
     @property
@@ -47,27 +50,30 @@ class Results:
         return self.frame[self.frame.source != self.frame.target]
 
     def shown(self, n: int) -> pd.DataFrame:
-        """What the paper's Table n is of: the rows of transfer, or else of every delta by itself."""
+        """Return the rows that the paper's Table n is about: those of transfer, or those of every delta by itself."""
         return self.moved if n in TRANSFER else self.own
 
     def controls(self, n: int) -> dict[str, str]:
-        """The controls that stand beside the paper's Table n, and what they are called: of transfer, a delta's own vector is none."""
-        return {c: text for c, text in CONTROLS.items() if c in self.frame and (c != "own_vector" or n not in TRANSFER)}
+        """Map each control shown beside the paper's Table n to its name; for transfer, a delta's own vector is none."""
+        return {c: text for c, text in CONTROLS.items()
+                if c in self.frame and (c != "own_vector" or n not in TRANSFER)}
 
     def caption(self, text: str) -> Markdown:
-        """The line below a table or figure: what it shows, then what it was obtained with."""
+        """Return the line below a table or figure: what it shows, then the settings it was obtained with."""
         return caption(self.run, self.seeds, text, self.ids)
 
     def provenance(self) -> HTML:
         return provenance(self.run, self.ids)
 
     def place(self) -> str:
-        """Where its artifacts are, as HTML."""
+        """Return where its artifacts are, as HTML."""
         return listing(self.run, self.ids)
 
 
 def joined(one: Results, other: Results | None) -> Results:
-    """`one` with the tasks that `other` has besides; as it is where there is no other or it has other seeds, for an average within a seed needs both."""
+    """Return `one` together with the tasks that only `other` has.
+
+    Without `other`, or if its seeds differ, `one` is returned as it is: an average within a seed needs both."""
     if other is None or list(other.seeds) != list(one.seeds):
         return one
     more = other.frame[~other.frame.task.isin(one.frame.task)]
@@ -80,39 +86,49 @@ def caption(run: Run, seeds: Sequence[int], text: str, ids: Sequence[str]) -> Ma
 
 
 def listing(run: Run, ids: Sequence[str]) -> str:
-    """The folders of some artifacts, as HTML."""
+    """Return the folders of some artifacts, as HTML."""
     return "<pre>" + "\n".join(escape(f"runs/{run.store.base.name}/{i}") for i in ids) + "</pre>"
 
 
 def provenance(run: Run, ids: Sequence[str]) -> HTML:
-    """The artifacts behind a page, folded, so that every cell can be traced to a folder in runs/."""
+    """List the artifacts behind a page, folded, so that every cell can be traced to a folder in runs/."""
     now = machine.current()
     made = "; ".join(f"{k} {now[k]}" for k in ("python", "torch", "transformers", "cpu", "git_commit") if now[k])
-    return HTML(f"<details><summary>{len(ids)} artifacts behind this page</summary><p>Page made with {escape(made)}; what each artifact was made with "
-                f"stands in its config.json.</p>{listing(run, ids)}</details>")
+    return HTML(f"<details><summary>{len(ids)} artifacts behind this page</summary>"
+                f"<p>Page made with {escape(made)}; what each artifact was made with stands in its config.json.</p>"
+                f"{listing(run, ids)}</details>")
 
 
 def provenances(*found: Mapping[str, Results]) -> HTML:
-    """The same for a page that shows several results: one line for each variant, with where its artifacts are."""
-    lines = [f"<li>{escape(name)}: {len(results.ids)} artifacts, {results.place()}</li>" for variants in found for name, results in variants.items()]
-    return HTML(f"<details><summary>Artifacts behind this page, by variant</summary><ul>{''.join(lines)}</ul></details>")
+    """List the artifacts behind a page that shows several results: their number and place, one line per variant."""
+    lines = [f"<li>{escape(name)}: {len(results.ids)} artifacts, {results.place()}</li>"
+             for variants in found for name, results in variants.items()]
+    return HTML("<details><summary>Artifacts behind this page, by variant</summary>"
+                f"<ul>{''.join(lines)}</ul></details>")
 
 
 def setting(run: Run, seeds: Sequence[int]) -> str:
-    """Profile, backbone, data and seeds, what differs from the profile, and numbers of parameters that do not agree, in a line."""
+    """Describe a run in a line: profile, backbone, data, y and seeds.
+
+    Also named are settings that differ from the profile's, and the deltas' N if they are unequal."""
     p, own = run.profile, profiles.get(run.profile.name, run.profile.cap, setting=run.profile.setting)
     changed = [f"steps={p.cap}"] * (p.cap is not None)
-    changed += [f"{f.name}={getattr(p, f.name)}" for f in fields(p) if f.name not in ("mirror", "device", "cap") and getattr(p, f.name) != getattr(own, f.name)]
+    changed += [f"{f.name}={getattr(p, f.name)}" for f in fields(p)
+                if f.name not in ("mirror", "device", "cap") and getattr(p, f.name) != getattr(own, f.name)]
     sizes = {kind: run.delta(kind).numel for kind in KINDS}
-    unequal = f"; **unequal** N: {', '.join(f'{k} {n:,}' for k, n in sizes.items())}" if len(set(sizes.values())) > 1 else ""
+    unequal = (f"; **unequal** N: {', '.join(f'{k} {n:,}' for k, n in sizes.items())}"
+               if len(set(sizes.values())) > 1 else "")
     data = "stand-in data" if p.source == "embedded" else f"real rows ({p.source})"
     kind = "; multi-task setting" if p.setting == "multi" else ""
-    return (f"Profile `{p.name}`{kind}; backbone `{run.backbone.fingerprint}`; {data}; y = {p.y}; seeds {', '.join(map(str, seeds))}"
+    return (f"Profile `{p.name}`{kind}; backbone `{run.backbone.fingerprint}`; {data}; y = {p.y}; "
+            f"seeds {', '.join(map(str, seeds))}"
             + (f"; changed from the profile: `{', '.join(changed)}`" if changed else "") + unequal)
 
 
 def serving(unseen: Sequence[str], train: Sequence[str] | None) -> dict[tuple, list[str]]:
-    """Training tasks of a subspace -> the unseen tasks it serves: `train` for all of them, or else each category's training task."""
+    """Map the training tasks of each subspace to the unseen tasks that it serves.
+
+    It is the subspace of `train` for all of them or, if `train` is empty, that of each category's training task."""
     served: dict[tuple, list[str]] = {}
     for task in unseen:
         served.setdefault(tuple(train or [suite.train_for(task)]), []).append(task)
@@ -120,7 +136,10 @@ def serving(unseen: Sequence[str], train: Sequence[str] | None) -> dict[tuple, l
 
 
 def framed(run: Run, seeds: Sequence[int], lines: Sequence[dict], *stages: Mapping[tuple, Artifact]) -> Results:
-    """A `Results` of lines whose scores are in [0, 1]. stages: the artifacts they come from, which name those that these were made of."""
+    """Make a `Results` of lines whose scores are in [0, 1].
+
+    stages: the artifacts that the scores come from; their configurations name the artifacts these were made of, whose
+    ids are listed as well."""
     frame, made = pd.DataFrame(lines), [a for found in stages for a in found.values()]
     scores = [c for c in ("ori", "sub", "plain", "scaled", *CONTROLS) if c in frame]
     frame[scores] = 100 * frame[scores]
@@ -128,17 +147,21 @@ def framed(run: Run, seeds: Sequence[int], lines: Sequence[dict], *stages: Mappi
     return Results(run, list(seeds), frame, sorted(ids))
 
 
-def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequence[str] | None = None, kinds: Sequence[str] = KINDS,
-            tuned: Collection[str] = ("random", "scaled_solution")) -> Results:
-    """Every stage and control for the unseen tasks, each from the subspace of `train`, or else of its category's training task.
+def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequence[str] | None = None,
+            kinds: Sequence[str] = KINDS, tuned: Collection[str] = ("random", "scaled_solution")) -> Results:
+    """Compute or load every stage and control for some unseen tasks, and return their scores.
 
-    A subspace is always that of the three deltas; `kinds` are those whose rows are kept. tuned: which controls that tune to run, too: a random
-    up-projection, which takes as long as what it stands beside, and the length of the training solution."""
+    Each task is served by the subspace of `train`, or else by that of its category's training task. A subspace is
+    always that of the three deltas; `kinds` are those whose rows are kept. tuned: which of the controls that tune are
+    run as well: a random up-projection, which takes as long as the stage it is compared with, and the length of the
+    training solution."""
     asked(run, [*unseen, *(t for trained in serving(unseen, train) for t in trained)], seeds)
     lines, stages = [], []
     for trained, mine in serving(unseen, train).items():
-        own, space, moved = original(run, mine, seeds=seeds), approximate(run, trained, seeds), transfer(run, trained, mine, seeds=seeds)
-        noise, still = optimize(run, trained, mine, seeds=seeds, up="random") if "random" in tuned else {}, controls(run, trained, mine, seeds)
+        own, space, moved = (original(run, mine, seeds=seeds), approximate(run, trained, seeds),
+                             transfer(run, trained, mine, seeds=seeds))
+        noise, still = (optimize(run, trained, mine, seeds=seeds, up="random") if "random" in tuned else {},
+                        controls(run, trained, mine, seeds))
         longer = lengthened(run, trained, mine, seeds) if "scaled_solution" in tuned else {}
         stages += [own, space, moved, noise, longer, still]
         for task, seed in ((t, s) for t in mine for s in seeds):
@@ -146,45 +169,60 @@ def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequen
             more = {t: ({"random": noise[task, t, seed].metrics["test"]} if noise else {})
                     | ({"scaled_solution": longer[task, seed].metrics["test"][t]} if longer else {})
                     | {c: m[c][t] for c in ("train_solution", "own_vector", "mean_vector")} for t in KINDS}
-            lines += [{"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t, "ori": own[task, t, seed].metrics["test"],
-                       "sub": moved[task, seed].metrics["test"][s][t], **more[t], **{c: m[c] for c in FREE}}
+            lines += [{"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t,
+                       "ori": own[task, t, seed].metrics["test"], "sub": moved[task, seed].metrics["test"][s][t],
+                       **more[t], **{c: m[c] for c in FREE}}
                       for s in KINDS for t in KINDS if s in kinds and t in kinds]
     return framed(run, seeds, lines, *stages)
 
 
-def collect_shared(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequence[str] | None = None, kinds: Sequence[str] = METHODS) -> Results:
-    """The same for the simplified pipeline (appendix A.3), fine-tuning included if `kinds` has it. It has no solutions of its own to apply as they are:
-    its controls are the random up-projection (tuned, each method by itself), the training tasks' shared vectors, as they are and with their length
-    tuned, the untuned backbone, majority and chance."""
+def collect_shared(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequence[str] | None = None,
+                   kinds: Sequence[str] = METHODS) -> Results:
+    """Do what `collect` does for the simplified pipeline (appendix A.3), with fine-tuning if `kinds` has it.
+
+    This pipeline has no training solutions that could be applied as they are. Its controls are the random up-projection
+    (tuned for each method by itself), the training tasks' shared vectors as they are and with their length tuned, the
+    untuned backbone, majority and chance."""
     asked(run, [*unseen, *(t for trained in serving(unseen, train) for t in trained)], seeds)
     lines, stages = [], []
     for trained, mine in serving(unseen, train).items():
         own, spaces = original(run, mine, kinds, seeds), shared.shared(run, trained, kinds, seeds)
-        moved, noise = shared.transfer(run, trained, mine, kinds, seeds), shared.optimize(run, trained, mine, kinds, seeds, "random")
-        still, longer = shared.untuned(run, trained, mine, kinds, seeds), shared.lengthened(run, trained, mine, kinds, seeds)
+        moved, noise = (shared.transfer(run, trained, mine, kinds, seeds),
+                        shared.optimize(run, trained, mine, kinds, seeds, "random"))
+        still, longer = (shared.untuned(run, trained, mine, kinds, seeds),
+                         shared.lengthened(run, trained, mine, kinds, seeds))
         free = untouched(run, mine, seeds)
         stages += [own, spaces, moved, noise, still, longer, free]
         for task, seed in ((t, s) for t in mine for s in seeds):
-            lines += [{"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t, "ori": own[task, t, seed].metrics["test"],
-                       "sub": moved[task, seed].metrics["test"][s][t], "random": noise[task, t, seed].metrics["test"],
-                       "scaled_vector": longer[task, seed].metrics["test"][t], "shared_vector": still[task, seed].metrics["shared_vector"][t],
-                       **free[task, seed].metrics} for s in kinds for t in kinds]
+            lines += [{"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t,
+                       "ori": own[task, t, seed].metrics["test"], "sub": moved[task, seed].metrics["test"][s][t],
+                       "random": noise[task, t, seed].metrics["test"],
+                       "scaled_vector": longer[task, seed].metrics["test"][t],
+                       "shared_vector": still[task, seed].metrics["shared_vector"][t],
+                       **free[task, seed].metrics}
+                      for s in kinds for t in kinds]
     return framed(run, seeds, lines, *stages)
 
 
 def collect_original(run: Run, unseen: Sequence[str], seeds: Sequence[int]) -> Results:
-    """Every method in its own space (appendix A.6): a frame with `ori` alone, one row per task, seed and method, beside the untuned backbone,
-    majority and chance; there is no subspace in it."""
+    """Return E_ori of every method (appendix A.6), one row per task, seed and method; there is no subspace.
+
+    The frame has `ori`, the untuned backbone, majority and chance."""
     own, free = original(run, unseen, METHODS, seeds), untouched(run, unseen, seeds)
-    lines = [{"task": task, "seed": seed, "source": k, "target": k, "ori": own[task, k, seed].metrics["test"], **free[task, seed].metrics}
+    lines = [{"task": task, "seed": seed, "source": k, "target": k, "ori": own[task, k, seed].metrics["test"],
+              **free[task, seed].metrics}
              for task in unseen for seed in seeds for k in METHODS]
     return framed(run, seeds, lines, own, free)
 
 
 def collect_trained(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Results:
-    """What a subspace holds of its own training tasks: a frame with one row per training task, seed and delta, `sub` the score at the centroid of
-    the task's three vectors (`controls.centroid`), beside `ori`, the untuned backbone, majority and chance."""
+    """Return how well a subspace serves its own training tasks, one row per training task, seed and delta.
+
+    `sub` is the score at the centroid of the task's three vectors (`controls.centroid`); beside it are `ori`, the
+    untuned backbone, majority and chance."""
     own, held, free = original(run, train, seeds=seeds), centroid(run, train, seeds), untouched(run, train, seeds)
-    lines = [{"train": "+".join(train), "task": task, "seed": seed, "source": k, "target": k, "ori": own[task, k, seed].metrics["test"],
-              "sub": held[task, seed].metrics["test"][k], **free[task, seed].metrics} for task in train for seed in seeds for k in KINDS]
+    lines = [{"train": "+".join(train), "task": task, "seed": seed, "source": k, "target": k,
+              "ori": own[task, k, seed].metrics["test"], "sub": held[task, seed].metrics["test"][k],
+              **free[task, seed].metrics}
+             for task in train for seed in seeds for k in KINDS]
     return framed(run, seeds, lines, own, held, free)

@@ -1,4 +1,7 @@
-"""Would another setting do better, whichever the draw of the backbone? Read from `studies.on_every_draw`, whose scores are on spare development rows."""
+"""Would another setting do better on every draw of the backbone?
+
+The results are those of `studies.on_every_draw`, whose scores are on spare development rows.
+"""
 
 import pandas as pd
 from IPython.display import HTML, Markdown
@@ -8,27 +11,32 @@ from unidelta.report.results import Results
 
 WHAT = {"own": "in the subspace", "moved": "transferred"}
 BESIDE = {c: CONTROLS[c] for c in ("train_solution", "chance")}
-LOSS = 1.0  # points that either of the two may fall, on average over draws, where the mean of both rises
-RULE = ("Take the mean of what is recovered in the subspace and what is transferred, and its change on each draw. A setting is better if the whole 95 % "
-        f"t-interval of that change over the draws lies above zero, and neither of the two falls by more than {LOSS:g} point on average; it is worse if that "
-        "interval lies below zero; otherwise it is undecided.")
+LOSS = 1.0  # points by which either of the two may fall, on average over draws, if the mean of both rises
+RULE = ("Take the mean of what is recovered in the subspace and what is transferred, and its change on each draw. "
+        "A setting is better if the whole 95 % t-interval of that change over the draws lies above zero, and neither "
+        f"of the two falls by more than {LOSS:g} point on average; it is worse if that interval lies below zero; "
+        "otherwise it is undecided.")
 
 
 def means(found: dict[str, Results]) -> pd.DataFrame:
-    """Relative performance in percent, mean over tasks, deltas and seeds: one row per setting and draw (index), columns `own`, `moved` and
-    the controls of BESIDE, and `weak`, whether some E_ori is near chance or the untuned backbone (`measures.weak`).
+    """Return relative performance in percent, mean over tasks, deltas and seeds, one row per setting and draw (index).
 
-    found: by "SETTING, backbone=DRAW", as the study names its variants."""
+    The columns are `own`, `moved`, the controls of BESIDE, and `weak`, whether some E_ori is near chance or the untuned
+    backbone (`measures.weak`). found: by "SETTING, backbone=DRAW", as the study names its variants."""
     lines = []
     for name, results in found.items():
         setting, draw = name.rsplit(", backbone=", 1)
-        lines.append({"setting": setting, "draw": draw, **{what: relative(getattr(results, what)).mean() for what in WHAT},
-                      **{control: relative(results.own, control).mean() for control in BESIDE}, "weak": weak(results.own).any()})
+        lines.append({"setting": setting, "draw": draw,
+                      **{what: relative(getattr(results, what)).mean() for what in WHAT},
+                      **{control: relative(results.own, control).mean() for control in BESIDE},
+                      "weak": weak(results.own).any()})
     return pd.DataFrame(lines).set_index(["setting", "draw"])
 
 
 def changes(found: dict[str, Results], base: str) -> dict[str, pd.DataFrame]:
-    """What every other setting adds to `base`, in points: one row per draw, columns `own`, `moved` and their mean, `both`."""
+    """Return what every other setting adds to `base`, in points.
+
+    There is one row per draw; the columns are `own`, `moved` and their mean, `both`."""
     every = means(found)[list(WHAT)]
     others = [s for s in every.index.unique("setting") if s != base]
     differences = {s: (every.loc[s] - every.loc[base]).dropna() for s in others}
@@ -36,7 +44,9 @@ def changes(found: dict[str, Results], base: str) -> dict[str, pd.DataFrame]:
 
 
 def table(found: dict[str, Results], base: str) -> HTML:
-    """Settings by draws, `base` first, beside the controls, with the mean over draws and half its 95 % t-interval; a weak draw is flagged."""
+    """Return settings by draws, `base` first, with the controls and the mean over draws with half its 95 % t-interval.
+
+    A weak draw is flagged."""
     every, lines = means(found), []
     for setting in sorted(every.index.unique("setting"), key=lambda name: (name != base, name)):
         for what, text in (WHAT | BESIDE).items():
@@ -47,7 +57,7 @@ def table(found: dict[str, Results], base: str) -> HTML:
 
 
 def verdict(change: pd.DataFrame) -> str:
-    """better, worse or undecided, by RULE."""
+    """Return "better", "worse" or "undecided", by RULE."""
     middle, half = interval(change["both"])
     if middle > half and change[list(WHAT)].mean().min() >= -LOSS:
         return "better"
@@ -55,8 +65,9 @@ def verdict(change: pd.DataFrame) -> str:
 
 
 def verdicts(found: dict[str, Results], base: str) -> Markdown:
-    """Every setting against `base`, paired by draw, with the verdict of RULE."""
-    lines = [f"- `{setting}`: " + "; ".join(f"{text} {signed(*interval(change[what]))}" for what, text in (WHAT | {"both": "mean of both"}).items())
+    """Compare every setting with `base`, paired by draw, and give the verdict of RULE."""
+    lines = [f"- `{setting}`: " + "; ".join(f"{text} {signed(*interval(change[what]))}"
+                                            for what, text in (WHAT | {"both": "mean of both"}).items())
              + f" points over {len(change)} draws: **{verdict(change)}**."
              for setting, change in changes(found, base).items()]
     return Markdown(f"Against `{base}`, by the rule:\n\n" + "\n".join(lines))

@@ -23,10 +23,13 @@ from unidelta.world import corpus, skills
 
 
 def training(t5: Backbone) -> dict:
-    """The record of a pre-training by `unidelta.pretrain`: `recipe` and `curve`. Raises ParameterError for a backbone that has none."""
+    """The record of a pre-training by `unidelta.pretrain`: `recipe` and `curve`.
+
+    Raises ParameterError for a backbone that has none."""
     folder = backbones.SHIPPED.get(t5.name) or Path(t5.name).expanduser()
     if not (folder / "training.json").is_file():
-        raise ParameterError(f"backbone {t5.name!r} has no training.json: this chapter is about one made by unidelta.pretrain")
+        raise ParameterError(f"backbone {t5.name!r} has no training.json: "
+                             "this chapter is about one made by unidelta.pretrain")
     return json.loads((folder / "training.json").read_text(encoding="utf-8"))
 
 
@@ -34,26 +37,31 @@ def card(t5: Backbone) -> HTML:
     """Architecture and size of a backbone, and what the three deltas add to it."""
     c, total = t5.config, t5.model.num_parameters()
     lines = {
-        "architecture": f"T5 v1.1, {c.num_layers} + {c.num_decoder_layers} layers, d = {c.d_model}, {c.num_heads} heads of {c.d_kv}, "
+        "architecture": f"T5 v1.1, {c.num_layers} + {c.num_decoder_layers} layers, d = {c.d_model}, "
+                        f"{c.num_heads} heads of {c.d_kv}, "
                         f"feed-forward {c.d_ff} ({c.feed_forward_proj})",
         "parameters": f"{total:,} ({total * 4 / 2**20:.1f} MiB in 32-bit floats)",
         "tokenizer": f"{len(t5.tokenizer):,} tokens, byte-level BPE: any text can be encoded",
         "fingerprint": t5.fingerprint,
-        "deltas": "; ".join(f"{LABEL[k]} N = {deltas.make(k, c, **PROFILES['embedded'].sizes(k)).numel:,}" for k in KINDS),
+        "deltas": "; ".join(f"{LABEL[k]} N = {deltas.make(k, c, **PROFILES['embedded'].sizes(k)).numel:,}"
+                            for k in KINDS),
     }
     return html([{"": name, "backbone": text} for name, text in lines.items()])
 
 
 def probes(record: dict) -> HTML:
-    """Share of newly drawn items of every skill answered exactly, at some steps of pre-training; a dash where it was not yet asked by itself."""
+    """Share of newly drawn items of every skill that are answered exactly, at up to four steps of pre-training.
+
+    A dash stands where a skill was not yet asked by itself."""
     curve = record["curve"]
     some = [curve[len(curve) * i // 4 - 1] for i in (1, 2, 3, 4)] if len(curve) >= 4 else curve
     names = [k for k in curve[-1] if k not in ("step", "loss", "seconds")]
-    return html([{"skill": n, **{f"step {r['step']:,}": f"{100 * r[n]:.0f}" if n in r else "–" for r in some}} for n in names])
+    return html([{"skill": n, **{f"step {r['step']:,}": f"{100 * r[n]:.0f}" if n in r else "–" for r in some}}
+                 for n in names])
 
 
 def pretraining_items(seed: int = 0) -> HTML:
-    """Items of pre-training: plain text with masked spans, one of each skill, and two with answers renamed, as input and target."""
+    """Items of pre-training, input and target: text with masked spans, one of each skill, two with renamed answers."""
     rng = random.Random(seed)
     shown = [("text", *pretrain.mask_spans(corpus.text(rng), rng)) for _ in range(2)]
     for name, rename in [*((name, 0.0) for name in skills.SKILLS), ("opinion", 1.0), ("inference", 1.0)]:
@@ -63,19 +71,23 @@ def pretraining_items(seed: int = 0) -> HTML:
 
 
 def round_trip(t5: Backbone, texts: list[str]) -> HTML:
-    """Every text through the tokenizer and back."""
+    """Pass every text through the tokenizer and back."""
     lines = []
     for text in texts:
         ids = t5.tokenizer(text)["input_ids"]
         back = t5.tokenizer.decode(ids, skip_special_tokens=True).strip()
-        lines.append({"text": escape(text), "tokens": len(ids), "comes back as": escape(back), "the same": "yes" if back == text else "no"})
+        lines.append({"text": escape(text), "tokens": len(ids), "comes back as": escape(back),
+                      "the same": "yes" if back == text else "no"})
     return html(lines)
 
 
 def judged(names: list[str]) -> list[str]:
-    """Those of the tasks that a table of this edition can rest on: the single-task setting's, and unseen ones that one of its subspaces serves."""
+    """Those of the tasks that a table of this edition can rest on.
+
+    They are the tasks of the single-task setting, and the unseen tasks that one of its subspaces serves."""
     served = suite.trainers()
-    return [n for n in names if tasks.get(n).single or tasks.get(n).multi == "unseen" and (n in suite.BORROWED or tasks.category(n) in served)]
+    return [n for n in names if tasks.get(n).single
+            or tasks.get(n).multi == "unseen" and (n in suite.BORROWED or tasks.category(n) in served)]
 
 
 def untuned(run: Run, names: list[str], seed: int) -> dict[str, float]:
@@ -84,38 +96,48 @@ def untuned(run: Run, names: list[str], seed: int) -> dict[str, float]:
 
 
 def levels(run: Run, low: dict[str, float], seed: int) -> HTML:
-    """Every task with its metric and label words, and the scores that need no training: chance, majority, and `low`, the untuned."""
+    """Every task with its metric, its label words and the scores that need no training: chance, majority and untuned.
+
+    low: task -> score of the untuned backbone in percent, as `untuned` returns it."""
     lines, free = [], untouched(run, list(low), [seed])
     for name, value in low.items():
         task, mine, train = tasks.get(name), free[name, seed].metrics, suite.train_for(name)
         words = ", ".join(task.labels or ["the row's own options" if task.options else "free text"])
         shared = "training task" if name == train else f"served by {train}" if suite.is_text(name) else \
             f"{'shared' if suite.shares_labels(name) else 'not shared'} with {train}"
-        lines.append({"task": f"{name}<br><small>{task.category}, {task.metric}</small>", "answers": f"{escape(words)}<br><small>{shared}</small>",
-                      "chance": number(100 * mine["chance"]), "majority": number(100 * mine["majority"]), "untuned": number(value)})
+        lines.append({"task": f"{name}<br><small>{task.category}, {task.metric}</small>",
+                      "answers": f"{escape(words)}<br><small>{shared}</small>",
+                      "chance": number(100 * mine["chance"]), "majority": number(100 * mine["majority"]),
+                      "untuned": number(value)})
     return html(lines)
 
 
 def budgets(run: Run) -> HTML:
-    """The arithmetic of N, how many tensors of which shape, for the paper's sizes on T5-base's shape and for this run's."""
+    """How N adds up, by number and shape of tensors: for the paper's sizes on T5-base's shape, and for this run's."""
     def told(delta):
-        return " + ".join(f"{n} × {' × '.join(map(str, shape))}" for shape, n in Counter(shape for _, shape in delta.shapes).items()) + f" = {delta.numel:,}"
+        return " + ".join(f"{n} × {' × '.join(map(str, shape))}"
+                          for shape, n in Counter(shape for _, shape in delta.shapes).items()) + f" = {delta.numel:,}"
     made = {"T5-base, the paper": speed.base()[1], "this run": {k: run.delta(k) for k in KINDS}}
     return html([{"": name, **{LABEL[k]: told(delta) for k, delta in each.items()}} for name, each in made.items()])
 
 
 def examples(run: Run, names: list[str]) -> HTML:
-    """The first training row of every task, seed 0, as the backbone reads it, and the answer it should give."""
+    """The first training row of every task (seed 0) as the backbone reads it, and the answer that it should give."""
     p, lines = run.profile, []
     for name in names:
         text, answers = tasks.rows(name, "train", p.source, p.mirror, 0)[0]
-        lines.append({"task": f"{name}<br><small>{tasks.category(name)}</small>", "input": escape(f"[{name}] {text.strip()}"), "answer": escape(answers[0])})
+        lines.append({"task": f"{name}<br><small>{tasks.category(name)}</small>",
+                      "input": escape(f"[{name}] {text.strip()}"), "answer": escape(answers[0])})
     return html(lines)
 
 
 def registry_summary() -> HTML:
-    """The seventy-two tasks by category and by their part in the paper's two settings."""
-    frame = pd.DataFrame([{"category": t.category, "metric": t.metric, "single": t.single, "multi": t.multi} for t in tasks.TASKS.values()])
-    return html([{"category": c, "tasks": len(f), "multi-task: training": (f.multi == "train").sum(), "multi-task: unseen": (f.multi == "unseen").sum(),
-                  "single-task: training": (f.single == "train").sum(), "single-task: unseen": (f.single == "unseen").sum(),
+    """The seventy-two tasks by category, and by their role in the paper's two settings."""
+    frame = pd.DataFrame([{"category": t.category, "metric": t.metric, "single": t.single, "multi": t.multi}
+                          for t in tasks.TASKS.values()])
+    return html([{"category": c, "tasks": len(f),
+                  "multi-task: training": (f.multi == "train").sum(),
+                  "multi-task: unseen": (f.multi == "unseen").sum(),
+                  "single-task: training": (f.single == "train").sum(),
+                  "single-task: unseen": (f.single == "unseen").sum(),
                   "metrics": ", ".join(sorted(set(f.metric)))} for c, f in frame.groupby("category", sort=False)])

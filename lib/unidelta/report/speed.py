@@ -1,4 +1,7 @@
-"""What data/benchmarks holds, as the tables and figures of the chapter on speed and cost. Nothing here measures anything: see benchmarks/."""
+"""The tables and figures of the chapters on speed and on cost, made from what data/benchmarks holds.
+
+Nothing is measured here: see benchmarks/.
+"""
 
 import json
 from html import escape
@@ -15,11 +18,14 @@ from unidelta.projections import KINDS
 from unidelta.report import figures
 from unidelta.report.measures import LABEL, html
 
-PARTS = ("recipe", "multitask", "floor", "stacks", "against_peft", "hadamard", "landscape", "scoring", "compiling", "throughput", "cost", "book", "gpu")
+PARTS = ("recipe", "multitask", "floor", "stacks", "against_peft", "hadamard", "landscape", "scoring", "compiling",
+         "throughput", "cost", "book", "gpu")
 FOLDER, BOOK = ROOT / "data" / "benchmarks", 10  # minutes that the book may take
-TARGETS = {("recipe", "released"): (15, "at least"), ("multitask", "one by one, padded"): (6, "at least"), ("multitask", "one by one"): (6, "at least"),
-           ("hadamard", "released formulation"): (3, "at least"), ("landscape", "point by point"): (5, "at least"),
-           ("landscape", "point by point, padded"): (5, "at least"), ("floor", "ours"): (1.2, "at most"), ("stacks", "separate"): (2, "at least")}
+TARGETS = {("recipe", "released"): (15, "at least"),
+           ("multitask", "one by one, padded"): (6, "at least"), ("multitask", "one by one"): (6, "at least"),
+           ("hadamard", "released formulation"): (3, "at least"),
+           ("landscape", "point by point"): (5, "at least"), ("landscape", "point by point, padded"): (5, "at least"),
+           ("floor", "ours"): (1.2, "at most"), ("stacks", "separate"): (2, "at least")}
 
 
 def fraction(value) -> bool:
@@ -28,12 +34,14 @@ def fraction(value) -> bool:
 
 
 def folders() -> list[str]:
-    """Where results lie: `benchmarks`, and folders in it (other machines)."""
+    """The folders that hold results: `benchmarks`, and the folders in it (other machines)."""
     return ["benchmarks", *sorted(f"benchmarks/{p.name}" for p in FOLDER.iterdir() if p.is_dir())]
 
 
 def load(part: str, folder: Path = FOLDER) -> dict | None:
-    """The results of a part of the suite, or None if it has not been measured. Raises ValueError where there is no such folder."""
+    """Read the results of a part of the suite: None if it has not been measured.
+
+    Raises ValueError if there is no such folder."""
     if not folder.is_dir():
         raise ValueError(f"there is no folder {folder.name}; allowed: {', '.join(folders())}")
     file = folder / f"{part}.json"
@@ -41,91 +49,101 @@ def load(part: str, folder: Path = FOLDER) -> dict | None:
 
 
 def table(rows: list[list], header: list[str]) -> HTML:
-    """A plain table; cells are texts."""
+    """A plain table. Cells are escaped, so they may be any text."""
     return html([dict(zip(header, (escape(str(cell)) for cell in row), strict=True)) for row in rows])
 
 
 def absent() -> Markdown:
-    return Markdown("*This has not been measured on any machine whose results are stored here; the script is there to do it.*")
+    return Markdown("*This has not been measured on any machine whose results are stored here; "
+                    "the script is there to do it.*")
 
 
 def number(x: float) -> str:
-    """Three digits, without an exponent."""
+    """A number with three significant digits; from 100 on, as a whole number instead of with an exponent."""
     return f"{x:,.0f}" if abs(x) >= 100 else f"{x:.3g}"
 
 
 def judged(found: dict) -> list[tuple[str, str, dict, str, bool | None]]:
-    """Every ratio of a part: line, variant, median and quartiles, its target in words ("" without one), and whether the median meets it."""
+    """The ratios of a part: line, variant, median and quartiles, target in words, and whether the median meets it.
+
+    Without a target the words are "" and the last entry is None."""
     out = []
     for name, line in found["lines"].items():
         for variant, r in line["ratio"].items():
             target, way = TARGETS.get((found["part"], variant), (None, ""))
-            if target is None or line.get("K", 12) != 12:  # of the stacks, that of twelve has a target
+            if target is None or line.get("K", 12) != 12:  # of the stacks, only K = 12 has a target
                 out.append((name, variant, r, "", None))
             else:
-                out.append((name, variant, r, f"{way} {target}", r["median"] >= target if way == "at least" else r["median"] <= target))
+                out.append((name, variant, r, f"{way} {target}",
+                            r["median"] >= target if way == "at least" else r["median"] <= target))
     return out
 
 
 def ratios(found: dict | None) -> HTML | Markdown:
-    """Every line of a part: the variant, its time over ours (or ours over the floor), quartiles, the target we set and whether it is met."""
+    """The ratios of a part: a variant's time over ours (or ours over the floor), quartiles, our target, met or not."""
     if found is None:
         return absent()
-    rows = [[name, variant, number(r["median"]), f"{number(r['low'])} to {number(r['high'])}", r["n"], target, {None: "", True: "yes", False: "no"}[met]]
-            for name, variant, r, target, met in judged(found)]
+    rows = [[name, variant, number(r["median"]), f"{number(r['low'])} to {number(r['high'])}", r["n"], target,
+             {None: "", True: "yes", False: "no"}[met]] for name, variant, r, target, met in judged(found)]
     return table(rows, ["what", "variant", "ratio", "quartiles", "repeats", "target", "met"])
 
 
 def shortfall(found: dict | None) -> Markdown:
-    """Which of the targets are missed, in a sentence."""
+    """Name the targets that are missed, in one sentence."""
     if found is None:
         return absent()
-    missed = [f"{name} ({variant}): {number(r['median'])}, target {target}" for name, variant, r, target, met in judged(found) if met is False]
+    missed = [f"{name} ({variant}): {number(r['median'])}, target {target}"
+              for name, variant, r, target, met in judged(found) if met is False]
     return Markdown(f"**Falls short:** {'; '.join(missed)}." if missed else "Every target of this section is met.")
 
 
 def caption(found: dict | None, text: str) -> Markdown:
-    """The line below: what it shows, then the machine, threads, versions and commit it was measured with."""
+    """The line below a table or figure: what it shows, and the machine, threads, versions and commit behind it."""
     if found is None:
         return Markdown(f"*{text} Not measured.*")
     m = found["made"]
     device = f"CPU ({m['cpu']})" if m["device"] == "CPU" else m["device"]
     commit = (m["git_commit"] or "unknown")[:9], ", with changes" if m["git_dirty"] else ""
-    return Markdown(f"*{text} {device}, {m['threads']} thread{'s' * (m['threads'] != 1)}; torch {m['torch']}, transformers {m['transformers']}; "
+    return Markdown(f"*{text} {device}, {m['threads']} thread{'s' * (m['threads'] != 1)}; "
+                    f"torch {m['torch']}, transformers {m['transformers']}; "
                     f"commit `{commit[0]}`{commit[1]}; {m['created'][:10]}.*")
 
 
 def hot(found: dict | None) -> HTML | Markdown:
-    """Where the time of our step goes: the operators' own shares (torch profiler)."""
+    """Where the time of our step goes: each operator's own share, by the torch profiler."""
     if found is None:
         return absent()
     def shares(rows):
         return ", ".join(f"{r['operator'].removeprefix('aten::')} {r['percent']:.0f} %" for r in rows[:6])
-    return table([[name, shares(rows)] for name, rows in found["profile"].items()], ["step", "largest shares of the operators' own time"])
+    return table([[name, shares(rows)] for name, rows in found["profile"].items()],
+                 ["step", "largest shares of the operators' own time"])
 
 
 def _bars(axis, x: list, each: list[dict], **style) -> None:
     middle = [r["median"] for r in each]
-    axis.errorbar(x, middle, yerr=[[r["median"] - r["low"] for r in each], [r["high"] - r["median"] for r in each]], capsize=2, **style)
+    axis.errorbar(x, middle, yerr=[[r["median"] - r["low"] for r in each], [r["high"] - r["median"] for r in each]],
+                  capsize=2, **style)
 
 
 def mixed(found: dict | None) -> Markdown:
-    """Where a mixed pass loses to what it could save: padding, and work that does not depend on how the network is run."""
+    """Why a mixed pass saves less than it could: padding, and work that is the same however the network is run."""
     if found is None:
         return absent()
     filled, share = 100 * found["tokens_not_padding"], 100 * found["share_without_network"]["median"]
-    return Markdown(f"Rows of different tasks have different lengths, and the mixed pass makes all as long as the longest: {filled:.0f} % of its input tokens "
-                    f"are not padding. The projections, the reconstruction and Adafactor take {share:.0f} % of our step.")
+    return Markdown("Rows of different tasks have different lengths, and the mixed pass makes all as long as the "
+                    f"longest: {filled:.0f} % of its input tokens are not padding. "
+                    f"The projections, the reconstruction and Adafactor take {share:.0f} % of our step.")
 
 
 def stacks(found: dict | None) -> Figure | Markdown:
-    """(d) Time of K separate steps over that of one stack, against K."""
+    """(d) Time of K separate steps over the time of one stack of K, against K."""
     if found is None:
         return absent()
     figure, (axis,) = figures.canvas(height=2.7, width=4.8)
     for kind in KINDS:
         mine = [line for line in found["lines"].values() if line["delta"] == kind]
-        _bars(axis, [line["K"] for line in mine], [line["ratio"]["separate"] for line in mine], fmt="o-", color=figures.COLOUR[kind], label=LABEL[kind])
+        _bars(axis, [line["K"] for line in mine], [line["ratio"]["separate"] for line in mine], fmt="o-",
+              color=figures.COLOUR[kind], label=LABEL[kind])
     ks = [line["K"] for line in mine]
     axis.set(xscale="log", xlabel="solutions K", ylabel="separate / stacked", ylim=(0, None))
     axis.set_xticks(ks, ks)
@@ -136,14 +154,16 @@ def stacks(found: dict | None) -> Figure | Markdown:
 
 
 def transform(found: dict | None) -> Figure | Markdown:
-    """(f) Time of the alternatives over ours against size."""
+    """(f) Time of the alternatives to our transform over the time of ours, against the size P."""
     if found is None:
         return absent()
     figure, (axis,) = figures.canvas(height=2.7)
     lines = list(found["lines"].values())
-    for name, colour, marker in (("released formulation", "#D55E00", "o"), ("dense product", "#CC79A7", "s"), ("memory copy", "black", "^")):
+    for name, colour, marker in (("released formulation", "#D55E00", "o"), ("dense product", "#CC79A7", "s"),
+                                 ("memory copy", "black", "^")):
         mine = [line for line in lines if name in line["ratio"]]
-        _bars(axis, [line["log2"] for line in mine], [line["ratio"][name] for line in mine], fmt=f"{marker}-", color=colour, label=name)
+        _bars(axis, [line["log2"] for line in mine], [line["ratio"][name] for line in mine], fmt=f"{marker}-",
+              color=colour, label=name)
     axis.axhline(1, color="black", linewidth=0.8)
     axis.set(yscale="log", xlabel="numbers P", ylabel="its time / ours")
     axis.set_xticks([line["log2"] for line in lines], [f"$2^{{{line['log2']}}}$" for line in lines])
@@ -152,22 +172,24 @@ def transform(found: dict | None) -> Figure | Markdown:
 
 
 def compiling(found: dict | None) -> HTML | Markdown:
-    """What a compiled training step saves, what compiling takes, and after how many steps that is paid."""
+    """What a compiled training step saves, how long compiling takes, and after how many steps it has paid."""
     if found is None:
         return absent()
-    rows = [[name, number(r["median"]), f"{number(r['low'])} to {number(r['high'])}", r["n"], number(line["compiled_in"]),
-             "never" if line["paid_after"] is None else number(line["paid_after"])]
+    rows = [[name, number(r["median"]), f"{number(r['low'])} to {number(r['high'])}", r["n"],
+             number(line["compiled_in"]), "never" if line["paid_after"] is None else number(line["paid_after"])]
             for name, line in found["lines"].items() for r in (line["ratio"]["as it is"],)]
-    return table(rows, ["step", "as it is / compiled", "quartiles", "repeats", "compiled in, seconds", "paid after, steps"])
+    return table(rows, ["step", "as it is / compiled", "quartiles", "repeats",
+                        "compiled in, seconds", "paid after, steps"])
 
 
 def throughput(found: dict | None) -> Figure | Markdown:
-    """(h) Tokens a second (above) and peak memory (below) against length, K, y and number of tasks."""
+    """(h) Tokens a second (above) and peak memory (below) against input length, K, y and number of tasks."""
     if found is None:
         return absent()
     frame = pd.DataFrame(found["measurements"])
     figure, axes = figures.canvas(2, 4, height=2.1, sharex="col", sharey="row")
-    for column, (axis, name) in enumerate({"length": "tokens of an input", "K": "solutions K", "y": "dimension y", "tasks": "tasks"}.items()):
+    for column, (axis, name) in enumerate({"length": "tokens of an input", "K": "solutions K", "y": "dimension y",
+                                           "tasks": "tasks"}.items()):
         for kind, mine in frame[frame.axis == axis].groupby("delta", sort=False):
             colour, label = figures.COLOUR.get(kind, "black"), LABEL.get(kind, "all three")
             thousands = [{name: r[name] / 1000 for name in ("median", "low", "high")} for r in mine.tokens_per_second]
@@ -178,7 +200,7 @@ def throughput(found: dict | None) -> Figure | Markdown:
         axes[4 + column].set(xscale="log", xlabel=name)
         axes[4 + column].set_xticks(ticks, ticks)
         axes[4 + column].minorticks_off()
-    axes[0].set(ylabel="1000 tokens a second", ylim=(0, None))  # after all is drawn, for the rows share their scales
+    axes[0].set(ylabel="1000 tokens a second", ylim=(0, None))  # set last: the plots of a row share their scale
     axes[4].set(ylabel="peak memory, MiB", ylim=(0, None))
     axes[0].legend(fontsize=6)
     axes[2].legend(fontsize=6)
@@ -186,24 +208,29 @@ def throughput(found: dict | None) -> Figure | Markdown:
 
 
 def gpu(found: dict | None) -> HTML | Markdown:
-    """Steps of T5-base's shape on a card (`benchmarks/gpu.py`): seconds, of all and of each solution, and peak memory; landscape points and the transform."""
+    """What `benchmarks/gpu.py` measured on a card, at T5-base's shape.
+
+    For every step: its seconds, the seconds of each solution, peak memory. Then landscape points and the transform."""
     if found is None:
         return absent()
     def line(step):
         size = f"y = {step['y']}" if "y" in step else f"K = {step['K']}"
         if not step["fits"]:
             return [step["stage"], step["delta"], size, "does not fit", "", ""]
-        return [step["stage"], step["delta"], size, number(step["seconds"]["median"]), number(step.get("per_solution", float("nan"))), number(step["peak_mib"])]
+        return [step["stage"], step["delta"], size, number(step["seconds"]["median"]),
+                number(step.get("per_solution", float("nan"))), number(step["peak_mib"])]
     points, copied = found["landscape"], [(t["log2"], t["ratio"]["memory copy"]["median"]) for t in found["transform"]]
     rows = [line(step) for step in found["steps"]]
-    rows += [["landscape", "lora", f"{points['points']} points", f"{number(points['points_per_second']['median'])} points a second",
+    rows += [["landscape", "lora", f"{points['points']} points",
+              f"{number(points['points_per_second']['median'])} points a second",
               f"{number(points['ratio']['point by point']['median'])} times one by one", ""],
-             ["transform", "", f"2^{copied[0][0]} to 2^{copied[-1][0]}", "time of a copy over ours", ", ".join(number(r) for _, r in copied), ""]]
+             ["transform", "", f"2^{copied[0][0]} to 2^{copied[-1][0]}", "time of a copy over ours",
+              ", ".join(number(r) for _, r in copied), ""]]
     return table(rows, ["stage", "delta", "size", "seconds", "of each solution", "peak MiB"])
 
 
 def checked(found: dict | None) -> HTML | Markdown:
-    """The cost model's prediction beside the measured seconds of every step."""
+    """The seconds that the cost model predicts for every step, beside the measured ones."""
     if found is None:
         return absent()
     rows = [[s["step"], number(s["gflop"]), number(s["measured"]), number(s["predicted"]), number(s["ratio"]["median"]),
@@ -212,53 +239,65 @@ def checked(found: dict | None) -> HTML | Markdown:
 
 
 def activations(found: dict | None) -> Markdown:
-    """How the counted activations compare with the bytes that torch keeps."""
+    """Compare the activations we count with the bytes that torch keeps."""
     if found is None:
         return absent()
-    parts = ", ".join(f"{number(ratio)} at {length} tokens" for length, ratio in found["activations_measured_over_counted"].items())
+    parts = ", ".join(f"{number(ratio)} at {length} tokens"
+                      for length, ratio in found["activations_measured_over_counted"].items())
     r = found["flops_per_second"]
-    return Markdown(f"The rate was {number(r['median'] / 1e9)} GFLOP/s. Activations that torch keeps for a backward pass of the bare network, "
+    return Markdown(f"The rate was {number(r['median'] / 1e9)} GFLOP/s. "
+                    "Activations that torch keeps for a backward pass of the bare network, "
                     f"measured over counted: {parts}.")
 
 
 def assumed(p, text: str) -> Markdown:
-    """The line below an estimate: what was assumed, and that it is an estimate."""
-    return Markdown(f"*{text} Counted, not timed. Assumed: {100 * p.share:.0f} % of the published {p.dtype} peak and bandwidth (data/gpus.tsv), "
-                    f"inputs of {p.length} tokens, answers of {p.answer}.*")
+    """The line below an estimate: that it is counted, not timed, and what is assumed."""
+    return Markdown(f"*{text} Counted, not timed. Assumed: {100 * p.share:.0f} % of the published {p.dtype} peak "
+                    f"and bandwidth (data/gpus.tsv), inputs of {p.length} tokens, answers of {p.answer}.*")
 
 
 def fits(answer: int = 4) -> Markdown:
-    """Whether the multi-task approximation fits the card that the paper used, and with what."""
+    """Say whether the multi-task approximation fits the card that the paper used, and how much memory it takes."""
     card, limit = "V100 SXM2 32 GB", cost.cards().memory_gib["V100 SXM2 32 GB"]
     parts = needed("multi", 512, answer)
     total = sum(parts.values())
     state = total - sum(parts[name] for name in ("backbone", "solutions", "activations"))
-    return Markdown(f"At y = 100 the projections with all that training adds to them take {number(state)} GiB, the whole step at 512 tokens "
-                    f"{number(total)} GiB in float32: it {'fits' if total < limit else 'does not fit'} a card of {limit} GiB ({card}, the paper's).")
+    return Markdown(f"At y = 100 the projections with all that training adds to them take {number(state)} GiB, "
+                    f"the whole step at 512 tokens {number(total)} GiB in float32: "
+                    f"it {'fits' if total < limit else 'does not fit'} a card of {limit} GiB ({card}, the paper's).")
 
 
 def base() -> tuple:
-    """The configuration of google/t5-base-lm-adapt (its shape; no weights, no network) and the deltas of the paper's sizes."""
-    config = transformers.T5Config(d_model=768, d_kv=64, d_ff=2048, num_layers=12, num_heads=12, vocab_size=32128, feed_forward_proj="gated-gelu",
-                                   tie_word_embeddings=False)
+    """The configuration of google/t5-base-lm-adapt and the deltas in the paper's sizes.
+
+    Only its shape is given here: no weights are loaded, and no network is needed."""
+    config = transformers.T5Config(d_model=768, d_kv=64, d_ff=2048, num_layers=12, num_heads=12, vocab_size=32128,
+                                   feed_forward_proj="gated-gelu", tie_word_embeddings=False)
     return config, {k: deltas.make(k, config, **profiles.PROFILES["paper"].sizes(k)) for k in KINDS}
 
 
 def reproduction(setting: str, share: float, length: int, answer: int, dtype: str) -> HTML:
-    """Hours of every stage on every card that has the format, if it achieves `share` of its published peak, and whether approximate fits its memory."""
+    """Hours of every stage on every card that has the number format `dtype`, and whether `approximate` fits its memory.
+
+    share: the part of its published peak and bandwidth that a card is assumed to achieve.
+    length, answer: tokens of an input and of an answer. The memory is for inputs of 512 tokens."""
     config, made = base()
     cards = cost.cards().dropna(subset=[dtype])
-    each = {name: cost.hours(setting, config, made, 1e12 * share * c[dtype], 1e9 * share * c.bandwidth, length, answer) for name, c in cards.iterrows()}
+    each = {name: cost.hours(setting, config, made, 1e12 * share * c[dtype], 1e9 * share * c.bandwidth, length, answer)
+            for name, c in cards.iterrows()}
     first = next(iter(each.values()))
-    rows = [[stage, f"{first.jobs[stage]:,}", f"{first.steps[stage]:,}", *(number(frame.hours[stage]) for frame in each.values())] for stage in first.index]
-    rows.append(["all", f"{first.jobs.sum():,}", f"{first.steps.sum():,}", *(number(frame.hours.sum()) for frame in each.values())])
+    rows = [[stage, f"{first.jobs[stage]:,}", f"{first.steps[stage]:,}",
+             *(number(frame.hours[stage]) for frame in each.values())] for stage in first.index]
+    rows.append(["all", f"{first.jobs.sum():,}", f"{first.steps.sum():,}",
+                 *(number(frame.hours.sum()) for frame in each.values())])
     need = needed(setting, 512, answer, 4 if dtype == "float32" else 2)
     fits = ["fits" if sum(need.values()) < c.memory_gib else "does not fit" for _, c in cards.iterrows()]
-    return table([*rows, [f"memory of approximate, 512 tokens: {number(sum(need.values()))} GiB", "", "", *fits]], ["hours", "jobs", "steps", *each])
+    return table([*rows, [f"memory of approximate, 512 tokens: {number(sum(need.values()))} GiB", "", "", *fits]],
+                 ["hours", "jobs", "steps", *each])
 
 
 def needed(setting: str, length: int, answer: int, bytes_each: int = 4) -> dict[str, float]:
-    """GiB of a step of `approximate`, by part."""
+    """GiB that a step of `approximate` takes, by part."""
     (config, made), (p, works) = base(), cost.plan(setting)
     rows, = {w.rows for w in works if w.stage == "approximate"}
     return counted.approximation(config, made, p.y, 60 if setting == "multi" else 1, rows, length, answer, bytes_each)
@@ -267,17 +306,19 @@ def needed(setting: str, length: int, answer: int, bytes_each: int = 4) -> dict[
 def memory(answer: int = 4) -> HTML:
     """`needed` for both settings at 128 and 512 tokens, the backbone and its activations in float32 or bfloat16."""
     columns = {f"{setting}, {length} tokens, {dtype}": needed(setting, length, answer, size)
-               for setting in cost.SETTINGS for length in (128, 512) for dtype, size in (("float32", 4), ("bfloat16", 2))}
+               for setting in cost.SETTINGS for length in (128, 512)
+               for dtype, size in (("float32", 4), ("bfloat16", 2))}
     parts = next(iter(columns.values()))
     rows = [[part, *(number(c[part]) for c in columns.values())] for part in parts]
     return table([*rows, ["in all", *(number(sum(c.values())) for c in columns.values())]], ["GiB", *columns])
 
 
 def book(found: dict | None) -> HTML | Markdown:
-    """(i) Minutes of `make book` and of its longest jobs. It was timed once."""
+    """(i) Minutes of `make book` and of its longest jobs, timed once."""
     if found is None:
         return absent()
     longest = sorted(found["jobs"].items(), key=lambda job: -job[1])[:8]
     rows = [[f"the whole book (target: at most {BOOK})", f"{found['seconds'] / 60:.1f}"],
             ["the environment, before it", f"{found['environment_seconds'] / 60:.1f}"]]
-    return table(rows + [[name, f"{seconds / 60:.1f}"] for name, seconds in longest], [f"{found['jobs_at_once']} jobs at once", "minutes"])
+    return table(rows + [[name, f"{seconds / 60:.1f}"] for name, seconds in longest],
+                 [f"{found['jobs_at_once']} jobs at once", "minutes"])

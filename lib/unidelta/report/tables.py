@@ -1,4 +1,4 @@
-"""The tables of the book, from `report.Results`; the paper's figures stand below ours in every cell."""
+"""The tables of the book, from `report.Results`. Where the paper has a figure, it is below ours in the same cell."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,23 @@ from unidelta import paper
 from unidelta.finetune import METHODS
 from unidelta.projections import KINDS
 from unidelta.report import measures
-from unidelta.report.measures import APART, CONTROLS, FLAG, LABEL, ONE, PAIRS, TRANSFER, html, interval, number, over_seeds, recovered, relative, rows_of, weak
+from unidelta.report.measures import (
+    APART,
+    CONTROLS,
+    FLAG,
+    LABEL,
+    ONE,
+    PAIRS,
+    TRANSFER,
+    html,
+    interval,
+    number,
+    over_seeds,
+    recovered,
+    relative,
+    rows_of,
+    weak,
+)
 from unidelta.report.planes import Plane
 from unidelta.report.results import Results, joined
 from unidelta.stages import approximate, original
@@ -20,25 +36,27 @@ SHORT = {"label words shared": "shared", "label words not shared": "not shared",
 
 
 def _grey(value: float) -> str:
-    """A figure of the paper's."""
+    """Format a figure of the paper: grey, in italics, with one decimal."""
     return f'<span style="color:#767676"><i>{value:.1f}</i></span>'
 
 
 def _both(ours: str, published: float | None) -> str:
-    """Our figure above, the paper's below it in grey."""
+    """Return our figure with the paper's below it in grey; ours alone if the paper has none."""
     return ours if published is None else f"{ours}<br>{_grey(published)}"
 
 
 def columns(transfer: bool) -> dict[str, tuple[str, str]]:
-    """Published column -> (source, target)."""
-    return {f"{s[0].upper()}->{t[0].upper()}": (s, t) for s, t in PAIRS} if transfer else {LABEL[k]: (k, k) for k in KINDS}
+    """Map each published column to its (source, target)."""
+    return ({f"{s[0].upper()}->{t[0].upper()}": (s, t) for s, t in PAIRS} if transfer
+            else {LABEL[k]: (k, k) for k in KINDS})
 
 
 def published(results: Results, n: int, whole: bool = True, long: Results | None = None) -> HTML:
-    """One of the paper's Tables 1 to 4 and 6 to 9 row by row, ours above its own; rows that were not run say so, or, if not `whole`, are left out.
+    """Return one of the paper's Tables 1 to 4 and 6 to 9, row by row, our figures above the paper's.
 
-    The last rows are the mean over the rows that were run beside the paper's as printed, and the paper's over these rows. long: the rows with long
-    answers, marked and not in the average."""
+    Rows that were not run say so. Two rows of averages come last: our mean over the rows that were run, with the
+    paper's average as printed, and, if only some rows were run, the paper's mean over these. If not `whole`, rows that
+    were not run and averages are left out. long: the rows with long answers, marked and not in the average."""
     frame = joined(results, long).frame
     apart, frame = set(frame.task) - set(results.frame.task), frame.assign(rel=relative(frame), weak=weak(frame))
     across, lines = columns(n in TRANSFER), []
@@ -52,7 +70,8 @@ def published(results: Results, n: int, whole: bool = True, long: Results | None
         for name, (s, t) in across.items():
             cell = mine[(mine.source == s) & (mine.target == t)]
             flag = FLAG if len(cell) and not everything and cell.weak.all() else ""
-            line[name.replace("->", " → ")] = _both(number(cell.rel.mean()) + flag if len(cell) else "not run", row[name])
+            line[name.replace("->", " → ")] = _both(number(cell.rel.mean()) + flag if len(cell) else "not run",
+                                                    row[name])
         mine = mine[mine.source != mine.target] if n in TRANSFER else mine[mine.source == mine.target]
         line[paper.AVERAGE] = _both(number(*over_seeds(mine, mine.rel)) if len(mine) else "not run", row[paper.AVERAGE])
         lines.append(line)
@@ -65,29 +84,37 @@ def published(results: Results, n: int, whole: bool = True, long: Results | None
 
 
 def _scores(results: Results, controls: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Task -> the controls, then E_ori and E_sub of every method by itself, in one cell each: test scores in percent, mean over seeds, weak E_ori flagged."""
+    """Map each task to its test scores in percent, mean over seeds: the controls, then E_ori, then E_sub.
+
+    One cell holds E_ori of all methods, another E_sub of each by itself. A weak E_ori is flagged."""
     kinds, flags, found = results.kinds, weak(results.own), {}
     initials = " / ".join(k[0].upper() for k in kinds)
     for task, mine in results.own.groupby("task", sort=False):
         cells = [mine[mine.target == kind] for kind in kinds]
         found[task] = {**{c: number(mine[c].mean()) for c in controls},
-                       f"E_ori: {initials}": " / ".join(number(cell["ori"].mean()) + FLAG * bool(flags[cell.index].all()) for cell in cells),
+                       f"E_ori: {initials}": " / ".join(
+                           number(cell["ori"].mean()) + FLAG * bool(flags[cell.index].all()) for cell in cells),
                        f"E_sub: {initials}": " / ".join(number(cell["sub"].mean()) for cell in cells)}
     return found
 
 
 def absolute(results: Results) -> HTML:
-    """What stands behind the ratios: chance, majority, untuned, E_ori, E_sub and the share recovered per task, flagged where an E_ori in it is weak."""
+    """Return the scores behind the ratios, per task: chance, majority, untuned, E_ori, E_sub and the share recovered.
+
+    The share recovered is flagged where an E_ori in it is weak."""
     flags = weak(results.own)
     role = "training task" if set(results.own.task) <= set(results.frame.train.iloc[0].split("+")) else "unseen task"
-    return html([{role: task, **line, "recovered": number(*recovered(mine := results.own[results.own.task == task])) + FLAG * bool(flags[mine.index].any())}
+    return html([{role: task, **line,
+                  "recovered": (number(*recovered(mine := results.own[results.own.task == task]))
+                                + FLAG * bool(flags[mine.index].any()))}
                  for task, line in _scores(results, ("chance", "majority", "untuned")).items()])
 
 
 def published_absolute(results: Results, n: int) -> HTML:
-    """The paper's Table 10 or 11 (appendix A.6) row by row, ours above its own, chance and the untuned backbone first; rows that were not run say so.
+    """Return the paper's Table 10 or 11 (appendix A.6), row by row, our figures above the paper's.
 
-    The last rows are the mean over the rows above them beside the paper's as printed, and what its own rows give."""
+    Chance and the untuned backbone come first; rows that were not run say so. The last two rows are our mean over the
+    rows above them with the paper's average as printed, and the mean of the paper's own rows."""
     frame, theirs, lines = results.frame.assign(weak=weak(results.frame)), paper.table(n), []
     again = theirs[theirs["test"] != paper.AVERAGE].select_dtypes("number").mean()
     rows = [None if t == paper.AVERAGE else paper.task_name(t) for t in theirs["test"]]
@@ -98,7 +125,8 @@ def published_absolute(results: Results, n: int) -> HTML:
         for kind in METHODS:
             cell = mine[mine.target == kind]
             flag = FLAG if len(cell) and task and cell.weak.all() else ""
-            line[LABEL[kind]] = _both(number(*over_seeds(cell, cell.ori)) + flag if len(cell) else "not run", row[LABEL[kind]])
+            line[LABEL[kind]] = _both(number(*over_seeds(cell, cell.ori)) + flag if len(cell) else "not run",
+                                      row[LABEL[kind]])
         lines.append(line)
     means = {LABEL[k]: _grey(again[LABEL[k]]) for k in METHODS}
     lines.append(dict.fromkeys(lines[-1], "") | {"unseen task": "<i>the paper's own rows give</i>"} | means)
@@ -106,103 +134,134 @@ def published_absolute(results: Results, n: int) -> HTML:
 
 
 def averages(results: Results, n: int = 1) -> HTML:
-    """Averages over the groups of tasks, with every control below them, in percent of E_ori. n: the paper's table, 1 and 3 own, 2 and 4 the six directions.
-    A group all of whose E_ori are weak is flagged: its ratios say nothing."""
+    """Return the averages over the groups of tasks, with every control below them, in percent of E_ori.
+
+    n: the paper's table. Tables 1, 3, 6 and 7 are of every delta by itself, 2, 4, 8 and 9 of the directions of
+    transfer. A group is flagged if all its E_ori are weak: its ratios say nothing."""
     groups = rows_of(results.shown(n))
     names = {name: list(dict.fromkeys(mine.task)) for name, mine in groups.items()}
-    heads = {name: f"{name} ({len(names[name])})" + (f" {FLAG}" if weak(mine).all() else "") for name, mine in groups.items()}
+    heads = {name: f"{name} ({len(names[name])})" + (f" {FLAG}" if weak(mine).all() else "")
+             for name, mine in groups.items()}
 
     def line(text, value):
         return {"": text, **{heads[name]: value(name, mine) for name, mine in groups.items()}}
-    lines = [line("<b>transferred</b>" if n in TRANSFER else "<b>in the subspace</b>", lambda _, mine: f"<b>{number(*over_seeds(mine, relative(mine)))}</b>")]
-    lines += [line(text, lambda _, mine, c=c: number(relative(mine, c).mean())) for c, text in results.controls(n).items()]
+    lines = [line("<b>transferred</b>" if n in TRANSFER else "<b>in the subspace</b>",
+                  lambda _, mine: f"<b>{number(*over_seeds(mine, relative(mine)))}</b>")]
+    lines += [line(text, lambda _, mine, c=c: number(relative(mine, c).mean()))
+              for c, text in results.controls(n).items()]
     lines.append(line("recovered above chance", lambda _, mine: number(*recovered(mine))))
-    if results.run.profile.y == (100 if n in (3, 4, 7, 9) else 4):  # another dimension is no run of that table
+    if results.run.profile.y == (100 if n in (3, 4, 7, 9) else 4):  # the paper's tables are of these dimensions only
         lines.append(line("the paper, same rows", lambda name, _: number(paper.average(n, names[name]))))
     return html(lines)
 
 
 def by_delta(results: Results, absolute: bool = False) -> HTML:
-    """E_sub and every control for each delta, over all tasks, in percent of its E_ori; or, if `absolute`, as test scores, E_ori first."""
+    """Return E_sub and every control for each delta, over all tasks, in percent of its E_ori.
+
+    If `absolute`, they are test scores instead, and E_ori comes first."""
     names = ({"ori": "E_ori"} if absolute else {}) | {"sub": "E_sub", **CONTROLS}
     rows = {kind: results.own[results.own.target == kind] for kind in results.kinds}
     head, value = ("test score, %", pd.DataFrame.__getitem__) if absolute else ("", relative)
-    return html([{head: text, **{LABEL[k]: number(*over_seeds(f, value(f, c))) for k, f in rows.items()}} for c, text in names.items() if c in results.frame])
+    return html([{head: text, **{LABEL[k]: number(*over_seeds(f, value(f, c))) for k, f in rows.items()}}
+                 for c, text in names.items() if c in results.frame])
 
 
 def square(results: Results, theirs: pd.DataFrame | None = None) -> HTML:
-    """Source (rows) -> target (columns) for one task: relative performance with its interval, the test score behind it, and, from a table of the
-    paper with a column `source`, the published figure below."""
+    """Return source (rows) -> target (columns) for one task: relative performance with its interval and its test score.
+
+    theirs: a table of the paper with a column `source`; its figures are shown below ours."""
     frame = results.frame.assign(rel=relative(results.frame))
     cell = {key: f for key, f in frame.groupby(["source", "target"])}
-    text = {key: f"{number(*over_seeds(f, f.rel))} <small>({number(f['sub'].mean())})</small>" for key, f in cell.items()}
-    printed = {} if theirs is None else {(row["source"], k): v for row in theirs.to_dict("records") for k, v in row.items()}
-    return html([{"from": LABEL[s], **{"to " + LABEL[t]: _both(text[s, t], printed.get((LABEL[s], LABEL[t]))) for t in results.kinds}} for s in results.kinds])
+    text = {key: f"{number(*over_seeds(f, f.rel))} <small>({number(f['sub'].mean())})</small>"
+            for key, f in cell.items()}
+    printed = ({} if theirs is None
+               else {(row["source"], k): v for row in theirs.to_dict("records") for k, v in row.items()})
+    return html([{"from": LABEL[s], **{"to " + LABEL[t]: _both(text[s, t], printed.get((LABEL[s], LABEL[t])))
+                                       for t in results.kinds}}
+                 for s in results.kinds])
 
 
 def published_rows(task: str) -> HTML | Markdown:
-    """The paper's own rows of transfer for a task: Table 2 (single-task, y = 4) and Table 4 (multi-task, y = 100)."""
+    """Return the paper's rows of transfer for a task, of Tables 2 (single-task, y = 4) and 4 (multi-task, y = 100)."""
     lines = []
     for n, setting in ((2, "Table 2, single-task"), (4, "Table 4, multi-task")):
         for row in paper.table(n).to_dict("records"):
             if row["test"] != paper.AVERAGE and paper.task_name(row["test"]) == task:
-                lines.append({"paper": setting, **{k.replace("->", " → "): number(v) for k, v in row.items() if k not in ("train", "test")}})
+                lines.append({"paper": setting, **{k.replace("->", " → "): number(v) for k, v in row.items()
+                                                   if k not in ("train", "test")}})
     return html(lines) if lines else Markdown(f"The paper's Tables 2 and 4 have no row for `{task}`.")
 
 
 def originals(run: Run, names: list[str], seeds: list[int]) -> tuple[HTML, list[str]]:
-    """E_ori per delta of some tasks, with its interval over seeds; and the artifacts' ids."""
+    """Return E_ori per delta of some tasks, with its interval over seeds and the best step; and the artifacts' ids."""
     done = original(run, names, seeds=seeds)
-    lines = [{"task": t, **{LABEL[k]: number(*interval([100 * done[t, k, s].metrics["test"] for s in seeds])) for k in KINDS},
-              "best step": ", ".join(f"{LABEL[k]} {sum(done[t, k, s].metrics['best_step'] for s in seeds) / len(seeds):.0f}" for k in KINDS)} for t in names]
+    lines = [{"task": t,
+              **{LABEL[k]: number(*interval([100 * done[t, k, s].metrics["test"] for s in seeds])) for k in KINDS},
+              "best step": ", ".join(f"{LABEL[k]} "
+                                     f"{sum(done[t, k, s].metrics['best_step'] for s in seeds) / len(seeds):.0f}"
+                                     for k in KINDS)}
+             for t in names]
     return html(lines), sorted(a.id for a in done.values())
 
 
 def dissected(run: Run, train: Sequence[str], seed: int) -> dict[str, dict]:
-    """What a trained subspace is, by delta: `values`, the singular values of Proj_up; `cosine` of its leading direction with the training solutions'
-    offset, whose `length` is |offset|; mean |W_1 offset|, what enters the tanh of Proj_down, `before` training (expected: W_1 ~ N(0, 0.02)) and `after`."""
+    """Return figures that describe a trained subspace, by delta.
+
+    `N` is the number of parameters and `values` are the singular values of Proj_up. `cosine` is that of its leading
+    direction with the offset of a training solution, in absolute value and the largest over the training tasks;
+    `length` is the offset's mean length. `before` and `after` are the mean |W_1 offset|, which enters the tanh of
+    Proj_down: before training as expected of W_1 ~ N(0, 0.02), and after it. `tanh` is the mean |tanh| after it."""
     space, done, found = approximate(run, train, [seed])[seed].tensors(), original(run, train, seeds=[seed]), {}
     for kind in KINDS:
         offset = torch.stack([done[t, kind, seed].tensors()["theta"] for t in train]) - run.start(kind).cpu()
         left, values, _ = torch.linalg.svd(space[f"up.{kind}"].float(), full_matrices=False)
         length, after = float(offset.norm(dim=1).mean()), offset @ space[f"down1.{kind}"].float().T
-        found[kind] = {"N": offset.shape[1], "values": values.tolist(), "cosine": float(torch.cosine_similarity(left[:, :1].T, offset).abs().max()),
-                       "length": length, "before": 0.02 * (2 / torch.pi) ** 0.5 * length, "after": float(after.abs().mean()),
+        found[kind] = {"N": offset.shape[1], "values": values.tolist(),
+                       "cosine": float(torch.cosine_similarity(left[:, :1].T, offset).abs().max()), "length": length,
+                       "before": 0.02 * (2 / torch.pi) ** 0.5 * length, "after": float(after.abs().mean()),
                        "tanh": float(after.tanh().abs().mean())}
     return found
 
 
 def anatomy(run: Run, train: Sequence[str], seed: int) -> HTML:
-    """`dissected` as a table."""
-    return html([{"delta": LABEL[kind], "N": f"{one['N']:,}", "singular values of Proj_up": ", ".join(f"{v:.1f}" for v in one["values"][:6]),
-                  "of an untrained one": f"{0.02 * one['N'] ** 0.5:.1f} each", "|cos| with θ_train": f"{one['cosine']:.3f}",
-                  "‖θ_train − θ_init‖": f"{one['length']:.1f}", "mean |W₁(θ_train − θ_init)|, untrained W₁": f"{one['before']:.2f}",
-                  "trained W₁": f"{one['after']:.2f}", "mean |tanh|": f"{one['tanh']:.3f}"} for kind, one in dissected(run, train, seed).items()])
+    """Return `dissected` as a table, with the first six singular values."""
+    return html([{"delta": LABEL[kind], "N": f"{one['N']:,}",
+                  "singular values of Proj_up": ", ".join(f"{v:.1f}" for v in one["values"][:6]),
+                  "of an untrained one": f"{0.02 * one['N'] ** 0.5:.1f} each",
+                  "|cos| with θ_train": f"{one['cosine']:.3f}",
+                  "‖θ_train − θ_init‖": f"{one['length']:.1f}",
+                  "mean |W₁(θ_train − θ_init)|, untrained W₁": f"{one['before']:.2f}",
+                  "trained W₁": f"{one['after']:.2f}", "mean |tanh|": f"{one['tanh']:.3f}"}
+                 for kind, one in dissected(run, train, seed).items()])
 
 
 def distances(run: Run, train: list[str], seed: int) -> HTML:
-    """How near the three intrinsic vectors of a training task lie to each other in the subspace."""
+    """Return the lengths of a training task's three intrinsic vectors, and their distances from each other."""
     space = approximate(run, train, [seed])[seed].tensors()
     vector = {k: space[f"I.{k}"].mean(0) for k in KINDS}
-    return html([{"": LABEL[a], "length": f"{v.norm():.2f}", **{"to " + LABEL[b]: f"{(v - w).norm():.2f}" for b, w in vector.items()}}
+    return html([{"": LABEL[a], "length": f"{v.norm():.2f}",
+                  **{"to " + LABEL[b]: f"{(v - w).norm():.2f}" for b, w in vector.items()}}
                  for a, v in vector.items()])
 
 
 def comparison(found: dict[str, Results]) -> HTML:
-    """Per variant and group of tasks: own and transfer, beside the controls that were run, and the share recovered above chance."""
+    """Compare variants on each group of tasks: own, transfer, the controls that were run, and the share recovered."""
     lines, beside = [], {c: CONTROLS[c] for c in ("train_solution", "shared_vector", *ONE, "random", "chance")}
     for name, results in found.items():
         for group, mine in rows_of(results.own, clear=False).items():
             moved = results.moved[results.moved.task.isin(mine.task)]
             lines.append({"variant": name, "label words (tasks)": f"{SHORT.get(group, group)} ({mine.task.nunique()})",
-                          "own": number(*over_seeds(mine, relative(mine))), "transfer": number(*over_seeds(moved, relative(moved))),
+                          "own": number(*over_seeds(mine, relative(mine))),
+                          "transfer": number(*over_seeds(moved, relative(moved))),
                           **{text: number(relative(mine, c).mean()) for c, text in beside.items() if c in mine},
                           "recovered above chance": number(*recovered(mine))})
     return html(lines)
 
 
 def changes(found: dict[str, Results], random: bool = False) -> HTML | Markdown:
-    """What every variant changes against the first, in points, paired by seed, over each group of tasks. random: what it changes in a random subspace, too."""
+    """Return what every variant changes against the first, in points, paired by seed, over each group of tasks.
+
+    The change is in bold where its interval excludes zero. random: show the change in a random subspace as well."""
     (first, base), *others = found.items()
     if not others:
         return Markdown("No variant was named.")
@@ -213,40 +272,54 @@ def changes(found: dict[str, Results], random: bool = False) -> HTML | Markdown:
             by = {"own": measures.gain(rows, results.own), "transfer": measures.gain(moved, results.moved)}
             by |= {CONTROLS["random"]: measures.gain(rows, results.own, "random")} if random else {}
             lines.append({"variant": name, "label words (tasks)": f"{SHORT.get(group, group)} ({rows.task.nunique()})",
-                          **{what: f"<b>{measures.signed(*v)}</b>" if abs(v[0]) > v[1] else measures.signed(*v) for what, v in by.items()}})
-    return HTML(f"<p>Change against <i>{first}</i>, in points, paired by seed; bold where the interval excludes zero.</p>{html(lines).data}")
+                          **{what: f"<b>{measures.signed(*v)}</b>" if abs(v[0]) > v[1] else measures.signed(*v)
+                             for what, v in by.items()}})
+    return HTML(f"<p>Change against <i>{first}</i>, in points, paired by seed; "
+                f"bold where the interval excludes zero.</p>{html(lines).data}")
 
 
 def variants_absolute(found: dict[str, Results]) -> HTML:
-    """The same per variant and task, without majority and share."""
+    """Return the table of `absolute` for every variant and task, without majority and the share recovered."""
     return html([{"variant": name, "unseen task": task, **line} for name, results in found.items()
                  for task, line in _scores(results, ("chance", "untuned")).items()])
 
 
 def beyond_length(found: dict[str, Results]) -> HTML:
-    """Of the tasks that share label words, by variant: own and transfer in percent of E_ori, and what each adds, in points, to the training task's solution
-    with its length fitted; means and half intervals over seeds."""
+    """Compare own and transfer, by variant, with the training task's solution whose length is fitted.
+
+    Only tasks that share label words count. Own and transfer are in percent of E_ori; what each adds to that control is
+    in points. All are means and half intervals over seeds."""
     lines = []
     for name, results in found.items():
-        parts = {"own": rows_of(results.own)["label words shared"], "transfer": rows_of(results.moved)["label words shared"]}
+        parts = {"own": rows_of(results.own)["label words shared"],
+                 "transfer": rows_of(results.moved)["label words shared"]}
         lines.append({"variant": name, **{what: number(*over_seeds(f, relative(f))) for what, f in parts.items()},
-                      **{f"{what}, over the length fitted": measures.signed(*measures.best_control(f, ["scaled_solution"])[1]) for what, f in parts.items()}})
+                      **{f"{what}, over the length fitted": measures.signed(
+                          *measures.best_control(f, ["scaled_solution"])[1]) for what, f in parts.items()}})
     return html(lines)
 
 
 def per_task(results: Results) -> HTML:
-    """One line per unseen task: E_sub and every control in percent of E_ori, mean over deltas and seeds, beside the paper's Table 1."""
-    names = {"sub": "E_sub", "random": "random, tuned", "train_solution": "training solution", "scaled_solution": "its length fitted",
-             "own_vector": "own vector", "mean_vector": "mean vector", "untuned": "untuned", "majority": "majority", "chance": "chance"}
-    return html([{"unseen task": task, **{text: number(relative(mine, c).mean()) for c, text in names.items()}, "paper": number(paper.average(1, [task]))}
+    """Return E_sub and every control per unseen task, beside the paper's Table 1.
+
+    All are in percent of E_ori, mean over deltas and seeds."""
+    names = {"sub": "E_sub", "random": "random, tuned",
+             "train_solution": "training solution", "scaled_solution": "its length fitted",
+             "own_vector": "own vector", "mean_vector": "mean vector",
+             "untuned": "untuned", "majority": "majority", "chance": "chance"}
+    return html([{"unseen task": task, **{text: number(relative(mine, c).mean()) for c, text in names.items()},
+                  "paper": number(paper.average(1, [task]))}
                  for task, mine in results.own.groupby("task", sort=False)])
 
 
 def overlap(planes: dict[str, Plane]) -> HTML:
-    """How much of each plane reaches 80 percent of E_ori: for each delta alone, for all three at the same point, for their mean."""
+    """Return the share of each plane that reaches 80 percent of E_ori.
+
+    It is given for each delta alone, for all three at the same point, and for their mean."""
     lines = []
     for task, plane in planes.items():
         share = plane.share()
-        lines.append({"unseen task": f"{task}<br><small>subspace of {plane.train}</small>", **{f"{LABEL[k]} alone": number(share[k]) for k in KINDS},
+        lines.append({"unseen task": f"{task}<br><small>subspace of {plane.train}</small>",
+                      **{f"{LABEL[k]} alone": number(share[k]) for k in KINDS},
                       "all three at once": number(share["all"]), "mean of the three": number(share["mean"])})
     return html(lines)

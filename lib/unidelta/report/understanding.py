@@ -1,6 +1,7 @@
-"""Does the untuned backbone understand a stand-in's rows, if they are asked in the words of its own pre-training? And what of them has it met there?
+"""Does the untuned backbone understand a stand-in's rows, if they are asked in the words of its own pre-training?
 
-A delta that only has to say how an answer is worded has something to carry to the next task; one that has to learn to read the rows first has not.
+And what of these rows has it met there? A delta that only has to say how an answer is worded has something to carry to
+the next task; one that first has to learn to read the rows has not.
 """
 
 import random
@@ -44,17 +45,19 @@ def _pair(task: str, row: dict) -> Asked:
         first, second = ("question1", "question2") if "question1" in row else ("sentence1", "sentence2")
         return [row[first], row[second]], "are both one?", ("yes",) if row["label"] == 1 else ("no",)
     if task == "superglue-wic":
-        return [row["sentence1"], row["sentence2"]], f"is {row['word']} one thing?", ("yes",) if row["label"] else ("no",)
+        return ([row["sentence1"], row["sentence2"]], f"is {row['word']} one thing?",
+                ("yes",) if row["label"] else ("no",))
     if task == "superglue-wsc":
         return [row["text"], row["span1_text"], row["span2_text"]], "is it so?", ("yes",) if row["label"] else ("no",)
     if task == "scitail":
-        return [row["sentence1"], row["sentence2"]], "does it follow?", FOLLOWS if row["gold_label"] == "entailment" else ELSE
+        return ([row["sentence1"], row["sentence2"]], "does it follow?",
+                FOLLOWS if row["gold_label"] == "entailment" else ELSE)
     right = (FOLLOWS, ELSE)[row["label"]] if task == "superglue-rte" else (FOLLOWS, ELSE[1:], ELSE[:1])[row["label"]]
     return [row["premise"], row["hypothesis"]], "does it follow?", right
 
 
 def asked(task: str, row: dict, rng: random.Random) -> tuple[str, tuple[str, ...]]:
-    """A row of a stand-in (the hub's columns) as a question of pre-training, and the answers that count as right."""
+    """Turn a row of a stand-in (the hub's columns) into a question of pre-training and the answers that are right."""
     if task in OPINION:
         text = next(row[name] for name in ("sentence", "text", "content") if name in row)
         return f"{text.strip()} did they like it?", ("they did",) if row["label"] == 1 else ("they did not",)
@@ -67,8 +70,9 @@ def asked(task: str, row: dict, rng: random.Random) -> tuple[str, tuple[str, ...
 
 
 def understood(backbone: Backbone, task: str, rows: int = 250) -> float:
-    """Share of the task's first validation rows (seed 0) that the untuned backbone answers right, asked in the words of pre-training; one of
-    OPINION, PAIRS and CHOICES."""
+    """Share of a task's rows that the untuned backbone answers right when they are asked in the words of pre-training.
+
+    task: one of OPINION, PAIRS and CHOICES. rows: how many of its first validation rows (seed 0) are asked."""
     rng = random.Random(f"understood/{task}")
     questions, right = zip(*(asked(task, row, rng) for row in embedded.raw(task, "validation")[:rows]), strict=True)
     inputs = [np.array(ids) for ids in backbone.tokenizer(list(questions))["input_ids"]]
@@ -77,17 +81,20 @@ def understood(backbone: Backbone, task: str, rows: int = 250) -> float:
 
 
 def table(names: list[str], rows: int = 250) -> HTML:
-    """`understood` in percent for every task of OPINION, PAIRS and CHOICES, a column per backbone of that name, with its fingerprint; training tasks of a
-    subspace first."""
-    models = {f"{name}<br><small>{model.fingerprint}</small>": model for name, model in ((name, backbones.load(name)) for name in names)}
+    """`understood` in percent for every task of OPINION, PAIRS and CHOICES, training tasks of a subspace first.
+
+    There is one column per backbone in `names`, headed by its name and fingerprint."""
+    models = {f"{name}<br><small>{model.fingerprint}</small>": model
+              for name, model in ((name, backbones.load(name)) for name in names)}
     trainers = [task for task in suite.single() if task in OPINION + PAIRS + CHOICES]
     tasks = [*trainers, *(t for t in OPINION + PAIRS + CHOICES if t not in trainers)]
     return html([{"task": task, "": "trains a subspace" if task in trainers else "",
-                  **{name: f"{100 * understood(model, task, rows):.0f}" for name, model in models.items()}} for task in tasks])
+                  **{name: f"{100 * understood(model, task, rows):.0f}" for name, model in models.items()}}
+                 for task in tasks])
 
 
 def _sentences(value) -> Iterator[str]:
-    """The sentences of at least four words in a row or a part of it, in small letters and without punctuation."""
+    """The sentences of at least four words in a row or a part of it, in lower case and without punctuation."""
     if isinstance(value, str):
         words = (re.findall(r"[a-z0-9_']+", sentence.lower()) for sentence in re.split(r"(?<=[.?!;])\s+", value))
         yield from (" ".join(each) for each in words if len(each) > 3)
@@ -97,24 +104,30 @@ def _sentences(value) -> Iterator[str]:
 
 
 def met(names: list[str], items: int = 20_000) -> HTML:
-    """What of the test rows of some stand-ins occurs elsewhere: which of their sentences in so many items of pre-training, drawn anew as they are at its
-    end; and, of CHOICES, which questions with their answers in the training rows."""
+    """How much of the test rows of some stand-ins occurs elsewhere.
+
+    Counted are their sentences that occur in `items` items of pre-training, drawn anew as at its end; and, for tasks of
+    CHOICES, the questions that occur in the training rows with the same answers."""
     rng, how = random.Random("met"), pretrain.mixture(pretrain.RECIPE["steps"], pretrain.RECIPE)
     drawn = (pretrain.item(rng, pretrain.RECIPE["text_share"], **how) for _ in range(items))
-    seen = "\n".join(" ".join(re.findall(r"[a-z0-9_']+", f"{question} {answer}".lower())) for _, question, answer in drawn)
+    seen = "\n".join(" ".join(re.findall(r"[a-z0-9_']+", f"{question} {answer}".lower()))
+                     for _, question, answer in drawn)
     lines = []
     for task in names:
         test, train = (embedded.raw(task, split) for split in ("test", "train"))
         sentences = list(dict.fromkeys(s for row in test for s in _sentences(row)))
         line = {"task": task, "sentences of its test rows": len(sentences),
-                "of these met in pre-training, %": f"{100 * sum(s in seen for s in sentences) / len(sentences):.0f}" if sentences else "–"}
+                "of these met in pre-training, %":
+                    f"{100 * sum(s in seen for s in sentences) / len(sentences):.0f}" if sentences else "–"}
         if task in CHOICES:
             known = {_question(row) for row in train}
-            line["questions that training rows answer, too, %"] = f"{100 * sum(_question(row) in known for row in test) / len(test):.0f}"
+            line["questions that training rows answer, too, %"] = (
+                f"{100 * sum(_question(row) in known for row in test) / len(test):.0f}")
         lines.append(line)
     return html(lines)
 
 
 def _question(row: dict) -> tuple[str, ...]:
-    """What a row with options asks, and its right answer."""
-    return (*row.get("dialogue", ()), next(row[name] for name in ("premise", "question_propmt", "question") if name in row), _options(row)[1])
+    """What a row with options asks, followed by its right answer."""
+    return (*row.get("dialogue", ()),
+            next(row[name] for name in ("premise", "question_propmt", "question") if name in row), _options(row)[1])

@@ -1,2 +1,5 @@
-"""Where rows come from, and how they come to read alike: the registry of the seventy-two tasks, CrossFit's formats and metrics, the hub and its mirrors,
-the generated stand-ins, tasks of one's own. `unidelta.tasks` is the door to all of it."""
+"""Where rows come from, and how they get one form; `unidelta.tasks` is the way in to all of it.
+
+The registry of the seventy-two tasks, CrossFit's formats and metrics, the hub and its mirrors, the generated stand-ins,
+and tasks of one's own.
+"""

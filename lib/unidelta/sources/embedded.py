@@ -1,9 +1,9 @@
 """Stand-ins for the paper's tasks, generated from a small grammar in the columns of the real data sets on the hub.
 
 A stand-in shares a task's name, columns, label words and therefore its CrossFit prompt (the same formatter serves hub,
-mirror and stand-in), never its rows. Every table and caption that rests on one says so; how the suite was fixed is told
-in book/choices.md. The grammars stand in `unidelta.world`: `sentence`, `pair`, `choice`, `text`,
-each a table of task -> (generator (rng, class index) -> row, number of classes or options to keep in balance).
+mirror and stand-in), never its rows. Every table and caption that rests on one says so; book/choices.md tells how the
+suite was fixed. The grammars are in `unidelta.world`: `sentence`, `pair`, `choice` and `text` each have a table
+task -> (generator (rng, class index) -> row, number of classes or options to keep in balance).
 """
 import random
 from functools import lru_cache
@@ -14,7 +14,8 @@ SIZES = {"train": 1000, "validation": 250, "test": 250}
 STAND_INS = sentence.STAND_INS | pair.STAND_INS | choice.STAND_INS | text.STAND_INS
 # The stand-ins whose names the backbone's tokenizer was trained on (`unidelta.pretrain`). The vocabulary is frozen with
 # data/backbone, so this list does not grow with the suite.
-CLASSES = {name: STAND_INS[name][1] for name in """glue-sst2 rotten_tomatoes amazon_polarity glue-mnli scitail superglue-rte
+CLASSES = {name: STAND_INS[name][1]
+           for name in """glue-sst2 rotten_tomatoes amazon_polarity glue-mnli scitail superglue-rte
 glue-qqp glue-mrpc superglue-wic superglue-wsc dream codah quartz-no_knowledge superglue-copa qasc ai2_arc
 blimp-anaphor_number_agreement""".split()}
 
@@ -39,7 +40,10 @@ def raw(name: str, split: str, seed: int = 0) -> list[dict]:
 
 @lru_cache(maxsize=128)
 def _rows(name: str, seed: int) -> list[dict]:
-    """The rows of all splits, one after the other. Raises ValueError where a grammar cannot make so many different ones."""
+    """The rows of all splits, one after the other.
+
+    Raises ValueError if the grammar cannot make so many different rows.
+    """
     generator, classes = STAND_INS[name]
     rng, rows, seen, wanted = random.Random(f"{name}/{seed}"), [], set(), sum(SIZES.values())
     for _ in range(20 * wanted):

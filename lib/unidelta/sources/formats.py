@@ -44,7 +44,10 @@ FILTERS: dict[str, Callable[[str], str]] = {
 
 # --- values, checked -------------------------------------------------------------------------------------------------
 def get(row: dict, column: str, kind: type | tuple[type, ...]) -> Any:
-    """row["a"]["b"] for column "a.b", of the wanted type; a list of structs is read across."""
+    """row["a"]["b"] for column "a.b"; of a list of structs, the list of their values.
+
+    Raises FormatError for a missing column and for a value of another type than `kind`.
+    """
     value: Any = row
     for key in column.split("."):
         if isinstance(value, list) and all(isinstance(item, dict) and key in item for item in value):
@@ -90,14 +93,14 @@ def _wellformed(row: dict, rng) -> dict | None:
 
 
 def _minimal_pair(row: dict, rng) -> dict:
-    """BLiMP: a coin, thrown row by row from one seeded generator, says which sentence stands first."""
+    """BLiMP: a coin, thrown for every row from one seeded generator, says which sentence comes first."""
     pair = [get(row, "sentence_good", str), get(row, "sentence_bad", str)]
     good = 0 if rng.random_sample() > 0.5 else 1
     return {"first": pair[good], "second": pair[1 - good], "good": good}
 
 
 def _shuffled(row: dict, rng) -> dict | None:
-    """SciQ: the right answer is hidden among the distractors, again by one seeded generator."""
+    """SciQ: the right answer is shuffled among the distractors, again by one seeded generator."""
     if not get(row, "support", str):
         return None
     options = [get(row, c, str) for c in ("distractor1", "distractor2", "distractor3", "correct_answer")]
@@ -117,7 +120,10 @@ def _supporting(row: dict, rng) -> dict:
 
 
 def inline(question: str) -> list[str]:
-    """QuaRel's two options, which stand inside the question, after (A) and (B). Of "red or (B) blue" CrossFit takes the "or " off, and so of "floor (B)"."""
+    """QuaRel's two options, which stand inside the question after (A) and (B).
+
+    As in CrossFit, an "or " at the end is cut off: "(A) red or (B)" gives "red", but "(A) floor (B)" gives "flo".
+    """
     a, b = question.find("(A)"), question.find("(B)")
     return [part.removesuffix("or ").strip() for part in (question[a + 4:b], question[b + 4:])]
 
@@ -151,13 +157,14 @@ SHAPES: dict[str, tuple[tuple[str, ...], tuple[str, ...], Callable[[dict, Any], 
     "inline": (("question", "answer_index"), ("inline",), _inline),
     "acronym": (("tokens", "labels"), ("short", "long"), _acronym),
 }
-FLAGS = ("nonempty", "cleaned", "tight")  # shapes that compute no column: see `render`
+FLAGS = ("nonempty", "cleaned", "tight")  # shapes that compute no column; see `render`
 FIELD = re.compile(r"\{([^{}]+)\}")
 
 
 def columns(task: Task) -> list[str]:
     """The columns of the source that the task needs."""
-    shown = [f for f in FIELD.findall(task.input) if f != "options" or not task.options]  # RACE has a column of that name, too
+    # RACE also has a column called "options"
+    shown = [f for f in FIELD.findall(task.input) if f != "options" or not task.options]
     used = [*shown, *task.options.split(", "), task.target.split(" ", 1)[1]]
     heads = [u.split("|")[0].split(".")[0] for u in used if u]
     reads, gives = SHAPES[task.shape][:2] if task.shape in SHAPES else ((), ())
@@ -215,7 +222,8 @@ def render(task: Task, row: dict, rng: np.random.RandomState) -> Row | None:
         if extra is None:
             return None
         if not isinstance(extra, dict):
-            raise FormatError(task.shape, f"is made by a function that must give a dict of columns or None, not {extra!r:.40}")
+            raise FormatError(task.shape, "is made by a function that must give a dict of columns or None, "
+                              f"not {extra!r:.40}")
         row = row | extra
     letters, texts = _options(task, row)
     targets = _targets(task, row, letters, texts)
@@ -232,8 +240,8 @@ def render(task: Task, row: dict, rng: np.random.RandomState) -> Row | None:
 def format_rows(task: Task, records: Iterable[dict], where: str) -> Iterator[Row]:
     """All rows of one split, in order; `where` names the file in errors.
 
-    One generator seeded 42 per split throws the coins of the shapes that need them, as CrossFit does.
-    Raises ValueError naming file, row and column for a missing column, a wrong type or a label out of range.
+    As CrossFit does, the shapes that need chance draw it from one generator per split, with seed 42.
+    Raises ValueError, naming file, row and column, for a missing column, a wrong type or a label out of range.
     """
     rng = np.random.RandomState(42)
     for number, row in enumerate(records):

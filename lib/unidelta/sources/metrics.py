@@ -41,7 +41,7 @@ class _Words:
 
 @cache
 def _rouge():
-    from rouge_score import rouge_scorer  # here, for few tasks need it and it loads a whole language toolkit
+    from rouge_score import rouge_scorer  # here, because few tasks need it and it loads a whole language toolkit
     return rouge_scorer.RougeScorer(["rougeL"], tokenizer=_Words())
 
 
@@ -57,7 +57,8 @@ METRICS = ["F1", *ONE]
 def score(metric: str, predictions: Sequence[str], targets: Sequence[str | Sequence[str]]) -> float:
     """Score of predictions (n texts) against targets (n texts, or n lists of at least one reference).
 
-    Raises ValueError for an unknown metric, a text in the place of texts, no examples, different lengths, and an example without a reference.
+    Raises ValueError for an unknown metric, a text in the place of a list of texts, no examples, different lengths, and
+    an example without a reference.
     """
     if metric not in METRICS:
         raise ValueError(f"no metric {metric!r}; allowed: {', '.join(METRICS)}")
@@ -71,7 +72,7 @@ def score(metric: str, predictions: Sequence[str], targets: Sequence[str | Seque
         raise ValueError(f"{metric} needs a reference for every example; example {golds.index([])} has none")
     said = [p.strip() for p in predictions]
     if metric == "F1":
-        from sklearn.metrics import f1_score  # here, as above: seconds that most uses of this module need not wait
+        from sklearn.metrics import f1_score  # here, as above: loading takes seconds, and most uses need none of it
         first = [gold[0] for gold in golds]
         return float(f1_score(first, said, labels=sorted(set(first)), average="macro", zero_division=0))
     return sum(max(ONE[metric](p, gold) for gold in best) for p, best in zip(said, golds, strict=True)) / len(said)

@@ -1,8 +1,11 @@
 """Where rows come from: the Hugging Face hub, or a mirror of it in a folder, for machines without the internet.
 
 A mirror holds <namespace>--<name>/<config>/<split>.parquet with the hub's own columns.
-    python -m unidelta.sources.mirror build --out DIR [--task NAME]...      copies it; resumes; keeps checksums in MANIFEST.tsv
-    python -m unidelta.sources.mirror check --mirror DIR [--task NAME]...   reads, formats, verifies; exit status 1 on any fault
+
+python -m unidelta.sources.mirror build --out DIR [--task NAME]...
+    copies the hub's data; resumes; keeps checksums in MANIFEST.tsv
+python -m unidelta.sources.mirror check --mirror DIR [--task NAME]...
+    reads, formats and verifies; exit status 1 on any fault
 """
 import argparse
 import csv
@@ -24,7 +27,10 @@ FIELDS = ["hub_id", "config", "split", "rows", "sha256"]
 
 # --- reading ---------------------------------------------------------------------------------------------------------
 def root(mirror: str | os.PathLike | None) -> Path:
-    """The mirror's folder: the argument, else the environment variable UNIDELTA_MIRROR. ValueError if there is none."""
+    """The mirror's folder: the argument, or else the environment variable UNIDELTA_MIRROR.
+
+    Raises ValueError if neither is given or it is not a folder.
+    """
     folder = mirror or os.environ.get("UNIDELTA_MIRROR")
     if not folder:
         raise ValueError('source "mirror" needs a folder: pass mirror=... or set environment variable UNIDELTA_MIRROR')
@@ -34,7 +40,10 @@ def root(mirror: str | os.PathLike | None) -> Path:
 
 
 def physical(task: Task, split: str) -> tuple[str, ...]:
-    """The source's own names of a split, best first; a name of the source's own stands for itself."""
+    """The source's own names of a split, best first; one of the source's own names stands for itself.
+
+    Raises ValueError for a split that the task does not have.
+    """
     own = [name for theirs in task.splits.values() for name in theirs]
     if split not in task.splits and split not in own:
         allowed = ", ".join(dict.fromkeys([*task.splits, *own]))
@@ -49,7 +58,7 @@ def location(folder: Path, hub: str, config: str, split: str) -> Path:
 def path(task: Task, split: str, mirror: str | os.PathLike | None) -> Path | None:
     """The file that holds a split of a task in a mirror; None if there is none.
 
-    A data set with one configuration only may have its folder under either of the hub's two words for that.
+    The folder of a data set with only one configuration may have either of the hub's two words for that.
     """
     folder = root(mirror)
     for hub, config in task.sources:
@@ -61,7 +70,7 @@ def path(task: Task, split: str, mirror: str | os.PathLike | None) -> Path | Non
 
 
 def from_mirror(task: Task, split: str, mirror: str | os.PathLike | None) -> tuple[datasets.Dataset, str]:
-    """(data set of the needed columns, its file); ValueError for a missing, truncated, empty or foreign file."""
+    """(data set of the needed columns, its file). Raises ValueError for a missing, truncated, empty or foreign file."""
     file = path(task, split, mirror)
     if file is None:
         wanted = location(root(mirror), task.hub, task.config, physical(task, split)[0])
@@ -70,19 +79,19 @@ def from_mirror(task: Task, split: str, mirror: str | os.PathLike | None) -> tup
         table = pyarrow.parquet.read_table(file)
     except (pyarrow.ArrowException, OSError) as error:
         raise ValueError(f"{file}: not a readable parquet file ({str(error).splitlines()[0]:.120})") from None
-    # without the stored feature types: class numbers stay numbers, and a subset of the columns is no contradiction
+    # without the stored feature types, class numbers stay numbers, and a subset of the columns contradicts nothing
     data = datasets.Dataset(datasets.table.InMemoryTable(table.replace_schema_metadata(None)))
     return _needed(task, data, str(file)), str(file)
 
 
 def from_hub(task: Task, split: str) -> tuple[datasets.Dataset, str]:
-    """The same from the hub."""
+    """(data set of the needed columns, its place) from the hub. Raises ValueError for what cannot be had."""
     where = f"{task.hub}/{task.config}/{physical(task, split)[0]}"
     return _needed(task, _whole(task, split), where), where
 
 
 def _whole(task: Task, split: str) -> datasets.Dataset:
-    """Every column of a split on the hub; what is kept there as a script is read from the hub's parquet copy of it."""
+    """Every column of a split on the hub; a data set kept there as a script is read from the hub's parquet copy."""
     name = physical(task, split)[0]
     try:
         try:
@@ -93,7 +102,8 @@ def _whole(task: Task, split: str) -> datasets.Dataset:
             copy = f"hf://datasets/{task.hub}@~parquet/{task.config}/{name}/*.parquet"
             return datasets.load_dataset("parquet", data_files=copy, split="train")
     except OSError as error:  # no network, no such data set, or no access to it
-        raise ValueError(f"task {task.name}, split {split}: {task.hub}/{task.config} cannot be had from the hub ({str(error).splitlines()[0]:.120}); "
+        raise ValueError(f"task {task.name}, split {split}: {task.hub}/{task.config} cannot be had from the hub "
+                         f"({str(error).splitlines()[0]:.120}); "
                          "a mirror folder does without it: source mirror") from None
 
 
@@ -109,7 +119,7 @@ def _needed(task: Task, data: datasets.Dataset, where: str) -> datasets.Dataset:
 
 
 def records(data: datasets.Dataset) -> Iterator[dict]:
-    """The rows of a data set as dicts, read in batches (several times quicker than one by one)."""
+    """The rows of a data set as dicts, read in batches (several times faster than one by one)."""
     for batch in data.iter(batch_size=1000):
         for values in zip(*batch.values(), strict=True):
             yield dict(zip(batch, values, strict=True))
@@ -117,7 +127,7 @@ def records(data: datasets.Dataset) -> Iterator[dict]:
 
 # --- building and checking -------------------------------------------------------------------------------------------
 def manifest(folder: Path) -> dict[tuple[str, str, str], dict[str, str]]:
-    """MANIFEST.tsv as (hub_id, config, split) -> row; empty if there is none. Raises ValueError for a column that is missing."""
+    """MANIFEST.tsv as (hub_id, config, split) -> row; empty without a file. Raises ValueError for a missing column."""
     file = folder / "MANIFEST.tsv"
     rows = registry.table(file) if file.is_file() else []
     if missing := [c for c in FIELDS[:3] if rows and c not in rows[0]]:
@@ -126,7 +136,7 @@ def manifest(folder: Path) -> dict[tuple[str, str, str], dict[str, str]]:
 
 
 def build(out: str | os.PathLike, names: list[str] | None = None) -> None:
-    """Copies every split of the named tasks (default: all); a file that matches the manifest is left alone."""
+    """Copy every split of the named tasks (default: all); a file that matches the manifest is left alone."""
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     known = manifest(folder)
@@ -149,11 +159,12 @@ def build(out: str | os.PathLike, names: list[str] | None = None) -> None:
 
 
 def _write(file: Path, known: dict) -> None:
-    """A manifest of someone else's may have further columns, or lack some: what it says stays."""
+    """Write a manifest. Someone else's may have further columns, or lack some: what it says stays."""
     columns = dict.fromkeys(column for row in known.values() for column in row)
     partial = file.with_suffix(f".{os.getpid()}.partial")
     with partial.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, columns, restval="", delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE, quotechar=None)
+        writer = csv.DictWriter(stream, columns, restval="", delimiter="\t", lineterminator="\n",
+                                quoting=csv.QUOTE_NONE, quotechar=None)
         writer.writeheader()
         writer.writerows(known.values())
     partial.replace(file)
@@ -162,7 +173,7 @@ def _write(file: Path, known: dict) -> None:
 def check(mirror: str | os.PathLike | None = None, names: list[str] | None = None) -> Iterator[tuple[str, str, str]]:
     """(task, split, outcome) for every split of the tasks: "<n> rows", "absent", "labels hidden" or "FAULT: why".
 
-    A split present is read whole and formatted; where the manifest has a checksum, it is verified.
+    A split that is present is read whole and formatted; where the manifest has a checksum, it is verified.
     """
     known = manifest(root(mirror))
     for task in map(registry.get, names or registry.names()):
@@ -185,7 +196,8 @@ def check(mirror: str | os.PathLike | None = None, names: list[str] | None = Non
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser("python -m unidelta.sources.mirror", description="build or check a mirror of the data")
+    parser = argparse.ArgumentParser("python -m unidelta.sources.mirror",
+                                     description="build or check a mirror of the data")
     commands = parser.add_subparsers(dest="command", required=True)
     for command, folder in (("build", "--out"), ("check", "--mirror")):
         sub = commands.add_parser(command)

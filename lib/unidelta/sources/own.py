@@ -1,7 +1,8 @@
-"""A task of one's own: one more row of the table, and, where its notation does not suffice, a function.
+"""A task of one's own: one more row of the table, and a function where the table's notation does not suffice.
 
-`add` takes effect in the process that calls it. The files that the environment variable UNIDELTA_TASKS names, tab-separated like
-data/tasks.tsv and with any of its columns, are added when `unidelta.tasks` is first asked for a task or for names, in notebooks and commands alike.
+`add` takes effect in the process that calls it. The environment variable UNIDELTA_TASKS names files, tab-separated like
+data/tasks.tsv and with any of its columns. Their tasks are added when `unidelta.tasks` is first asked for a task or for
+names, in notebooks and commands alike.
 """
 
 import os
@@ -17,22 +18,29 @@ from unidelta.sources.registry import TASKS, Task
 COLUMNS = [f.name for f in fields(Task)]
 NEEDED = ("name", "category", "metric", "hub", "splits", "test", "input", "target")
 RULES = ("label", "word", "text", "list", "first", "number", "number-from-1", "letter", "key")
-ADDED: set[str] = set()  # these may be added again: the cell of a notebook is run more than once
-ALLOWED = {"metric": metrics.METRICS, "test": ("test", "validation", "cut"), "single": ("", "train", "unseen"), "multi": ("", "train", "unseen")}
+ADDED: set[str] = set()  # may be added again, because a notebook's cell is run more than once
+ALLOWED = {"metric": metrics.METRICS, "test": ("test", "validation", "cut"),
+           "single": ("", "train", "unseen"), "multi": ("", "train", "unseen")}
 
 
-def add(row: dict[str, str], formatter: Callable | None = None, reads: Sequence[str] = (), gives: Sequence[str] = ()) -> Task:
-    """Add a task: a row in the notation of `unidelta.sources.registry`; a cell that is left out is empty, the configuration "default".
+def add(row: dict[str, str], formatter: Callable | None = None,
+        reads: Sequence[str] = (), gives: Sequence[str] = ()) -> Task:
+    """Add a task and return it.
 
-    formatter   function (row of the source, random generator) -> dict of further columns for `input` and `target`, or None to drop the row
-    reads       the columns of the source that it needs; gives: those it makes
-    A task with a role (single="unseen", say) is offered by the notebooks too. ValueError, one line, for what cannot be used.
+    row         in the notation of `unidelta.sources.registry`; a missing cell is empty, a missing `config` is "default"
+    formatter   function (row of the source, random generator) -> dict of further columns for `input` and `target`, or
+                None to drop the row
+    reads       the columns of the source that the formatter needs
+    gives       the columns that it makes
+    A task with a role (such as single="unseen") is offered by the notebooks, too. Raises ValueError, in one line, for
+    what cannot be used.
     """
     name = row.get("name") or "without a name"
     if wrong := [c for c, cell in row.items() if not isinstance(cell, str)]:
         raise ValueError(f"task {name!r}: {wrong[0]} is {row[wrong[0]]!r}; every cell must be a text")
     if not re.fullmatch(r"\w[\w.-]*|without a name", name):
-        raise ValueError(f"a task cannot be called {name!r}; allowed: letters, digits and . _ - after a letter or digit")
+        raise ValueError(f"a task cannot be called {name!r}; "
+                         "allowed: letters, digits and . _ - after a letter or digit")
     if wrong := [c for c in row if c not in COLUMNS]:
         raise ValueError(f"task {name!r}: no column {wrong[0]!r}; allowed: {', '.join(COLUMNS)}")
     if missing := [c for c in NEEDED if not row.get(c)]:
@@ -40,31 +48,40 @@ def add(row: dict[str, str], formatter: Callable | None = None, reads: Sequence[
     if name in TASKS and name not in ADDED:
         raise ValueError(f"there is a task {name!r} already; choose another name")
     if formatter and name in (*formats.SHAPES, *formats.FLAGS) and name not in ADDED:
-        raise ValueError(f"task {name!r}: a shape of the built-in tasks is called so, and a formatter is kept by its task's name; choose another name")
-    task = registry.parse(dict.fromkeys(COLUMNS, "") | {"config": "default"} | row | ({"shape": name} if formatter else {}))
+        raise ValueError(f"task {name!r}: a shape of the built-in tasks is called so, and a formatter is kept by its "
+                         "task's name; choose another name")
+    task = registry.parse(dict.fromkeys(COLUMNS, "") | {"config": "default"} | row
+                          | ({"shape": name} if formatter else {}))
     allowed = ALLOWED | {"shape": ("", *formats.FLAGS, *formats.SHAPES, *([name] if formatter else []))}
     for column, words in allowed.items():
         if getattr(task, column) not in words:
-            raise ValueError(f"task {name!r}: {column} is {getattr(task, column)!r}; allowed: {', '.join(w for w in words if w)}")
+            raise ValueError(f"task {name!r}: {column} is {getattr(task, column)!r}; "
+                             f"allowed: {', '.join(w for w in words if w)}")
     if wrong := [pair for pair in task.also if len(pair) != 2]:
         raise ValueError(f"task {name!r}: also is {' '.join(wrong[0])!r}; it must be `id config`, several divided by ;")
     rule = task.target.partition(" ")[0]
     if rule not in RULES or " " not in task.target:
-        raise ValueError(f"task {name!r}: target is {task.target!r}; it must be a rule and a column, with one of the rules {', '.join(RULES)}")
-    filters = [f for spec in (*formats.FIELD.findall(task.input), task.options, task.target) for f in spec.split("|")[1:]]
+        raise ValueError(f"task {name!r}: target is {task.target!r}; it must be a rule and a column, "
+                         f"with one of the rules {', '.join(RULES)}")
+    filters = [f for spec in (*formats.FIELD.findall(task.input), task.options, task.target)
+               for f in spec.split("|")[1:]]
     if unknown := [f for f in filters if f not in formats.FILTERS]:
         raise ValueError(f"task {name!r}: no filter {unknown[0]!r}; allowed: {', '.join(formats.FILTERS)}")
     if not formats.FIELD.search(task.input) or set("{}") & set(formats.FIELD.sub("", task.input)):
-        raise ValueError(f"task {name!r}: input is {task.input!r}; it must name columns, each in braces, such as 'sentence: {{sentence}}'")
+        raise ValueError(f"task {name!r}: input is {task.input!r}; "
+                         "it must name columns, each in braces, such as 'sentence: {sentence}'")
     if len(set(task.labels or ())) < len(task.labels or ()):
         raise ValueError(f"task {name!r}: labels are {'; '.join(task.labels)}; each may stand there once")
     if rule in ("label", "word") and not task.labels:
         raise ValueError(f"task {name!r}: the rule {rule!r} needs labels, such as 'no; yes'")
     if "train" not in task.splits or task.test != "cut" and task.test not in task.splits:
-        raise ValueError(f"task {name!r}: splits are {', '.join(task.splits)}; train is needed, and {task.test!r}, which plays the test part")
-    trainer = next((t.name for t in TASKS.values() if task.single == t.single == "train" and t.category == task.category and t.name != name), None)
+        raise ValueError(f"task {name!r}: splits are {', '.join(task.splits)}; "
+                         f"train is needed, and {task.test!r}, which plays the test part")
+    trainer = next((t.name for t in TASKS.values() if task.single == t.single == "train"
+                    and t.category == task.category and t.name != name), None)
     if trainer:
-        raise ValueError(f"task {name!r}: {trainer!r} is the training task of category {task.category} already; allowed: single unseen, or another category")
+        raise ValueError(f"task {name!r}: {trainer!r} is the training task of category {task.category} already; "
+                         "allowed: single unseen, or another category")
     if task.single == "unseen" and not any(t.single == "train" and t.category == task.category for t in TASKS.values()):
         known = dict.fromkeys(t.category for t in TASKS.values() if t.single == "train")
         raise ValueError(f"task {name!r}: no training task of category {task.category!r} serves it; allowed: "
@@ -77,7 +94,10 @@ def add(row: dict[str, str], formatter: Callable | None = None, reads: Sequence[
 
 
 def read_all(files: str) -> None:
-    """Add every row of some tab-separated files, their paths divided as in PATH. ParameterError naming the file for what cannot be used."""
+    """Add every row of some tab-separated files, whose paths are divided as in PATH.
+
+    Raises ParameterError, naming the file, for what cannot be used.
+    """
     for file in filter(None, files.split(os.pathsep)):
         try:
             rows, seen = registry.table(Path(file)), set()

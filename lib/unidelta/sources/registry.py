@@ -10,9 +10,10 @@ single    role in the single-task setting: train, unseen or empty
 multi     role in the multi-task setting, likewise
 hub       data set on the Hugging Face hub today
 config    its configuration
-splits    its splits; `ours=theirs` where the hub has another word, `a|b` where a mirror may have it under either (a before b)
-test      what plays the test part: test; validation, where the hub hides the test labels or has no test; cut, where it
-          has a train split only, which is cut 80/20 as CrossFit does
+splits    its splits; `ours=theirs` where the hub has another word, `a|b` where a mirror may have it under either (a
+          before b)
+test      what plays the test part: test; validation, where the hub hides the test labels or has no test; cut, where
+          there is only a train split, which is cut 80/20 as CrossFit does
 shape     extra step of `unidelta.sources.formats`, if any
 input, options, target    how one row reads, in the notation of `unidelta.sources.formats`
 labels    label words, in the order of the hub's class numbers
@@ -34,7 +35,7 @@ TABLE = ROOT / "data" / "tasks.tsv"
 
 @dataclass(frozen=True)
 class Task:
-    """One row of the table, its lists and pairs taken apart."""
+    """One row of the table, with its lists and pairs split."""
 
     name: str
     category: str
@@ -65,7 +66,7 @@ def _several(cell: str, mark: str) -> list[str]:
 
 
 def parse(row: dict[str, str]) -> Task:
-    """A row of the table as a `Task`."""
+    """Return a row of the table as a `Task`."""
     pairs = [part.partition("=") for part in _several(row["splits"], ",")]
     return Task(**row | {
         "splits": {ours: tuple((theirs or ours).split("|")) for ours, _, theirs in pairs},
@@ -77,7 +78,7 @@ def parse(row: dict[str, str]) -> Task:
 
 def table(file: Path) -> list[dict[str, str]]:
     """The rows of a tab-separated file with a header line; quotation marks are ordinary characters."""
-    with file.open(encoding="utf-8-sig", newline="") as stream:  # spreadsheets begin a file with a mark
+    with file.open(encoding="utf-8-sig", newline="") as stream:  # spreadsheets begin a file with a byte-order mark
         return list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
@@ -85,7 +86,10 @@ TASKS: dict[str, Task] = {row["name"]: parse(row) for row in table(TABLE)}
 
 
 def names(setting: str | None = None, role: str | None = None) -> list[str]:
-    """The tasks in the table's order; `names("single", "unseen")` keeps one setting and one role in it."""
+    """The tasks in the table's order; `names("single", "unseen")` keeps those with that role in that setting.
+
+    Raises ValueError for an unknown setting or role.
+    """
     if setting not in (None, "single", "multi") or role not in (None, "train", "unseen"):
         raise ValueError(f"no tasks for setting {setting!r}, role {role!r}; allowed: single, multi and train, unseen")
     roles = {n: {getattr(t, s) for s in ("single", "multi") if setting in (None, s)} - {""} for n, t in TASKS.items()}
@@ -93,7 +97,7 @@ def names(setting: str | None = None, role: str | None = None) -> list[str]:
 
 
 def get(name: str) -> Task:
-    """The task of that name; ValueError with the nearest names when there is none."""
+    """The task of that name. Raises ValueError, with the nearest names, if there is none."""
     if name not in TASKS:
         near = difflib.get_close_matches(str(name), TASKS, n=4, cutoff=0.4) or list(TASKS)
         raise ValueError(f"no task {name!r}; the nearest of the {len(TASKS)} names: {', '.join(near)}")

@@ -1,10 +1,11 @@
-"""The stages of the paper by name, each compute-or-load: what the store holds is loaded, what is missing is computed, upstream too.
+"""The stages of the paper by name. Each is compute-or-load: it loads what the store holds and computes what is missing.
 
     original -> approximate -> optimize -> transfer         the decomposed pipeline (section 4)
                                   `------> landscape        the scores around what `optimize` found (section 5.2.3)
 
-Every stage takes a `Run`, `Run.open("embedded")` say, and returns artifacts keyed by what varies. The simplified pipeline of appendix A.3 is
-`unidelta.stages.shared`; what needs no stage of its own to compare with is `unidelta.stages.controls`.
+A stage also computes the stages before it where the store lacks their results. Every stage takes a `Run`, such as
+`Run.open("embedded")`, and returns artifacts keyed by what varies. The simplified pipeline of appendix A.3 is
+`unidelta.stages.shared`. Comparisons that need no stage of their own are in `unidelta.stages.controls`.
 """
 
 from unidelta.stages.decomposed import approximate, optimize, original, transfer

@@ -1,4 +1,4 @@
-"""What guessing scores: the level that a solution, in whatever space, has to leave before it has learnt anything."""
+"""What guessing scores: the level that a solution, in whatever space, must exceed before it has learnt anything."""
 
 import random
 import re
@@ -16,14 +16,17 @@ DRAWS = 100
 
 
 def answers_open(run: Run, task: str, seed: int, split: str = "test") -> list[list[str]]:
-    """What can be answered in each row: the task's label words, or the row's own options (A), (B), ...; empty lists elsewhere."""
+    """Possible answers of each row: the task's label words, or the row's own options (A), (B), ...; [] if neither."""
     words, own = registry.get(task).labels, formats.inline if registry.get(task).shape == "inline" else options
     inputs = registry.load(task, seed=seed, **run.rows_taken(task))[split]["input"]
     return [words or own(text) for text in inputs]
 
 
 def options(text: str) -> list[str]:
-    """The options (A), (B), ... or (1), (2), ... of a row, as they may be answered: from the first to the end of its part of the row (" [SEP] ")."""
+    """The options (A), (B), ... or (1), (2), ... of a row, as they may be answered; [] if it has none.
+
+    They run from the first option to the end of its part of the row. " [SEP] " separates the parts.
+    """
     for first, others in ((r"\(A\)", r"\([B-H]\)"), (r"\(1\)", r"\([2-8]\)")):
         if found := re.search(first, text):
             return [o.strip() for o in re.split(others, text[found.end():].split(" [SEP] ")[0])]
@@ -31,8 +34,9 @@ def options(text: str) -> list[str]:
 
 
 def chance(run: Run, data: TaskData, seed: int, split: str = "test") -> float:
-    """Expected metric of answering at random among what can be answered: the mean of DRAWS seeded guesses over the rows of a split."""
-    rng, options, targets = random.Random(f"chance/{data.task}/{seed}"), answers_open(run, data.task, seed, split), getattr(data, split).targets
+    """Expected metric of choosing at random among the possible answers: the mean of DRAWS seeded guesses on a split."""
+    rng, options, targets = (random.Random(f"chance/{data.task}/{seed}"), answers_open(run, data.task, seed, split),
+                             getattr(data, split).targets)
     guesses = ([rng.choice(o) if o else "" for o in options] for _ in range(DRAWS))
     return sum(registry.score(data.task, guess, targets) for guess in guesses) / DRAWS
 
@@ -45,14 +49,18 @@ def majority(data: TaskData, split: str = "test") -> float:
 
 
 def untouched(run: Run, tasks: Sequence[str], seeds: Sequence[int]) -> dict[tuple, Artifact]:
-    """What needs no training: (task, seed) -> artifact, metrics `untuned` (the backbone as it is), `majority` and `chance` on test rows."""
+    """Scores that need no training: (task, seed) -> artifact.
+
+    Metrics on test rows: `untuned` (the backbone as it is), `majority` and `chance`.
+    """
     def measure(task, seed):
         mine = run.data(task, seed)
-        return {"untuned": scores(run.backbone, [], [mine], "test")[0], "majority": majority(mine), "chance": chance(run, mine, seed)}
+        return {"untuned": scores(run.backbone, [], [mine], "test")[0], "majority": majority(mine),
+                "chance": chance(run, mine, seed)}
 
     return scored(run, "untouched", tasks, seeds, measure, lambda task, seed: {"max_length": run.profile.max_length})
 
 
 def guessing(run: Run, data: TaskData, seed: int) -> float:
-    """The better of the two on development rows."""
+    """The better of chance and majority, on development rows."""
     return max(chance(run, data, seed, split="dev"), majority(data, "dev"))

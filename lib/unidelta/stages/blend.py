@@ -1,7 +1,7 @@
-"""Which training task's rows a step of a subspace's training holds, and what its loss is made of: shared by both pipelines.
+"""Which training task's rows a step of subspace training has, and the parts of its loss; used by both pipelines.
 
-With one training task every row is its own. With several, the rows of all are blended (appendix A.2): every draw of a step has a task, and
-so a solution, of its own, and all draws are one forward pass.
+With one training task, all rows are that task's. With several, the rows of all are blended (appendix A.2): every draw
+of a step has its own task, and hence its own solution, and all draws share one forward pass.
 """
 
 from collections.abc import Sequence
@@ -14,31 +14,42 @@ from unidelta.stages.workbench import Run
 
 
 def several(run: Run, train: Sequence[str]) -> dict:
-    """What names a subspace of several training tasks beside the settings: the order of their rows, and how many dev rows are scored."""
+    """Further config that names a subspace: the order of rows, with several training tasks, and `validation_rows`.
+
+    `validation_rows`, how many dev rows of each task are scored, is included only where the profile sets it.
+    """
     rows = run.profile.validation_rows
     return ({"order": "blended"} if len(train) > 1 else {}) | ({"validation_rows": rows} if rows else {})
 
 
-def dealt(run: Run, datas: Sequence[Sequence[TaskData]], seeds: Sequence[int], step: int, draws: int, batch: int) -> tuple[Tensor, list[tuple]]:
-    """Which training task every draw of a step has in each run, (S, draws), and the rows of all S * draws of them, `batch` each."""
+def dealt(run: Run, datas: Sequence[Sequence[TaskData]], seeds: Sequence[int], step: int, draws: int,
+          batch: int) -> tuple[Tensor, list[tuple]]:
+    """The training task of every draw of a step in each run, (S, draws), and the rows of all S * draws of them.
+
+    A draw has `batch` rows.
+    """
     turns = [tasks_of_step(len(mine), seed, step, draws) for mine, seed in zip(datas, seeds, strict=True)]
-    rows = [piece for mine, seed, turn in zip(datas, seeds, turns, strict=True) for t, own in turn for piece in run.rows([mine[t]], [seed], own, batch)]
+    rows = [piece for mine, seed, turn in zip(datas, seeds, turns, strict=True)
+            for t, own in turn for piece in run.rows([mine[t]], [seed], own, batch)]
     return torch.tensor([[t for t, _ in turn] for turn in turns]), rows
 
 
 def chosen(each: Tensor, turn: Tensor) -> Tensor:
-    """Of something for every run and training task, (S, T, ...), that of the tasks in `turn` (S, draws): (S, draws, ...)."""
+    """Select the tasks of `turn` (S, draws) from `each` (S, T, ...), one entry per run and task: (S, draws, ...)."""
     return each[torch.arange(len(turn))[:, None], turn]
 
 
 class Parts:
-    """What a loss is made of, gathered between two validations, in ten means of as many steps each (or, with fewer steps, one for each)."""
+    """The parts of a loss, gathered between two validations: ten means, each over a tenth of the steps.
+
+    With fewer than ten steps, there is one value for each step.
+    """
 
     def __init__(self, every: int):
         self.every, self.found, self.counts = every, {}, {}
 
     def add(self, step: int, values: dict[str, Tensor]) -> None:
-        """values: name -> (S,) numbers of one step."""
+        """Add the numbers of one step. values: name -> (S,)."""
         at = step % self.every * 10 // self.every
         self.counts[at] = self.counts.get(at, 0) + 1
         for name, value in values.items():
@@ -46,7 +57,8 @@ class Parts:
             means[at] = means.get(at, 0.0) + value.detach()
 
     def pop(self) -> dict:
-        """{"parts": name -> for each run its means, in order}; then there is nothing gathered."""
-        found = {name: torch.stack([total / self.counts[at] for at, total in means.items()], 1).tolist() for name, means in self.found.items()}
+        """Return {"parts": name -> for each run its means, in order} and forget what was gathered."""
+        found = {name: torch.stack([total / self.counts[at] for at, total in means.items()], 1).tolist()
+                 for name, means in self.found.items()}
         self.found, self.counts = {}, {}
         return {"parts": found}

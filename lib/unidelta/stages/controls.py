@@ -1,11 +1,11 @@
-"""The controls the paper lacks: how much of a recovered share is there without any tuning in a trained subspace.
+"""The controls the paper lacks: how much of a recovered share is reached without any tuning in a trained subspace.
 
-For an unseen task, beside E_ori and E_sub: the untuned backbone; chance and majority; the training task's own solution applied as it
-is; the training task's intrinsic vectors (each delta's own, and their mean) mapped up and applied as they are. The random
-up-projection, which does tune, is `stages.optimize(..., up="random")`.
+For an unseen task, besides E_ori and E_sub: the untuned backbone; chance and majority; the training task's own
+solution, applied as it is; the training task's intrinsic vectors (each delta's own, and their mean), mapped up and
+applied as they are. The random up-projection, which does tune, is `stages.optimize(..., up="random")`.
 
-`lengthened` tunes one number, the length of the training task's solution. `rescaled` asks what a transfer that fails lacks, `centroid` what there
-was to carry over.
+`lengthened` tunes one number, the length of the training task's solution. `rescaled` asks what is missing where a
+transfer fails, and `centroid` what there was to carry over.
 """
 
 from collections.abc import Sequence
@@ -25,15 +25,20 @@ FACTORS = tuple(2 ** (i / 3) for i in range(-3, 4))  # 0.5 to 2
 
 
 def fitted(dev: Sequence[float]) -> float:
-    """The one of FACTORS that does best, by a score for each; of equals the nearest to 1."""
+    """The best of FACTORS, given a dev score for each; of equals, the one nearest to 1."""
     return FACTORS[max(sorted(range(len(FACTORS)), key=lambda i: abs(i - FACTORS.index(1.0))), key=dev.__getitem__)]
 
 
-def controls(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
-    """Test scores without tuning: (task, seed) -> artifact with metrics `untuned`, `chance`, `majority` (numbers) and `train_solution`,
-    `own_vector`, `mean_vector` (by delta). With several training tasks, the one that does best on the unseen task's dev is taken."""
+def controls(run: Run, train: Sequence[str], tasks: Sequence[str],
+             seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
+    """Test scores without tuning: (task, seed) -> artifact.
+
+    Metrics: `untuned`, `chance` and `majority` (numbers); `train_solution`, `own_vector` and `mean_vector` (by delta).
+    With several training tasks, the one that does best on the unseen task's dev is taken.
+    """
     asked(run, tasks, seeds)
-    solutions, subspaces, free = original(run, train, seeds=seeds), approximate(run, train, seeds), untouched(run, tasks, seeds)
+    solutions, subspaces, free = (original(run, train, seeds=seeds), approximate(run, train, seeds),
+                                  untouched(run, tasks, seeds))
     held = one_seed(lambda seed: subspaces[seed].tensors())
 
     def measure(task, seed):
@@ -55,42 +60,55 @@ def controls(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequen
 
 
 def length_fitted(run: Run, offsets: dict[str, Tensor], data: TaskData) -> dict[str, dict]:
-    """theta_init + f offset for every f of FACTORS, scored on dev: metrics `dev` (one score per factor), `factor` (the best) and `test` (with it), each by
-    method. offsets: method -> (T, N), of which the one is taken that does best on dev as it is."""
+    """Score theta_init + f offset on dev for every f of FACTORS, and on test with the best f.
+
+    offsets: method -> (T, N); of the T, only the offset that does best on dev as it is (f = 1) is scaled. Metrics, each
+    by method: `dev` (one score per factor), `factor` (the best) and `test` (with it).
+    """
     metrics: dict[str, dict] = {"dev": {}, "factor": {}, "test": {}}
     for kind, of_tasks in offsets.items():
         delta, start = run.delta(kind), run.start(kind)
         offset = of_tasks[best_on_dev(run, delta, start + of_tasks, data)]
-        dev = score_mapped(run, delta, lambda f, offset=offset: f[:, None] * offset, torch.tensor(FACTORS).to(offset), data, "dev")
+        dev = score_mapped(run, delta, lambda f, offset=offset: f[:, None] * offset, torch.tensor(FACTORS).to(offset),
+                           data, "dev")
         test = score_stack(run, delta, (start + fitted(dev) * offset)[None], [data], "test")[0]
         for name, value in zip(metrics, (dev, fitted(dev), test), strict=True):
             metrics[name][kind] = value
     return metrics
 
 
-def lengthened(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
-    """theta_init + f (theta_train - theta_init), one number tuned on the unseen task where a subspace has y: how much of what is recovered in a subspace
-    is only more or less of the training task's solution? With several training tasks, of the one that does best on dev as it is.
+def lengthened(run: Run, train: Sequence[str], tasks: Sequence[str],
+               seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
+    """Tune one number on the unseen task, where a subspace has y: theta_init + f (theta_train - theta_init).
 
-    (task, seed) -> artifact, metrics as of `length_fitted`."""
+    How much of what is recovered in a subspace is only more or less of the training task's solution? With several
+    training tasks, the one is taken whose solution does best on dev as it is. (task, seed) -> artifact, metrics as of
+    `length_fitted`.
+    """
     asked(run, tasks, seeds)
     solutions = original(run, train, seeds=seeds)
     held = one_seed(lambda seed: {k: offsets(run, solutions, train, k, seed) for k in KINDS})
-    return scored(run, "lengthened", tasks, seeds, lambda task, seed: length_fitted(run, held(seed), run.data(task, seed)),
-                  lambda task, seed: {"factors": list(FACTORS), "sources": [solutions[t, k, seed].id for t in train for k in KINDS]})
+    return scored(run, "lengthened", tasks, seeds,
+                  lambda task, seed: length_fitted(run, held(seed), run.data(task, seed)),
+                  lambda task, seed: {"factors": list(FACTORS),
+                                      "sources": [solutions[t, k, seed].id for t in train for k in KINDS]})
 
 
-def rescaled(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
-    """theta_init + Proj_up_t(f I*_s) for every f of FACTORS, I*_s the vector that does best for its own delta s: where a transfer fails, is it the
-    direction of the vector that does not fit the other delta, or only its length?
+def rescaled(run: Run, train: Sequence[str], tasks: Sequence[str],
+             seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
+    """theta_init + Proj_up_t(f I*_s) for every f of FACTORS, I*_s the vector that does best for its own delta s.
 
-    (task, seed) -> artifact; metrics, as source -> target -> value: `dev` (one score per factor), `factor` (the best on dev; of equals the nearest
-    to 1), `test` (with it) and `plain` (test with the factor 1)."""
+    Where a transfer fails: is it the direction of the vector that does not fit the other delta, or only its length?
+
+    (task, seed) -> artifact. Metrics, as source -> target -> value: `dev` (one score per factor), `factor` (the best on
+    dev; of equals the nearest to 1), `test` (with it) and `plain` (test with the factor 1).
+    """
     vectors, subspaces = optimize(run, train, tasks, seeds=seeds), approximate(run, train, seeds)
     held = one_seed(lambda seed: {k: up_map(run, subspaces[seed], k, "trained") for k in KINDS})
 
     def measure(task, seed):
-        mine, metrics = run.data(task, seed), {name: {k: {} for k in KINDS} for name in ("dev", "factor", "test", "plain")}
+        mine, metrics = run.data(task, seed), {
+            name: {k: {} for k in KINDS} for name in ("dev", "factor", "test", "plain")}
         best = {k: vectors[task, k, seed].tensors()["I"].to(run.backbone.device) for k in KINDS}
         for target in KINDS:
             delta, to_offset = run.delta(target), held(seed)[target]
@@ -109,9 +127,11 @@ def rescaled(run: Run, train: Sequence[str], tasks: Sequence[str], seeds: Sequen
 
 
 def centroid(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
-    """What a subspace holds of its own training tasks: theta_init + Proj_up_t(I), I the centroid of a task's three vectors, by which stage 1 selects.
+    """What a subspace holds of its own training tasks: theta_init + Proj_up_t(I), I the centroid of a task's vectors.
 
-    (task, seed) -> artifact; metrics `test` by delta. No tuning: what is not learnt here, an unseen task finds nothing of."""
+    The centroid of the three vectors is what stage 1 selects its checkpoint by. Nothing is tuned: what is not learnt
+    here, an unseen task cannot find either. (task, seed) -> artifact; metrics `test` by delta.
+    """
     subspaces = approximate(run, train, seeds)
     held = one_seed(lambda seed: subspaces[seed].tensors())
 
@@ -119,6 +139,7 @@ def centroid(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> dic
         saved, at = held(seed), train.index(task)
         middle = centre({k: saved[f"I.{k}"][at] for k in KINDS})
         thetas = {k: run.start(k) + (saved[f"up.{k}"] @ middle).to(run.start(k)) for k in KINDS}
-        return {"test": {k: score_stack(run, run.delta(k), theta[None], [run.data(task, seed)], "test")[0] for k, theta in thetas.items()}}
+        return {"test": {k: score_stack(run, run.delta(k), theta[None], [run.data(task, seed)], "test")[0]
+                         for k, theta in thetas.items()}}
 
     return scored(run, "centroid", train, seeds, measure, lambda task, seed: {"subspace": subspaces[seed].id})

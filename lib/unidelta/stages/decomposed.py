@@ -1,7 +1,7 @@
-"""The decomposed pipeline (section 4): solutions of every delta, one subspace approximated from them, optimised in, transferred through.
+"""The decomposed pipeline (section 4): solutions, a subspace approximated from them, optimisation in it, and transfer.
 
-Its four stages are offered by `unidelta.stages`. Every function takes a `Run` and returns artifacts keyed by what varies; a subspace is named by
-its training tasks, `train`.
+Its four stages are exported by `unidelta.stages`. Every stage takes a `Run` and returns artifacts keyed by what varies.
+A subspace is named by its training tasks, `train`.
 """
 
 from collections.abc import Sequence
@@ -15,17 +15,38 @@ from unidelta.data import TaskData, collate
 from unidelta.files import plain
 from unidelta.finetune import METHODS
 from unidelta.optim import Adafactor
-from unidelta.projections import KINDS, RATIO, Projection, centre, draw_ratios, draw_spread, interpolate, reconstruction
+from unidelta.projections import (
+    KINDS,
+    RATIO,
+    Projection,
+    centre,
+    draw_ratios,
+    draw_spread,
+    interpolate,
+    reconstruction,
+)
 from unidelta.stages.baselines import guessing
 from unidelta.stages.blend import Parts, chosen, dealt, several
 from unidelta.stages.maps import is_trained, offsets, start_vector, up_map
-from unidelta.stages.workbench import Run, asked, compute, loss_stack, one_seed, save, score_mapped, score_stack, score_training, stacks, trained_on
+from unidelta.stages.workbench import (
+    Run,
+    asked,
+    compute,
+    loss_stack,
+    one_seed,
+    save,
+    score_mapped,
+    score_stack,
+    score_training,
+    stacks,
+    trained_on,
+)
 from unidelta.store import Artifact
 
 
 @dataclass
 class Live:
-    """The solutions of a stack that are still in training: their numbers and their theta (len(rows), N)."""
+    """The solutions of a stack that are still in training: their places in the stack and their theta (len(rows), N)."""
 
     rows: list[int]
     theta: Tensor
@@ -35,25 +56,32 @@ class Live:
 
 
 # --- original --------------------------------------------------------------------------------------------------------
-def original(run: Run, tasks: Sequence[str], kinds: Sequence[str] = KINDS, seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
-    """theta_t of every task, delta and seed, trained in its own space: (task, kind, seed) -> artifact with tensor `theta` (N,) and
-    metrics `dev` and `test` (E_ori). Of kind `finetune` the scores alone are kept: its theta is a whole backbone, and nothing builds on it."""
+def original(run: Run, tasks: Sequence[str], kinds: Sequence[str] = KINDS,
+             seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
+    """Train theta_t of every task, delta and seed in its own space: (task, kind, seed) -> artifact.
+
+    Tensor: `theta` (N,). Metrics: `dev` and `test` (E_ori), and `best_step`. Of kind `finetune` only the scores are
+    kept: its theta is a whole backbone, and nothing builds on it.
+    """
     asked(run, tasks, seeds, kinds)
     datas = {(task, seed): run.data(task, seed) for task in tasks for seed in seeds}
     return {key: artifact for kind in kinds for key, artifact in _originals(run, kind, datas).items()}
 
 
 def _originals(run: Run, kind: str, datas: dict[tuple, TaskData]) -> dict[tuple, Artifact]:
-    """Those of one kind. datas: by (task, seed)."""
+    """`original` for one kind. datas: by (task, seed)."""
     p, (lr, steps) = run.profile, run.profile.original(kind)
     waits = {"original_learnt": p.original_learnt} if p.patience and p.original_learnt else {}
-    wanted = {(task, kind, seed): (f"{task}-{kind}-s{seed}", run.config(
-        "original", "original_every", "original_batch", "patience", "init_seed", "max_length", kind=kind, sizes=p.sizes(kind), task=task,
-        data=data.fingerprint, seed=seed, lr=lr, steps=steps, **waits)) for (task, seed), data in datas.items()}
+    wanted = {
+        (task, kind, seed): (f"{task}-{kind}-s{seed}", run.config(
+            "original", "original_every", "original_batch", "patience", "init_seed", "max_length",
+            kind=kind, sizes=p.sizes(kind), task=task, data=data.fingerprint, seed=seed, lr=lr, steps=steps, **waits))
+        for (task, seed), data in datas.items()}
 
     def work(keys):
         delta, of = run.delta(kind), {key: datas[key[0], key[2]] for key in keys}
-        for stack in stacks(sorted(keys), p.stack, lambda key: of[key].train.mean_length, lambda key: run.fits(delta, of[key], p.original_batch)):
+        for stack in stacks(sorted(keys), p.stack, lambda key: of[key].train.mean_length,
+                            lambda key: run.fits(delta, of[key], p.original_batch)):
             train(delta, stack, [of[key] for key in stack])
 
     def train(delta, stack, mine):
@@ -66,12 +94,15 @@ def _originals(run: Run, kind: str, datas: dict[tuple, TaskData]) -> dict[tuple,
         def score():
             return score_stack(run, delta, live.theta, [mine[i] for i in live.rows], "dev")
 
-        floor = [guessing(run, data, seed) + p.original_learnt for data, (_, _, seed) in zip(mine, stack, strict=True)] if waits else None
-        ran = run.fit(Adafactor([live.theta], lr, delta.blocks), loss, score, "original", [wanted[key] for key in stack], patience=p.patience, floor=floor,
-                      drop=live.drop, steps=steps)
+        floor = [guessing(run, data, seed) + p.original_learnt
+                 for data, (_, _, seed) in zip(mine, stack, strict=True)] if waits else None
+        ran = run.fit(Adafactor([live.theta], lr, delta.blocks), loss, score, "original",
+                      [wanted[key] for key in stack],
+                      patience=p.patience, floor=floor, drop=live.drop, steps=steps)
         test = score_stack(run, delta, ran.best[0], mine, "test")
         for i, key in enumerate(stack):
-            save(run, "original", wanted[key], {"dev": ran.best_score[i], "test": test[i], "best_step": ran.best_step[i]},
+            save(run, "original", wanted[key],
+                 {"dev": ran.best_score[i], "test": test[i], "best_step": ran.best_step[i]},
                  {} if kind == "finetune" else {"theta": ran.best[0][i]}, ran, [i])
 
     return compute(run, "original", wanted, work)
@@ -79,107 +110,133 @@ def _originals(run: Run, kind: str, datas: dict[tuple, TaskData]) -> dict[tuple,
 
 # --- approximate -----------------------------------------------------------------------------------------------------
 def weight(run: Run) -> float:
-    """The weight of the reconstruction term: the profile's, or its variant's own."""
+    """Weight of the reconstruction term (alpha in appendix A.2): the profile's or, without one, its variant's own."""
     return RATIO[run.profile.variant] if run.profile.ratio is None else run.profile.ratio
 
 
 def subspace_of(run: Run, train: Sequence[str], seed: int) -> dict:
-    """What names the subspace of some training tasks, but for the solutions it is approximated from."""
-    return run.config("approximate", "y", "variant", "approximate_steps", "approximate_every", "approximate_batch", "approximate_draws", "approximate_lr",
-                      "patience", ratio=weight(run), train=list(train), seed=seed, **several(run, train),
-                      **({"spread": run.profile.approximate_spread} if run.profile.approximate_spread else {}))
+    """The config of a subspace of these training tasks, except for the ids of the solutions it is approximated from."""
+    return run.config(
+        "approximate", "y", "variant", "approximate_steps", "approximate_every", "approximate_batch",
+        "approximate_draws", "approximate_lr", "patience",
+        ratio=weight(run), train=list(train), seed=seed, **several(run, train),
+        **({"spread": run.profile.approximate_spread} if run.profile.approximate_spread else {}))
 
 
 def approximated(run: Run, train: Sequence[str], seeds: Sequence[int]) -> bool:
-    """Whether the store has the subspace of these training tasks for every seed. Nothing is computed, nor any data read."""
-    kept = [{key: value for key, value in a.config.items() if key != "solutions"} for a in run.store.all("approximate")]
+    """Whether the store has the subspace of these training tasks for every seed. Computes nothing and reads no data."""
+    kept = [{key: value for key, value in a.config.items() if key != "solutions"}
+            for a in run.store.all("approximate")]
     return all(plain(subspace_of(run, train, seed)) in kept for seed in seeds)
 
 
 def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> dict[int, Artifact]:
-    """The shared subspace of the training tasks: seed -> artifact with `up.KIND` (N, y), `down1.KIND`, `down2.KIND` and the training
-    tasks' own vectors `I.KIND` (T, y).
+    """Stage 1, subspace approximation: train the projections on the training tasks' solutions, seed -> artifact.
 
-    Every draw of a step has a training task and (alpha, beta) of its own; the rows of all draws, all deltas and the runs of several seeds are
-    one mixed forward pass, in which every draw's rows have their own task's solution (in the multi-task setting every row, appendix A.2).
-    The log's `parts` have each delta's task loss and weighted reconstruction, in ten means between two validations.
-    Raises ValueError for no training task.
+    Tensors: `up.KIND` (N, y), `down1.KIND` (y, N), `down2.KIND` (y, y), and the training tasks' own vectors `I.KIND`
+    (T, y). Metrics: `dev` and `best_step`.
+
+    The loss is the overall objective of section 4, with the reconstruction term of the profile's `variant`, as a mean
+    over draws. Every draw of a step has its own training task and its own (alpha, beta). The rows of all draws, of all
+    deltas and of the runs of several seeds go through the network in one mixed forward pass, and each draw's rows meet
+    the solution rebuilt for that draw's task. In the multi-task setting every row is a draw of its own (appendix A.2).
+    The log's `parts` hold the task loss and the weighted reconstruction of each delta, in ten means between two
+    validations. Raises ValueError if there is no training task.
     """
     train = trained_on(train)
     solutions = original(run, train, seeds=seeds)
     p, ratio = run.profile, weight(run)
-    wanted = {(seed,): (f"{'+'.join(train)[:60]}-y{p.y}-s{seed}",
-                        subspace_of(run, train, seed) | {"solutions": [solutions[t, k, seed].id for t in train for k in KINDS]}) for seed in seeds}
+    wanted = {
+        (seed,): (
+            f"{'+'.join(train)[:60]}-y{p.y}-s{seed}",
+            subspace_of(run, train, seed) | {"solutions": [solutions[t, k, seed].id for t in train for k in KINDS]})
+        for seed in seeds}
 
     def work(keys):
         mine = [seed for (seed,) in keys]
         datas = [[run.data(t, seed) for t in train] for seed in mine]
         delta, start = {k: run.delta(k) for k in KINDS}, {k: run.start(k) for k in KINDS}
         offset = {k: torch.stack([offsets(run, solutions, train, k, s) for s in mine]) for k in KINDS}
-        maps = {k: Projection(*(t.to(start[k]).requires_grad_() for t in Projection.start(delta[k].numel, p.y, mine, k).tensors())) for k in KINDS}
+        maps = {k: Projection(*(t.to(start[k]).requires_grad_()
+                                for t in Projection.start(delta[k].numel, p.y, mine, k).tensors()))
+                for k in KINDS}
         draws, spread, parts = p.approximate_draws, p.approximate_spread, Parts(p.approximate_every)
 
         def loss(step):
             # the rows of a draw are the same for the three deltas
             turn, rows = dealt(run, datas, mine, step, draws, p.approximate_batch)
-            here = {k: chosen(offset[k], turn) for k in KINDS}  # of sixty tasks, a step needs few
+            here = {k: chosen(offset[k], turn) for k in KINDS}  # of sixty tasks, a step needs only a few
             own = {k: maps[k].to_subspace(here[k]) for k in KINDS}
             ratios = torch.stack([draw_ratios(seed, step, draws) for seed in mine]).to(start["lora"])
             mixed = interpolate(own, ratios)
-            aside = torch.stack([draw_spread(seed, step, draws, p.y, spread) for seed in mine]).to(mixed) if spread else 0.0
-            moved = {k: maps[k].to_delta(mixed + aside) for k in KINDS}  # (S, draws, N): as many groups of rows for each delta
+            aside = (torch.stack([draw_spread(seed, step, draws, p.y, spread) for seed in mine]).to(mixed)
+                     if spread else 0.0)
+            # (S, draws, N) for each delta, which makes S * draws groups of rows
+            moved = {k: maps[k].to_delta(mixed + aside) for k in KINDS}
             batch = {n: t.repeat(len(KINDS), 1) for n, t in collate(rows, run.backbone.device).items()}
-            task = run.losses([(delta[k], (start[k] + moved[k]).flatten(0, 1)) for k in KINDS], batch).view(len(KINDS), len(mine), draws).mean(2)
-            rebuilt = moved if p.variant == "paper" and not spread else {k: maps[k].to_delta(mixed if p.variant == "paper" else own[k]) for k in KINDS}
+            task = (run.losses([(delta[k], (start[k] + moved[k]).flatten(0, 1)) for k in KINDS], batch)
+                    .view(len(KINDS), len(mine), draws).mean(2))
+            rebuilt = moved if p.variant == "paper" and not spread else {
+                k: maps[k].to_delta(mixed if p.variant == "paper" else own[k]) for k in KINDS}
             dist = [reconstruction(p.variant, rebuilt[k], here[k]) for k in KINDS]
-            parts.add(step, {f"{name}.{k}": v for name, each in (("task", task), ("dist", [ratio * d / draws for d in dist]))
+            parts.add(step, {f"{name}.{k}": v
+                             for name, each in (("task", task), ("dist", [ratio * d / draws for d in dist]))
                              for k, v in zip(KINDS, each, strict=True)})
             return task.sum(0) + ratio * sum(dist) / draws
 
-        def score():  # mean over deltas and training tasks at the centroid of the three vectors
+        def score():  # mean over deltas and training tasks, at the centroid of a task's three vectors
             middle = centre({k: maps[k].to_subspace(offset[k]) for k in KINDS})
             return score_training(run, [(delta[k], start[k] + maps[k].to_delta(middle)) for k in KINDS], datas)
 
         parameters = [t for k in KINDS for t in maps[k].tensors()]
-        done = run.fit(Adafactor(parameters, p.approximate_lr), loss, score, "approximate", [wanted[key] for key in keys], patience=p.patience, note=parts.pop)
+        done = run.fit(Adafactor(parameters, p.approximate_lr), loss, score, "approximate",
+                       [wanted[key] for key in keys], patience=p.patience, note=parts.pop)
         best = {k: Projection(*done.best[3 * i:3 * i + 3]) for i, k in enumerate(KINDS)}
         with torch.no_grad():
             vectors = {k: best[k].to_subspace(offset[k]) for k in KINDS}
         for i, key in enumerate(keys):
-            tensors = {f"{n}.{k}": getattr(best[k], n)[i] for k in KINDS for n in ("up", "down1", "down2")} | {f"I.{k}": vectors[k][i] for k in KINDS}
-            save(run, "approximate", wanted[key], {"dev": done.best_score[i], "best_step": done.best_step[i]}, tensors, done, [i])
+            tensors = ({f"{n}.{k}": getattr(best[k], n)[i] for k in KINDS for n in ("up", "down1", "down2")}
+                       | {f"I.{k}": vectors[k][i] for k in KINDS})
+            save(run, "approximate", wanted[key], {"dev": done.best_score[i], "best_step": done.best_step[i]},
+                 tensors, done, [i])
 
     def each():
         made, rows = {k: run.delta(k) for k in KINDS}, len(KINDS) * p.approximate_draws * p.approximate_batch
-        return memory.subspace(run.backbone.config, made, p.y, len(train), rows, *run.widest([run.data(t, seeds[0]) for t in train]))
+        return memory.subspace(run.backbone.config, made, p.y, len(train), rows,
+                               *run.widest([run.data(t, seeds[0]) for t in train]))
 
     found = compute(run, "approximate", wanted, run.in_parts(work, each))
     return {seed: found[seed,] for seed in seeds}
 
 
 # --- optimize --------------------------------------------------------------------------------------------------------
-def optimize(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = KINDS, seeds: Sequence[int] = (0,),
-             up: str = "trained", subspaces: dict[int, Artifact] | None = None) -> dict[tuple, Artifact]:
-    """argmin over I of L_task(theta_init + Proj_up(I)) for unseen tasks: (task, kind, seed) -> artifact. With `optimize_spread`, of the loss around I,
-    at I + epsilon; validated is I itself.
+def optimize(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = KINDS,
+             seeds: Sequence[int] = (0,), up: str = "trained",
+             subspaces: dict[int, Artifact] | None = None) -> dict[tuple, Artifact]:
+    """Stage 2, subspace optimisation: argmin over I of L_task(theta_init + Proj_up(I)), (task, kind, seed) -> artifact.
 
-    subspaces: by seed; those of `approximate` unless given.
+    tasks: unseen tasks. up: `trained`, or `random` for the control. subspaces: by seed; those of `approximate` unless
+    given. With `optimize_spread` (not the paper's) the loss is taken around I, at I + epsilon; I itself is validated.
 
-    Tensors: `I` (y,), the one best on dev, and all validated ones, `kept` (C, L, y) over C checkpoints and L learning rates, with
-    `kept_scores` (C, L). Metrics: `dev`, `test` (E_sub).
+    Tensors: `I` (y,), the vector that does best on dev; `kept` (C, L, y), all validated vectors, over C checkpoints and
+    L learning rates; `kept_scores` (C, L), their dev scores. Metrics: `dev` and `test` (E_sub).
     """
     asked(run, tasks, seeds, kinds, METHODS if subspaces else KINDS)
-    is_trained(up)  # refuses another word, before anything is trained
+    is_trained(up)  # raises for any other word, before anything is trained
     subspaces = subspaces or approximate(run, train, seeds)
-    return {key: artifact for kind in kinds for key, artifact in _optimized(run, kind, tasks, {seed: subspaces[seed] for seed in seeds}, up).items()}
+    return {key: artifact for kind in kinds
+            for key, artifact in _optimized(run, kind, tasks, {seed: subspaces[seed] for seed in seeds}, up).items()}
 
 
-def _optimized(run: Run, kind: str, tasks: Sequence[str], subspaces: dict[int, Artifact], up: str) -> dict[tuple, Artifact]:
-    """Those of one kind; subspaces: by seed."""
+def _optimized(run: Run, kind: str, tasks: Sequence[str], subspaces: dict[int, Artifact],
+               up: str) -> dict[tuple, Artifact]:
+    """`optimize` for one kind. subspaces: by seed."""
     p, lrs = run.profile, run.profile.optimize_lrs
-    wanted = {(task, kind, seed): (f"{task}-{kind}-{up}-s{seed}", run.config(
-        "optimize", "optimize_steps", "optimize_every", "optimize_batch", "optimize_lrs", "optimize_init", subspace=subspace.id, up=up, kind=kind,
-        task=task, data=run.data(task, seed).fingerprint, seed=seed, **({"spread": p.optimize_spread} if p.optimize_spread else {})))
+    wanted = {
+        (task, kind, seed): (f"{task}-{kind}-{up}-s{seed}", run.config(
+            "optimize", "optimize_steps", "optimize_every", "optimize_batch", "optimize_lrs", "optimize_init",
+            subspace=subspace.id, up=up, kind=kind, task=task, data=run.data(task, seed).fingerprint, seed=seed,
+            **({"spread": p.optimize_spread} if p.optimize_spread else {})))
         for task in tasks for seed, subspace in subspaces.items()}
 
     def work(keys):
@@ -194,13 +251,15 @@ def _optimized(run: Run, kind: str, tasks: Sequence[str], subspaces: dict[int, A
         first = [start_vector(subspaces[s], t, k, s, p.optimize_init) for t, k, s in stack]
         intrinsic = torch.stack(first).repeat_interleave(len(lrs), 0).to(start).requires_grad_()
 
-        def theta(vectors):  # (len(stack) * L, y) -> (len(stack) * L, N)
-            return start + torch.cat([maps[s](v) for v, s in zip(vectors.split(len(vectors) // len(stack)), seeds, strict=True)])
+        def theta(vectors):  # n vectors for each artifact of the stack: (len(stack) * n, y) -> (len(stack) * n, N)
+            return start + torch.cat([
+                maps[s](v) for v, s in zip(vectors.split(len(vectors) // len(stack)), seeds, strict=True)])
 
         def loss(step):
             rows, vectors = [piece for piece in run.rows(mine, seeds, step, p.optimize_batch) for _ in lrs], intrinsic
-            if p.optimize_spread:  # the same for every learning rate
-                aside = torch.cat([draw_spread(seed, step, 1, intrinsic.shape[1], p.optimize_spread) for seed in seeds for _ in lrs])
+            if p.optimize_spread:  # epsilon is the same for every learning rate
+                aside = torch.cat([draw_spread(seed, step, 1, intrinsic.shape[1], p.optimize_spread)
+                                   for seed in seeds for _ in lrs])
                 vectors = intrinsic + aside.to(intrinsic)
             return loss_stack(run, delta, theta(vectors), rows)
 
@@ -213,42 +272,56 @@ def _optimized(run: Run, kind: str, tasks: Sequence[str], subspaces: dict[int, A
         best = torch.stack([kept[:, i].flatten(0, 1)[dev[:, i].flatten().argmax()] for i in range(len(stack))])
         test = score_stack(run, delta, theta(best), mine, "test")
         for i, key in enumerate(stack):
-            save(run, "optimize", wanted[key], {"dev": dev[:, i].max(), "test": test[i]}, {"I": best[i], "kept": kept[:, i], "kept_scores": dev[:, i]},
+            save(run, "optimize", wanted[key], {"dev": dev[:, i].max(), "test": test[i]},
+                 {"I": best[i], "kept": kept[:, i], "kept_scores": dev[:, i]},
                  ran, range(i * len(lrs), (i + 1) * len(lrs)))
 
     return compute(run, "optimize", wanted, work)
 
 
 # --- transfer --------------------------------------------------------------------------------------------------------
-def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = KINDS, seeds: Sequence[int] = (0,),
-             subspaces: dict[int, Artifact] | None = None) -> dict[tuple, Artifact]:
-    """theta_{i, s->t} = theta_init + Proj_up_t(I*_{i,s}): (task, seed) -> artifact, metrics `test`, `dev` and `chosen` as source -> target -> value.
+def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = KINDS,
+             seeds: Sequence[int] = (0,), subspaces: dict[int, Artifact] | None = None) -> dict[tuple, Artifact]:
+    """Stage 3, transfer of subspace solutions: theta_{i, s->t} = theta_init + Proj_up_t(I*_{i,s}), s source, t target.
 
-    For every pair the source vector kept is the one, over checkpoints and learning rates, that does best on dev after transfer
-    (section 5.1); a delta to itself is E_sub again. subspaces: by seed; those of `approximate` unless given.
+    tasks: unseen tasks. subspaces: by seed; those of `approximate` unless given.
+
+    Returns (task, seed) -> artifact. Metrics, as source -> target -> value: `test`, `dev`, and `chosen`, the indices
+    [checkpoint, learning rate] of the vector used. For every pair this is the source vector, over checkpoints and
+    learning rates, that does best on dev after transfer (section 5.1). The score of a delta to itself is E_sub again.
     """
     asked(run, tasks, seeds, kinds, METHODS if subspaces else KINDS)
     subspaces = subspaces or approximate(run, train, seeds)
     vectors, rates = optimize(run, train, tasks, kinds, seeds, subspaces=subspaces), len(run.profile.optimize_lrs)
-    wanted = {(task, seed): (f"{task}-trained-s{seed}", run.config("transfer", up="trained", task=task, seed=seed, data=run.data(task, seed).fingerprint,
-                                                              sources=[vectors[task, k, seed].id for k in kinds])) for task in tasks for seed in seeds}
+    wanted = {
+        (task, seed): (f"{task}-trained-s{seed}", run.config(
+            "transfer", up="trained", task=task, seed=seed, data=run.data(task, seed).fingerprint,
+            sources=[vectors[task, k, seed].id for k in kinds]))
+        for task in tasks for seed in seeds}
 
     def work(keys):
         held = one_seed(lambda seed: {kind: up_map(run, subspaces[seed], kind, "trained") for kind in kinds})
         for task, seed in sorted(keys, key=lambda key: key[1]):
             mine, own = run.data(task, seed), {k: vectors[task, k, seed] for k in kinds}
-            candidates = {k: own[k].tensors()["kept"].to(run.backbone.device).flatten(0, 1) for k in kinds}  # (C * L, y)
+            # all validated vectors of each source, (C * L, y)
+            candidates = {k: own[k].tensors()["kept"].to(run.backbone.device).flatten(0, 1) for k in kinds}
             metrics = {name: {k: {} for k in kinds} for name in ("test", "dev", "chosen")}
             for target in kinds:
                 delta, to_offset = run.delta(target), held(seed)[target]
-                others, found = [k for k in kinds if k != target], []  # a delta's own vectors were scored when they were found
+                # the target's own vectors are not among them: they were scored when they were found
+                others, found = [k for k in kinds if k != target], []
                 if others:
-                    dev = torch.tensor(score_mapped(run, delta, to_offset, torch.cat([candidates[k] for k in others]), mine, "dev")).view(len(others), -1)
+                    dev = torch.tensor(score_mapped(
+                        run, delta, to_offset, torch.cat([candidates[k] for k in others]), mine, "dev"
+                    )).view(len(others), -1)
                     best = dev.argmax(1)
-                    test = score_mapped(run, delta, to_offset, torch.stack([candidates[k][b] for k, b in zip(others, best, strict=True)]), mine, "test")
+                    test = score_mapped(
+                        run, delta, to_offset,
+                        torch.stack([candidates[k][b] for k, b in zip(others, best, strict=True)]), mine, "test")
                     found = [(k, t, d.max(), int(b)) for k, t, d, b in zip(others, test, dev, best, strict=True)]
                 known = own[target].tensors()["kept_scores"].flatten()
-                for source, reached, selected, at in [*found, (target, own[target].metrics["test"], known.max(), int(known.argmax()))]:
+                for source, reached, selected, at in [
+                        *found, (target, own[target].metrics["test"], known.max(), int(known.argmax()))]:
                     metrics["test"][source][target], metrics["dev"][source][target] = reached, selected
                     metrics["chosen"][source][target] = list(divmod(at, rates))
             save(run, "transfer", wanted[task, seed], metrics, {})

@@ -15,9 +15,9 @@ from unidelta.store import Artifact
 
 
 def plane(a: Tensor, p: Tensor, l: Tensor) -> tuple[Tensor, Tensor]:  # noqa: E741
-    """Orthonormal u, v (y,) with u along I_P - I_A, and v along what is left of I_L - I_A (Gram-Schmidt).
+    """Orthonormal u, v (y,): u along I_P - I_A, and v along what is left of I_L - I_A (Gram-Schmidt).
 
-    Raises ValueError where the three solutions lie on one line, so that there is no plane through them.
+    a, p, l: I_A, I_P and I_L, each (y,). Raises ValueError if they lie on one line and so span no plane.
     """
     u = p - a
     v = (l - a) - ((l - a) @ u) / (u @ u).clamp_min(1e-30) * u
@@ -26,22 +26,26 @@ def plane(a: Tensor, p: Tensor, l: Tensor) -> tuple[Tensor, Tensor]:  # noqa: E7
     return u / u.norm(), v / v.norm()
 
 
-def landscape(run: Run, train: Sequence[str], task: str, seeds: Sequence[int] = (0,), extent: float = 4.0, step: float = 0.4,
-              rows: int = 100) -> dict[int, Artifact]:
+def landscape(run: Run, train: Sequence[str], task: str, seeds: Sequence[int] = (0,), extent: float = 4.0,
+              step: float = 0.4, rows: int = 100) -> dict[int, Artifact]:
     """Scores of the three deltas over I_A + alpha u + beta v, alpha and beta from -extent to extent: seed -> artifact.
 
-    Tensors: `scores` (3, A, B) in the order adapter, lora, prefix, on the first `rows` test rows; `axis` (A,); `points` (3, 2), where the
-    three solutions lie. A killed run goes on at the first row of the grid that is missing. Raises ValueError for an extent that is no multiple of the
-    step, and for no rows.
+    Tensors: `scores` (3, A, B) in the order adapter, lora, prefix, on the first `rows` test rows; `axis` (A,); `points`
+    (3, 2), where the three solutions lie. A killed run goes on at the first row of the grid that is missing. Raises
+    ValueError if `step` is not above zero, if `extent` is not a multiple of it, or if `rows` is below 1.
     """
     if not (0 < step <= extent and math.isclose(round(extent / step) * step, extent)):
-        raise ValueError(f"extent={extent} and step={step} are not allowed: a step above zero, and an extent of a whole number of steps")
+        raise ValueError(f"extent={extent} and step={step} are not allowed: "
+                         "a step above zero, and an extent of a whole number of steps")
     if rows < 1:
         raise ValueError(f"rows={rows} is not allowed: whole numbers from 1")
     vectors, subspaces = optimize(run, train, [task], seeds=seeds), approximate(run, train, seeds)
     axis = torch.arange(-round(extent / step), round(extent / step) + 1) * step
-    wanted = {(seed,): (f"{task}-s{seed}", run.config("landscape", task=task, seed=seed, extent=extent, step=step, rows=rows,
-                                                     sources=[vectors[task, k, seed].id for k in KINDS])) for seed in seeds}
+    wanted = {
+        (seed,): (f"{task}-s{seed}", run.config(
+            "landscape", task=task, seed=seed, extent=extent, step=step, rows=rows,
+            sources=[vectors[task, k, seed].id for k in KINDS]))
+        for seed in seeds}
 
     def work(keys):
         for (seed,) in keys:
@@ -58,10 +62,12 @@ def landscape(run: Run, train: Sequence[str], task: str, seeds: Sequence[int] = 
                 for n, kind in enumerate(KINDS):
                     delta, theta = run.delta(kind), run.start(kind) + points @ up[kind].T
                     for part in stacks(range(len(axis)), run.profile.stack):
-                        grid[n, i, part] = torch.tensor(score_stack(run, delta, theta[part], [some] * len(part), "test"))
+                        grid[n, i, part] = torch.tensor(
+                            score_stack(run, delta, theta[part], [some] * len(part), "test"))
                 save_checkpoint(folder, {"scores": grid}, {"row": i + 1})
             where = torch.stack([torch.stack([(solution[k] - solution["adapter"]) @ w for w in (u, v)]) for k in KINDS])
-            save(run, "landscape", wanted[seed,], {"mean": grid.mean(), "max": grid.amax()}, {"scores": grid, "axis": axis, "points": where})
+            save(run, "landscape", wanted[seed,], {"mean": grid.mean(), "max": grid.amax()},
+                 {"scores": grid, "axis": axis, "points": where})
 
     found = compute(run, "landscape", wanted, work)
     return {seed: found[seed,] for seed in seeds}

@@ -1,4 +1,7 @@
-"""From the subspace to a method's own space: the trained up-projection or a random one of the same scale, and where a search in it starts."""
+"""From the subspace to a method's own space by a trained or random up-projection, and where a search in it starts.
+
+The random up-projection is a control; it has the same scale as the trained one.
+"""
 
 import zlib
 from collections.abc import Callable, Sequence
@@ -13,26 +16,30 @@ from unidelta.store import Artifact
 
 
 def is_trained(up: str) -> bool:
-    """Whether `up` says `trained`; False for `random`. Raises ValueError for another word."""
+    """Whether `up` is `trained`; False for `random`. Raises ValueError for any other word."""
     if up not in ("trained", "random"):
         raise ValueError(f"unknown up-projection {up!r}; allowed: trained, random")
     return up == "trained"
 
 
 def up_projection(run: Run, subspace: Artifact, kind: str, up: str) -> Tensor:
-    """Proj_up of one delta, (N, y): the subspace's own (`trained`) or, as a control, random columns of the same lengths (`random`)."""
+    """Proj_up of one delta, (N, y): the subspace's own (`trained`) or, as a control, a random one (`random`).
+
+    The random one's columns have the lengths of the subspace's own.
+    """
     trained = is_trained(up)
     own = subspace.tensors()[f"up.{kind}"].to(run.backbone.device)
     return own if trained else random_like(own, subspace.config["seed"], kind)
 
 
 def up_map(run: Run, subspace: Artifact, kind: str, up: str) -> Callable[[Tensor], Tensor]:
-    """Proj_up of one method, from vectors (K, y) to offsets (K, N): a matrix for the deltas, Fastfood for `finetune`."""
+    """Proj_up of one method, vectors (K, y) -> offsets (K, N): a matrix for the deltas, Fastfood for `finetune`."""
     if kind != "finetune":
         own = up_projection(run, subspace, kind, up)
         return lambda vectors: vectors @ own.T
     c, trained = subspace.config, is_trained(up)
-    fast = Fastfood.start(run.delta(kind).numels, c["y"], [c["seed"] if trained else c["seed"] + 77], c["fastfood"], run.backbone.device)
+    fast = Fastfood.start(run.delta(kind).numels, c["y"], [c["seed"] if trained else c["seed"] + 77], c["fastfood"],
+                          run.backbone.device)
     if trained:
         fast.G = subspace.tensors()["G"][None].to(fast.G)
     return lambda vectors: fast.to_delta(vectors[None])[0]
@@ -45,7 +52,7 @@ def offsets(run: Run, solutions: dict[tuple, Artifact], train: Sequence[str], ki
 
 
 def start_vector(subspace: Artifact, task: str, kind: str, seed: int, how: str) -> Tensor:
-    """Where the optimisation of I starts, (y,): N(0, 0.02), or the mean of the training tasks' own vectors (`train`)."""
+    """Start of the optimisation of I, (y,): from N(0, 0.02), or the mean of the training tasks' vectors (`train`)."""
     if how == "train":
         saved = subspace.tensors()
         return saved["I" if "I" in saved else f"I.{kind}"].mean(0)

@@ -1,9 +1,10 @@
-"""The simplified pipeline (appendix A.3): all methods of a task share one trained intrinsic vector, and no solution comes first.
+"""The simplified pipeline (appendix A.3): all methods share one intrinsic vector per task, and no solution comes first.
 
     shared -> optimize -> transfer
 
-Beside the three deltas, full fine-tuning can take part, its up-projection a Fastfood transform (section 5.3, appendix A.5). The later
-stages are those of `unidelta.stages.decomposed`, on this subspace and with the settings of appendix A.4, or A.5 where fine-tuning takes part.
+Besides the three deltas, full fine-tuning can take part, with a Fastfood transform as its up-projection (section 5.3,
+appendix A.5). The later stages are those of `unidelta.stages.decomposed`, on this subspace and with the settings of
+appendix A.4, or of A.5 where fine-tuning takes part.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,14 +23,26 @@ from unidelta.stages import decomposed
 from unidelta.stages.blend import chosen, dealt, several
 from unidelta.stages.controls import FACTORS, length_fitted
 from unidelta.stages.maps import is_trained, up_map
-from unidelta.stages.workbench import Run, asked, compute, loss_stack, one_seed, save, score_best, score_training, scored, trained_on
+from unidelta.stages.workbench import (
+    Run,
+    asked,
+    compute,
+    loss_stack,
+    one_seed,
+    save,
+    score_best,
+    score_training,
+    scored,
+    trained_on,
+)
 from unidelta.store import Artifact
 
 
 def allowed(kinds: Sequence[str]) -> list[str]:
-    """`kinds` in the order of METHODS. Raises ValueError for one that is not there, and for none."""
+    """`kinds` in the order of METHODS. Raises ValueError if one is not among METHODS or if there is none."""
     if not kinds or (wrong := [k for k in kinds if k not in METHODS]):
-        raise ValueError(f"unknown method {wrong[0]!r}; allowed: {', '.join(METHODS)}" if kinds else f"no method given; allowed: {', '.join(METHODS)}")
+        raise ValueError(f"unknown method {wrong[0]!r}; allowed: {', '.join(METHODS)}"
+                         if kinds else f"no method given; allowed: {', '.join(METHODS)}")
     return [k for k in METHODS if k in kinds]
 
 
@@ -40,26 +53,34 @@ def start_up(numel: int, y: int, seed: int, kind: str) -> Tensor:
 
 
 def start_shared(tasks: int, y: int, seed: int) -> Tensor:
-    """The shared vectors as they start, one per training task, (T, y) from N(0, 0.02)."""
+    """The shared vectors before training, one per training task, (T, y) from N(0, 0.02)."""
     return torch.empty(tasks, y).normal_(0, 0.02, generator=torch.Generator().manual_seed(3_000_000 + seed))
 
 
-def shared(run: Run, train: Sequence[str], kinds: Sequence[str] = METHODS, seeds: Sequence[int] = (0,)) -> dict[int, Artifact]:
-    """The subspace of jointly trained methods: seed -> artifact with `I` (T, y), the vector of each training task that all `kinds` share,
-    `up.KIND` (N, y) of every delta and, with `finetune`, Fastfood's `G` (sum of P,).
+def shared(run: Run, train: Sequence[str], kinds: Sequence[str] = METHODS,
+           seeds: Sequence[int] = (0,)) -> dict[int, Artifact]:
+    """Stage 1 of this pipeline: train one vector per training task together with all up-projections, seed -> artifact.
 
-    Minimises the mean over kinds of L_task(theta_init + Proj_up(I_task)). Every draw of a step has a training task of its own, and its rows
-    that task's vector; they are the same for all kinds. The three groups of parameters have learning rates of their own. Runs of several
-    seeds are one stack. Raises ValueError for no training task, and for what is no method.
+    Tensors: `I` (T, y), the vector of each training task that all `kinds` share; `up.KIND` (N, y) of every delta; and,
+    with `finetune`, Fastfood's `G` (sum of P,).
+
+    Minimises the mean over kinds of L_task(theta_init + Proj_up(I_task)). Every draw of a step has its own training
+    task, and its rows have that task's vector; they are the same rows for all kinds. The three groups of parameters (I,
+    the up-projections, G) have learning rates of their own. The runs of several seeds form one stack.
+    Raises ValueError if there is no training task or no kind, or if a kind is not a method.
     """
     p, kinds, train = run.profile, allowed(kinds), trained_on(train)
     mixed, tuning = [k for k in kinds if k != "finetune"], "finetune" in kinds
-    batch, only = (p.fastfood_batch, {"fastfood": p.fastfood, "lr_G": p.fastfood_lr_G}) if tuning else (p.shared_batch, {})
+    batch, only = ((p.fastfood_batch, {"fastfood": p.fastfood, "lr_G": p.fastfood_lr_G})
+                   if tuning else (p.shared_batch, {}))
     steps = p.fastfood_steps if tuning else p.shared_steps
     draws, only = p.shared_draws, only | several(run, train) | ({"draws": p.shared_draws} if p.shared_draws > 1 else {})
-    wanted = {(seed,): (f"{'+'.join(train)[:60]}-y{p.y}-{'+'.join(kinds)}-s{seed}", run.config(
-        "shared", "y", "shared_every", "patience", "shared_lr_I", "shared_lr_up", "init_seed", "max_length", shared_steps=steps, kinds=kinds, batch=batch,
-        train=list(train), sizes={k: p.sizes(k) for k in kinds}, data=[run.data(t, seed).fingerprint for t in train], seed=seed, **only)) for seed in seeds}
+    wanted = {
+        (seed,): (f"{'+'.join(train)[:60]}-y{p.y}-{'+'.join(kinds)}-s{seed}", run.config(
+            "shared", "y", "shared_every", "patience", "shared_lr_I", "shared_lr_up", "init_seed", "max_length",
+            shared_steps=steps, kinds=kinds, batch=batch, train=list(train), sizes={k: p.sizes(k) for k in kinds},
+            data=[run.data(t, seed).fingerprint for t in train], seed=seed, **only))
+        for seed in seeds}
 
     def work(keys):
         mine = [seed for (seed,) in keys]
@@ -67,8 +88,10 @@ def shared(run: Run, train: Sequence[str], kinds: Sequence[str] = METHODS, seeds
         delta, start = {k: run.delta(k) for k in kinds}, {k: run.start(k) for k in kinds}
         device = run.backbone.device
         intrinsic = torch.stack([start_shared(len(train), p.y, seed) for seed in mine]).to(device).requires_grad_()
-        up = {k: torch.stack([start_up(delta[k].numel, p.y, seed, k) for seed in mine]).to(device).requires_grad_() for k in mixed}
-        trained = [(intrinsic, p.shared_lr_I, lambda t: [t])] + [(up[k], p.shared_lr_up, None) for k in mixed]  # every I a parameter of its own
+        up = {k: torch.stack([start_up(delta[k].numel, p.y, seed, k) for seed in mine]).to(device).requires_grad_()
+              for k in mixed}
+        # the view [t] makes every task's vector a parameter of its own for the optimiser
+        trained = [(intrinsic, p.shared_lr_I, lambda t: [t])] + [(up[k], p.shared_lr_up, None) for k in mixed]
         if tuning:
             fast = Fastfood.start(delta["finetune"].numels, p.y, mine, p.fastfood, device)
             trained.append((fast.G.requires_grad_(), p.fastfood_lr_G, fast.blocks))
@@ -79,17 +102,20 @@ def shared(run: Run, train: Sequence[str], kinds: Sequence[str] = METHODS, seeds
         def loss(step):
             turn, rows = dealt(run, datas, mine, step, draws, batch)
             vectors = chosen(intrinsic, turn)
-            total = loss_stack(run, delta["finetune"], theta("finetune", vectors).flatten(0, 1), rows) if tuning else 0.0
+            total = (loss_stack(run, delta["finetune"], theta("finetune", vectors).flatten(0, 1), rows)
+                     if tuning else 0.0)
             if mixed:
                 together = {n: t.repeat(len(mixed), 1) for n, t in collate(rows, device).items()}
-                total = total + run.losses([(delta[k], theta(k, vectors).flatten(0, 1)) for k in mixed], together).view(len(mixed), -1).sum(0)
+                total = total + (run.losses([(delta[k], theta(k, vectors).flatten(0, 1)) for k in mixed], together)
+                                 .view(len(mixed), -1).sum(0))
             return total.view(len(mine), draws).mean(1) / len(kinds)
 
         def score():
             return score_training(run, [(delta[k], theta(k, intrinsic)) for k in kinds], datas)
 
         tensors, rates, views = (list(column) for column in zip(*trained, strict=True))
-        done = run.fit(Adafactor(tensors, rates, views), loss, score, "shared", [wanted[key] for key in keys], patience=p.patience, steps=steps)
+        done = run.fit(Adafactor(tensors, rates, views), loss, score, "shared", [wanted[key] for key in keys],
+                       patience=p.patience, steps=steps)
         names = ["I", *(f"up.{k}" for k in mixed), *(["G"] if tuning else [])]
         for i, key in enumerate(keys):
             save(run, "shared", wanted[key], {"dev": done.best_score[i], "best_step": done.best_step[i]},
@@ -97,37 +123,47 @@ def shared(run: Run, train: Sequence[str], kinds: Sequence[str] = METHODS, seeds
 
     def each():
         config, widest = run.backbone.config, run.widest([run.data(t, seeds[0]) for t in train])
-        space = memory.subspace(config, {k: run.delta(k) for k in mixed}, p.y, 0, len(mixed) * draws * batch, *widest, down=False) if mixed else 0
+        space = (memory.subspace(config, {k: run.delta(k) for k in mixed}, p.y, 0, len(mixed) * draws * batch, *widest,
+                                 down=False) if mixed else 0)
         tuned = run.delta("finetune") if tuning else None
-        return space + (memory.fastfood(tuned, p.y) + draws * memory.solution(config, tuned, batch, *widest) if tuning else 0)
+        return space + (memory.fastfood(tuned, p.y) + draws * memory.solution(config, tuned, batch, *widest)
+                        if tuning else 0)
 
     found = compute(run, "shared", wanted, run.in_parts(work, each))
     return {seed: found[seed,] for seed in seeds}
 
 
 def later(run: Run, kinds: Sequence[str]) -> Run:
-    """`run` with this pipeline's settings for the stages after `shared`: appendix A.4's, or A.5's where fine-tuning takes part."""
+    """`run` with this pipeline's settings for the later stages: appendix A.4's, or A.5's if fine-tuning takes part."""
     of, p = "fastfood" if "finetune" in kinds else "shared", run.profile
-    return replace(run, profile=replace(p, **{f"optimize_{name}": getattr(p, f"{of}_optimize_{name}") for name in ("every", "batch", "lrs")}))
+    return replace(run, profile=replace(
+        p, **{f"optimize_{name}": getattr(p, f"{of}_optimize_{name}") for name in ("every", "batch", "lrs")}))
 
 
-def optimize(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = METHODS, seeds: Sequence[int] = (0,),
-             up: str = "trained") -> dict[tuple, Artifact]:
+def optimize(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = METHODS,
+             seeds: Sequence[int] = (0,), up: str = "trained") -> dict[tuple, Artifact]:
     """`decomposed.optimize` in the subspace that `kinds` share: (task, kind, seed) -> artifact."""
     asked(run, tasks, seeds)
-    is_trained(up)  # refuses another word, before anything is trained
-    return decomposed.optimize(later(run, kinds), train, tasks, allowed(kinds), seeds, up, shared(run, train, kinds, seeds))
+    is_trained(up)  # raises for any other word, before anything is trained
+    return decomposed.optimize(later(run, kinds), train, tasks, allowed(kinds), seeds, up,
+                               shared(run, train, kinds, seeds))
 
 
-def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = METHODS, seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
-    """`decomposed.transfer` between all `kinds` that share the subspace, the 4 x 4 of Table 5 or, without `finetune`, the 3 x 3 of Tables 6 to 9:
-    (task, seed) -> artifact; the diagonal is E_sub."""
+def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = METHODS,
+             seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
+    """`decomposed.transfer` between all `kinds` that share the subspace: (task, seed) -> artifact.
+
+    This is the 4 x 4 of Table 5 or, without `finetune`, the 3 x 3 of Tables 6 to 9. The diagonal is E_sub.
+    """
     asked(run, tasks, seeds)
     return decomposed.transfer(later(run, kinds), train, tasks, allowed(kinds), seeds, shared(run, train, kinds, seeds))
 
 
 def _offsets(run: Run, spaces: dict[int, Artifact], kinds: Sequence[str]) -> Callable[[int], dict[str, Tensor]]:
-    """Proj_up_t(I_task) of every training task's shared vector, (T, N), by method; of the seed asked for last, which is held."""
+    """A function: seed -> Proj_up_t(I_task) of every training task's shared vector, (T, N), by method.
+
+    The offsets of the last seed asked for are held.
+    """
     @one_seed
     def of(seed):
         vectors = spaces[seed].tensors()["I"].to(run.backbone.device)
@@ -135,25 +171,33 @@ def _offsets(run: Run, spaces: dict[int, Artifact], kinds: Sequence[str]) -> Cal
     return of
 
 
-def untuned(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = METHODS, seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
-    """The control of this pipeline: the training tasks' shared vectors as they are, theta_init + Proj_up_t(I_task), with no tuning for the unseen task.
+def untuned(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = METHODS,
+            seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
+    """The control of this pipeline: the training tasks' shared vectors as they are, theta_init + Proj_up_t(I_task).
 
-    (task, seed) -> artifact, metrics `shared_vector` by method; of several training tasks' vectors the one that does best on dev."""
+    Nothing is tuned for the unseen task. (task, seed) -> artifact, metrics `shared_vector` by method. With several
+    training tasks, the vector that does best on dev is taken.
+    """
     asked(run, tasks, seeds)
     kinds, spaces = allowed(kinds), shared(run, train, kinds, seeds)
     offsets = _offsets(run, spaces, kinds)
 
     def measure(task, seed):
-        return {"shared_vector": {k: score_best(run, run.delta(k), run.start(k) + offsets(seed)[k], run.data(task, seed)) for k in kinds}}
+        return {"shared_vector": {k: score_best(run, run.delta(k), run.start(k) + offsets(seed)[k],
+                                                run.data(task, seed)) for k in kinds}}
 
     return scored(run, "untuned", tasks, seeds, measure, lambda task, seed: {"subspace": spaces[seed].id})
 
 
-def lengthened(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = METHODS, seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
-    """The same with one number tuned, theta_init + Proj_up_t(f I_task): `controls.lengthened` of this pipeline, whose map is linear, so that f is the
-    length of the vector."""
+def lengthened(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = METHODS,
+               seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
+    """`untuned` with one number tuned, theta_init + Proj_up_t(f I_task): `controls.lengthened` of this pipeline.
+
+    Here the map from vector to offset is linear, so that f scales the length of the vector.
+    """
     asked(run, tasks, seeds)
     kinds, spaces = allowed(kinds), shared(run, train, kinds, seeds)
     offsets = _offsets(run, spaces, kinds)
-    return scored(run, "lengthened", tasks, seeds, lambda task, seed: length_fitted(run, offsets(seed), run.data(task, seed)),
+    return scored(run, "lengthened", tasks, seeds,
+                  lambda task, seed: length_fitted(run, offsets(seed), run.data(task, seed)),
                   lambda task, seed: {"factors": list(FACTORS), "subspace": spaces[seed].id})

@@ -1,4 +1,4 @@
-"""What every stage works with: a profile opened as a `Run`, compute-or-load, and losses and scores of whole stacks of solutions."""
+"""What every stage works with: a profile opened as a `Run`, compute-or-load, and losses and scores of whole stacks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ class Run:
 
     @classmethod
     def open(cls, profile: str = "embedded", root: str | None = None, **overrides) -> Run:
-        """`overrides` replace fields of the profile. Raises ValueError (one line) for what is not allowed."""
+        """Load the backbone of a profile and open its store, below `root`; `overrides` replace fields of the profile.
+
+        Raises ValueError (one line) for a setting that is not allowed.
+        """
         p = profiles.get(profile, **overrides)
         run = cls(p, backbones.load(p.backbone, p.dtype, p.device), Store(root, p.name))
         if p.compiled:
@@ -55,63 +58,89 @@ class Run:
         return self.delta(kind).init(self.profile.init_seed).to(self.backbone.device)
 
     def losses(self, entries: Sequence[tuple], batch: dict[str, Tensor]) -> Tensor:
-        """L_task of every solution of `entries`, [(delta, theta (K, N)), ...], on its own rows of the batch, in one pass."""
+        """L_task of every solution on its own rows of the batch, in one forward pass: (sum of all K,).
+
+        entries: [(delta, theta (K, N)), ...].
+        """
         return (compiled.captured if self.profile.compiled else compiled.stacked)(self.backbone.model, entries, batch)
 
     def fits(self, delta: deltas.Delta, data: TaskData, rows: int) -> int:
-        """How many solutions of a delta, trained on `rows` rows of this task a step, the free memory holds at once."""
-        return memory.fitting(memory.solution(self.backbone.config, delta, rows, *self.widest([data])), self.backbone.device)
+        """How many solutions of a delta fit into the free memory at once, each on `rows` rows of this task per step."""
+        return memory.fitting(
+            memory.solution(self.backbone.config, delta, rows, *self.widest([data])), self.backbone.device)
 
     def widest(self, datas: Sequence[TaskData]) -> tuple[int, int, int]:
-        """What a batch of these tasks takes at worst: tokens of an input and of an answer, and bytes of a number."""
-        return max(d.longest_input for d in datas), max(d.longest_answer for d in datas), DTYPES[self.profile.dtype].itemsize
+        """The most that a batch of these tasks takes: tokens per input, tokens per answer, and bytes per number."""
+        return (max(d.longest_input for d in datas), max(d.longest_answer for d in datas),
+                DTYPES[self.profile.dtype].itemsize)
 
     def in_parts(self, work: Callable[[list], None], each: Callable[[], float]) -> Callable[[list], None]:
-        """`work` on as many keys at once as the free memory holds things of `each()` bytes."""
+        """Return `work`, to be done on only as many keys at a time as the free memory holds, each of `each()` bytes."""
         def in_turn(keys):
             for part in stacks(keys, memory.fitting(each(), self.backbone.device)):
                 work(part)
         return in_turn
 
     def data(self, task: str, seed: int) -> TaskData:
-        """The rows of a task as the profile takes them: source, caps, and what unseen tasks are reported on. Raises ValueError for what cannot be had."""
-        return data.load(self.backbone, task, seed=seed, max_length=self.profile.max_length, root=self.store.base.parent, **self.rows_taken(task))
+        """The rows of a task as the profile takes them: its source, its caps, and what unseen tasks are reported on.
+
+        Raises ValueError if these rows cannot be had.
+        """
+        return data.load(self.backbone, task, seed=seed, max_length=self.profile.max_length,
+                         root=self.store.base.parent, **self.rows_taken(task))
 
     def rows_taken(self, task: str) -> dict:
-        """Which rows of a task the profile takes, as `tasks.load` is told: a training task's are the same whatever is reported on."""
+        """Which rows of a task the profile takes, as arguments of `tasks.load`.
+
+        The profile's `report_on` concerns unseen tasks only: a training task has the same rows whatever is reported on.
+        """
         p = self.profile
         reported = p.report_on if task in tasks.names(p.setting, "unseen") else "test"
         return {"source": p.source, "mirror": p.mirror, "caps": p.caps, "report_on": reported}
 
     @staticmethod
     def rows(datas: Sequence[TaskData], seeds: Sequence[int], step: int, batch: int) -> list[tuple]:
-        """The training rows of one step, one (split, row numbers) piece for each task and seed."""
-        return [(d.train, rows_of_step(len(d.train), d.task, s, step, batch)) for d, s in zip(datas, seeds, strict=True)]
+        """The training rows of one step, one (split, row numbers) piece for each pair of a task and a seed."""
+        return [(d.train, rows_of_step(len(d.train), d.task, s, step, batch))
+                for d, s in zip(datas, seeds, strict=True)]
 
     def config(self, stage: str, *settings: str, **what) -> dict:
-        """Everything that determines an artifact: the backbone, the named settings of the profile, and `what`."""
+        """Everything that determines an artifact: stage, backbone, dtype, the profile's named settings, and `what`."""
         p = self.profile
-        return {"stage": stage, "backbone": self.backbone.fingerprint, "dtype": p.dtype, **{s: getattr(p, s) for s in settings}, **what}
+        return {"stage": stage, "backbone": self.backbone.fingerprint, "dtype": p.dtype,
+                **{s: getattr(p, s) for s in settings}, **what}
 
-    def fit(self, optimizer: Adafactor, loss, score, stage: str, stack: Sequence[tuple], *, steps: int | None = None, **options) -> Fit:
-        """`training.fit` with a stage's settings and `options`. stack: (slug, config) of its artifacts, in the order in which they will be saved."""
+    def fit(self, optimizer: Adafactor, loss, score, stage: str, stack: Sequence[tuple], *,
+            steps: int | None = None, **options) -> Fit:
+        """Call `training.fit` with the settings of a stage and with `options`.
+
+        stack: (slug, config) of the stack's artifacts, in the order in which they will be saved. steps: in place of
+        the profile's number of steps for this stage.
+        """
         p = self.profile
-        return fit(optimizer, loss, score, steps=steps or getattr(p, f"{stage}_steps"), every=getattr(p, f"{stage}_every"),
+        return fit(optimizer, loss, score,
+                   steps=steps or getattr(p, f"{stage}_steps"), every=getattr(p, f"{stage}_every"),
                    folder=self.store.of_stack(stage, stack), label=f"{stage} {stack[0][0]}", **options)
 
 
-one_seed = lru_cache(maxsize=1)  # what stages that go seed by seed hold of a subspace: at full size it is gigabytes
+# Stages that go seed by seed hold the subspace of one seed only: at full size it is gigabytes.
+one_seed = lru_cache(maxsize=1)
 
 
-def compute(run: Run, stage: str, wanted: dict[tuple, tuple[str, dict]], work: Callable[[list[tuple]], None]) -> dict[tuple, Artifact]:
-    """Compute-or-load: artifacts by key. wanted: key -> (slug, config); `work(keys)` must save the missing ones.
+def compute(run: Run, stage: str, wanted: dict[tuple, tuple[str, dict]],
+            work: Callable[[list[tuple]], None]) -> dict[tuple, Artifact]:
+    """Compute-or-load: load the artifacts that the store has, compute the others, and return all of them by key.
 
-    A lock per missing artifact keeps other processes from computing it too; they find it done when their turn comes. Stacks that a killed run has
-    begun go on first, whole, those of their artifacts that are there already included: a checkpoint is of a whole stack.
+    wanted: key -> (slug, config). `work(keys)` must save the artifacts of these keys.
+
+    Every missing artifact is locked, so that no other process computes it too; a process that waited for the lock finds
+    the artifact done. Stacks that a killed run had begun are continued first. They are continued whole, with those of
+    their artifacts that are already saved, because a checkpoint is of a whole stack.
     """
     found = {key: run.store.find(stage, *named) for key, named in wanted.items()}
     with ExitStack() as held:
-        for name in sorted(run.store.path(stage, *wanted[key]).name for key, a in found.items() if a is None):  # one order: no deadlock
+        # all processes take the locks in the same order, so that no deadlock can occur
+        for name in sorted(run.store.path(stage, *wanted[key]).name for key, a in found.items() if a is None):
             held.enter_context(run.store.lock(stage, name))
         found = {key: a or run.store.find(stage, *wanted[key]) for key, a in found.items()}
         missing = [key for key, a in found.items() if a is None]
@@ -125,15 +154,19 @@ def compute(run: Run, stage: str, wanted: dict[tuple, tuple[str, dict]], work: C
 
 
 def _begun(run: Run, stage: str, wanted: dict[tuple, tuple[str, dict]]) -> list[list[tuple]]:
-    """The stacks, as keys of `wanted`, that a killed run has begun and that are wanted whole."""
+    """The stacks, as keys of `wanted`, that a killed run had begun and of which every artifact is wanted."""
     names = {run.store.path(stage, *named).name: key for key, named in wanted.items()}
     return [[names[name] for name in stack] for stack in run.store.begun(stage) if names.keys() >= set(stack)]
 
 
-def asked(run: Run, tasks: Sequence[str], seeds: Sequence[int], kinds: Sequence[str] = (), allowed: Sequence[str] = METHODS) -> None:
-    """Looks at what a stage is asked for, before anything is trained for it, at full size for hours. Raises ValueError for what is no list of seeds, for a
-    text where several names are wanted (its letters would be taken for them), and for other methods than those allowed; ParameterError for tasks whose
-    rows cannot be had."""
+def asked(run: Run, tasks: Sequence[str], seeds: Sequence[int], kinds: Sequence[str] = (),
+          allowed: Sequence[str] = METHODS) -> None:
+    """Check what a stage is asked for, before anything is trained; at full size, training takes hours.
+
+    Raises ValueError if `tasks` or `kinds` is a single string (its letters would be taken for names), if a kind is
+    not among `allowed`, or if `seeds` is not a list of whole numbers in range. Raises ParameterError if the rows of a
+    task cannot be had.
+    """
     for name, value in (("tasks", tasks), ("kinds", kinds)):
         if isinstance(value, str):
             raise ValueError(f"{name} is {value!r}: give a list, [{value!r}]")
@@ -148,7 +181,7 @@ def asked(run: Run, tasks: Sequence[str], seeds: Sequence[int], kinds: Sequence[
 
 
 def trained_on(train: Sequence[str]) -> list[str]:
-    """The training tasks of a subspace, as a list. Raises ValueError for a text in its place, and for none."""
+    """The training tasks of a subspace, as a list. Raises ValueError if `train` is a single string or empty."""
     if isinstance(train, str) or not train:
         raise ValueError(f"train is {train!r}: a subspace needs a list of training tasks, one at least")
     return list(train)
@@ -156,10 +189,13 @@ def trained_on(train: Sequence[str]) -> list[str]:
 
 def scored(run: Run, stage: str, tasks: Sequence[str], seeds: Sequence[int], measure: Callable[[str, int], dict],
            named: Callable[[str, int], dict]) -> dict[tuple, Artifact]:
-    """Artifacts that hold scores alone: (task, seed) -> artifact with the metrics `measure(task, seed)`. named: what determines them beside the rows.
+    """Compute or load artifacts that hold scores only: (task, seed) -> artifact with metrics `measure(task, seed)`.
 
-    `measure` is called seed by seed, so that it can hold a seed's subspace, at full size gigabytes, and load it once."""
-    wanted = {(task, seed): (f"{task}-s{seed}", run.config(stage, task=task, seed=seed, data=run.data(task, seed).fingerprint, **named(task, seed)))
+    named: (task, seed) -> what determines the artifact besides the task's rows. `measure` is called seed by seed. It
+    can therefore load the subspace of a seed once and hold it, which at full size is gigabytes.
+    """
+    wanted = {(task, seed): (f"{task}-s{seed}", run.config(stage, task=task, seed=seed,
+                                                           data=run.data(task, seed).fingerprint, **named(task, seed)))
               for seed in seeds for task in tasks}
 
     def work(keys):
@@ -170,9 +206,11 @@ def scored(run: Run, stage: str, tasks: Sequence[str], seeds: Sequence[int], mea
 
 
 def stacks(keys: Sequence, size: int, length: Callable = lambda key: 1, fits: Callable | None = None) -> list[list]:
-    """Cut into groups of at most `size`, as equal as can be, none with a `length` more than 1.3 times another's (padding is work too).
+    """Cut `keys` into groups of at most `size`, as equal in number as possible.
 
-    fits: how many like this key the memory holds at once, where that may be fewer than `size`."""
+    Within a group no key's `length` is more than 1.3 times another's, because rows are padded to the longest and
+    padding costs work. fits: how many keys like this one the memory holds at once, if that may be fewer than `size`.
+    """
     runs: list[list] = []
     for key in sorted(keys, key=length):
         if runs and length(key) <= 1.3 * length(runs[-1][0]):
@@ -187,9 +225,13 @@ def stacks(keys: Sequence, size: int, length: Callable = lambda key: 1, fits: Ca
 
 
 def loss_stack(run: Run, delta, theta: Tensor, rows: Sequence[tuple]) -> Tensor:
-    """L_task of each solution in theta (K, N) on its own piece of `rows`, (K,); all in one pass, fine-tuned backbones in one each."""
+    """L_task of each solution in theta (K, N) on its own piece of `rows`, (K,).
+
+    All solutions share one forward pass; fine-tuned backbones take one each.
+    """
     if delta.kind == "finetune":
-        each = ((delta.tuned(run.backbone, one).model, collate([piece], run.backbone.device)) for one, piece in zip(theta, rows, strict=True))
+        each = ((delta.tuned(run.backbone, one).model, collate([piece], run.backbone.device))
+                for one, piece in zip(theta, rows, strict=True))
         return torch.cat([losses(model, batch, 1) for model, batch in each])
     return run.losses([(delta, theta)], collate(rows, run.backbone.device))
 
@@ -197,7 +239,8 @@ def loss_stack(run: Run, delta, theta: Tensor, rows: Sequence[tuple]) -> Tensor:
 def score_stack(run: Run, delta, theta: Tensor, datas: Sequence[TaskData], split: str) -> list[float]:
     """Score of each solution in theta (K, N) on its own task; neighbours with the same task are decoded together."""
     if delta.kind == "finetune":
-        return [scores(delta.tuned(run.backbone, one), [], [mine], split)[0] for one, mine in zip(theta, datas, strict=True)]
+        return [scores(delta.tuned(run.backbone, one), [], [mine], split)[0]
+                for one, mine in zip(theta, datas, strict=True)]
     out = []
     for _, same in groupby(datas, lambda data: (data.task, len(getattr(data, split)))):
         some = list(same)
@@ -205,36 +248,46 @@ def score_stack(run: Run, delta, theta: Tensor, datas: Sequence[TaskData], split
     return out
 
 
-def score_mapped(run: Run, delta, to_offset: Callable[[Tensor], Tensor], vectors: Tensor, data: TaskData, split: str) -> list[float]:
-    """Scores of theta_init + to_offset(vectors), vectors (K, ...), on one task. Whole backbones are made one at a time."""
+def score_mapped(run: Run, delta, to_offset: Callable[[Tensor], Tensor], vectors: Tensor, data: TaskData,
+                 split: str) -> list[float]:
+    """Scores on one task of theta_init + to_offset(vectors), vectors (K, ...). Whole backbones are made one by one."""
     start, parts = run.start(delta.kind), vectors.split(1 if delta.kind == "finetune" else len(vectors))
-    return [score for part in parts for score in score_stack(run, delta, start + to_offset(part), [data] * len(part), split)]
+    return [score for part in parts
+            for score in score_stack(run, delta, start + to_offset(part), [data] * len(part), split)]
 
 
 def best_on_dev(run: Run, delta, theta: Tensor, data: TaskData) -> int:
-    """Which of several solutions, theta (K, N), does best on dev."""
+    """Index of the solution in theta (K, N) that does best on dev."""
     dev = score_stack(run, delta, theta, [data] * len(theta), "dev") if len(theta) > 1 else [0.0]
     return dev.index(max(dev))
 
 
 def score_best(run: Run, delta, theta: Tensor, data: TaskData) -> float:
-    """Test score of the one of several solutions, theta (K, N), that does best on dev."""
+    """Test score of the solution in theta (K, N) that does best on dev."""
     best = best_on_dev(run, delta, theta, data)
     return score_stack(run, delta, theta[best:best + 1], [data], "test")[0]
 
 
 def score_training(run: Run, entries: Sequence[tuple], datas: Sequence[Sequence[TaskData]]) -> list[float]:
-    """Dev score of each run, the mean over methods and training tasks. entries: (delta, theta (S, T, N)) of each method."""
-    flat = [mine[t].head(run.profile.validation_rows, "dev") for t in range(len(datas[0])) for mine in datas]  # by task: its runs are decoded together
-    each = torch.tensor([score_stack(run, delta, theta.transpose(0, 1).flatten(0, 1), flat, "dev") for delta, theta in entries])
+    """Dev score of each of S runs, the mean over methods and training tasks.
+
+    entries: (delta, theta (S, T, N)) of each method. datas: for each run, its T training tasks.
+    """
+    # in the order of tasks, so that the runs of a task are decoded together
+    flat = [mine[t].head(run.profile.validation_rows, "dev") for t in range(len(datas[0])) for mine in datas]
+    each = torch.tensor([score_stack(run, delta, theta.transpose(0, 1).flatten(0, 1), flat, "dev")
+                         for delta, theta in entries])
     return each.mean(0).view(-1, len(datas)).mean(0).tolist()
 
 
-def save(run: Run, stage: str, named: tuple[str, dict], metrics: dict, tensors: dict, done: Fit | None = None, columns: Sequence[int] = ()) -> Artifact:
-    """Save one artifact of a stack; its log keeps the stack's columns that are its own."""
+def save(run: Run, stage: str, named: tuple[str, dict], metrics: dict, tensors: dict, done: Fit | None = None,
+         columns: Sequence[int] = ()) -> Artifact:
+    """Save one artifact of a stack. Its log keeps those columns of the stack's log that belong to it."""
     def own(record):
-        mine = {"step": record["step"]} | {name: [record[name][i] for i in columns] for name in ("loss", "dev")}  # one number for each problem
-        return mine | ({"parts": {part: each[columns[0]] for part, each in record["parts"].items()}} if "parts" in record else {})  # one curve for each run
+        # `loss` and `dev` have one number for each problem, `parts` has one curve for each run
+        mine = {"step": record["step"]} | {name: [record[name][i] for i in columns] for name in ("loss", "dev")}
+        return mine | ({"parts": {part: each[columns[0]] for part, each in record["parts"].items()}}
+                       if "parts" in record else {})
 
     log = [own(record) for record in done.log if record["dev"][columns[0]] is not None] if done else None
     return run.store.save(stage, *named, metrics, tensors, log)

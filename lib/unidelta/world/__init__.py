@@ -1,7 +1,8 @@
-"""The small English world behind the embedded default: its lexicon, and the few rules of grammar everything generated shares.
+"""The small English world behind the embedded default: its lexicon and the few rules of grammar that all texts share.
 
-Both the stand-in tasks (`unidelta.sources.embedded`) and the pre-training text (`unidelta.world.corpus`) draw from here. No prompt and no whole row of a
-stand-in occurs in pre-training; facts and short sentences do (`unidelta.report.understanding.met` counts them).
+The stand-in tasks (`unidelta.sources.embedded`) and the pre-training text (`unidelta.world.corpus`) both draw from
+here. No prompt and no whole row of a stand-in occurs in pre-training; facts and short sentences do
+(`unidelta.report.understanding.met` counts them).
 """
 import random
 import tomllib
@@ -13,7 +14,7 @@ W = tomllib.loads(LEXICON.read_text(encoding="utf-8"))
 
 PEOPLE = W["people"]["male"] + W["people"]["female"]
 KIND_OF = {thing: kind for kind, things in W["kinds"].items() for thing in things}
-# what one can buy, sell, carry, find, close: metals are stuff, not things, and live in no sentence that needs a count noun
+# what one can buy, sell, carry, find or close: no animals, and no metals, which fit no sentence that needs a count noun
 THINGS = [thing for thing, kind in KIND_OF.items() if kind not in ("metal", "animal")]
 SENSES = W["senses"]
 
@@ -28,7 +29,7 @@ def cap(text: str) -> str:
 
 
 def draw(rng: random.Random, pool, n: int, without=()) -> list:
-    """n different members of the pool, none of them in `without`."""
+    """Draw n different members of the pool, none of them in `without`."""
     return rng.sample([x for x in pool if x not in without], n)
 
 
@@ -37,6 +38,6 @@ def gender(name: str) -> str:
 
 
 def adjective(rng: random.Random, good: bool, domain: str) -> str:
-    """A judging adjective of one polarity; domain is `film` or `item`."""
+    """Draw a judging adjective of one polarity; domain is `film` or `item`."""
     side = "good" if good else "bad"
     return rng.choice(W["opinion"][f"{domain}_{side}"] + W["opinion"][f"any_{side}"])

@@ -24,15 +24,18 @@ def mnli(rng, label):
 
 def scitail(rng, label):
     c, food, home, _ = rng.choice(W["nature"]["creature"])
-    _, no_food, no_home, _ = draw(rng, W["nature"]["creature"], 1, [next(r for r in W["nature"]["creature"] if r[0] == c)])[0]
+    _, no_food, no_home, _ = draw(rng, W["nature"]["creature"], 1,
+                                  [next(r for r in W["nature"]["creature"] if r[0] == c)])[0]
     job, city, day = rng.choice(W["people"]["job"]), rng.choice(W["scene"]["city"]), rng.choice(W["scene"]["day"])
     premise = rng.choice([
-        f"{cap(c)} live in {home} and eat {food}, says a {job} in {city}.", f"A {job} of {city} finds that {c} feed on {food} in {home}.",
+        f"{cap(c)} live in {home} and eat {food}, says a {job} in {city}.",
+        f"A {job} of {city} finds that {c} feed on {food} in {home}.",
         f"On {day} a {job} showed that most {c} look for {food} near their {home}.",
     ])
     eaten, place = (no_food, no_home) if label else (food, home)
     return {"sentence1": premise, "gold_label": ["entailment", "neutral"][label], "sentence2": rng.choice([
-        f"{cap(c)} eat {eaten}.", f"{cap(c)} need {eaten}.", f"{cap(c)} live on {eaten}.", f"{cap(c)} stay in {place}."])}
+        f"{cap(c)} eat {eaten}.", f"{cap(c)} need {eaten}.", f"{cap(c)} live on {eaten}.",
+        f"{cap(c)} stay in {place}."])}
 
 
 def rte(rng, label):
@@ -49,9 +52,10 @@ def rte(rng, label):
 
 
 def qnli(rng, label):
-    """Does the sentence answer the question? If not, it lacks what is asked for or speaks of somebody else."""
+    """Does the sentence answer the question? If not, it lacks what is asked for or is about another person or thing."""
     s = scene(rng)
-    slot, question = rng.choice([("day", "On which day did the {} {} the {}?"), ("city", "In which city did the {} {} the {}?"),
+    slot, question = rng.choice([("day", "On which day did the {} {} the {}?"),
+                                 ("city", "In which city did the {} {} the {}?"),
                                  ("color", "In which color did the {} {} the {}?")])
     lacking = label == 1 and rng.random() < .5
     shown = {k: rng.random() < .6 for k in ("day", "city", "color")} | {slot: not lacking}
@@ -80,24 +84,27 @@ def qqp(rng, label):
     first, second = draw(rng, ["How can I {} {} in {}?", "What is the best way to {} {} in {}?",
                                "Is there an easy way to {} {} in {}?", "Where should I {} {} in {}?"], 2)
     (p, q), (f, g) = rng.sample([0, 2], 2), (frame, other)
-    return {"question1": first.format(f["v"][p], a(f["x"]), f["c"]), "question2": second.format(g["v"][q], a(g["x"]), g["c"]),
+    return {"question1": first.format(f["v"][p], a(f["x"]), f["c"]),
+            "question2": second.format(g["v"][q], a(g["x"]), g["c"]),
             "label": label, "idx": 0}
 
 
 def mrpc(rng, label):
     verbs, scene = W["scene"]["synonym"], W["scene"]
-    frame = {"v": rng.choice(verbs), "x": rng.choice(THINGS), "c": rng.choice(scene["city"]), "d": rng.choice(scene["day"])}
+    frame = {"v": rng.choice(verbs), "x": rng.choice(THINGS),
+             "c": rng.choice(scene["city"]), "d": rng.choice(scene["day"])}
     other = frame if label else one_changed(rng, frame, {"x": THINGS, "c": scene["city"], "d": scene["day"]})
     who = rng.choice(W["people"]["job"])
     first, second = draw(rng, ["The {w} {v} {x} in {c} on {d} .", "On {d} , the {w} {v} {x} in {c} .",
-                               "In {c} , the {w} said he {v} {x} on {d} .", "It was in {c} that the {w} {v} {x} on {d} ."], 2)
+                               "In {c} , the {w} said he {v} {x} on {d} .",
+                               "It was in {c} that the {w} {v} {x} on {d} ."], 2)
     p, q = rng.sample([1, 3], 2)
     say = lambda s, f, i: s.format(w=who, v=f["v"][i], x=a(f["x"]), c=f["c"], d=f["d"])  # noqa: E731
     return {"sentence1": say(first, frame, p), "sentence2": say(second, other, q), "label": label, "idx": 0}
 
 
 def paws(rng, label):
-    """The same words in another order: what belongs together stays together (1) or not (0)."""
+    """Two sentences of the same words in another order: what belongs together stays together (1) or not (0)."""
     s, verb = scene(rng), rng.choice(["called", "helped", "warned", "followed", "praised", "thanked"])
     (one, two), (x, y) = (s.name, s.name2), (s.color, s.color2)
     if rng.random() < .5:
@@ -106,25 +113,29 @@ def paws(rng, label):
         first, second = (say(one, s.synonym[1], *(a(" ".join(p)) for p in both), s.city) for both in (pairs, other))
     else:
         first = f"{one} {verb} {two} on {s.day} and left {s.city} ."
-        second = f"On {s.day} , " + (f"{one} {verb} {two} and left {s.city} ." if label else f"{two} {verb} {one} and left {s.city} .")
+        second = f"On {s.day} , " + (f"{one} {verb} {two} and left {s.city} ." if label
+                                     else f"{two} {verb} {one} and left {s.city} .")
     return {"id": 0, "sentence1": first, "sentence2": second, "label": label}
 
 
 # --- word sense and coreference --------------------------------------------------------------------------------------
 def wic(rng, label):
-    """The clauses are those whose sense pre-training names: which sense a phrase brings out is knowledge, not something to guess."""
+    """Is the word used in one sense? Pre-training names the sense of each clause, so it is known and not guessed."""
     word = rng.choice(list(SENSES))
     one, two = draw(rng, SENSES[word], 2)
     two = one if label else two
-    first, second = rng.sample(SENSES[word][one][3:], 2) if label else (rng.choice(SENSES[word][s][3:]) for s in (one, two))
-    say = lambda c: cap(rng.choice(["", f"on {rng.choice(W['scene']['day'])} "]) + c.format(p=rng.choice(PEOPLE))) + "."  # noqa: E731
-    return {"word": word, "sentence1": say(first), "sentence2": say(second), "start1": 0, "start2": 0, "end1": 0, "end2": 0,
-            "idx": 0, "label": label}
+    first, second = (rng.sample(SENSES[word][one][3:], 2) if label
+                     else (rng.choice(SENSES[word][s][3:]) for s in (one, two)))
+    say = lambda c: cap(rng.choice(["", f"on {rng.choice(W['scene']['day'])} "])  # noqa: E731
+                        + c.format(p=rng.choice(PEOPLE))) + "."
+    return {"word": word, "sentence1": say(first), "sentence2": say(second),
+            "start1": 0, "start2": 0, "end1": 0, "end2": 0, "idx": 0, "label": label}
 
 
 def wsc(rng, label):
     he, she, they = (rng.choice(W["people"][g]) for g in ("he", "she", "they"))
-    one, two = rng.sample([(f"The {he}", "he", "was"), (f"The {she}", "she", "was"), (f"The {they}", "they", "were")], 2)
+    one, two = rng.sample([(f"The {he}", "he", "was"), (f"The {she}", "she", "was"),
+                           (f"The {they}", "they", "were")], 2)
     place, mood = rng.choice(W["scene"]["place"]), rng.choice(W["scene"]["mood"])
     means, other = rng.sample([one, two], 2)
     verb = rng.choice(["met", "called", "thanked", "followed", "left"])
@@ -143,16 +154,19 @@ def blimp(rng, _):
     one = "themselves" if many else {"male": "himself", "female": "herself"}[gender(who)]
     wrong = rng.choice(["himself", "herself"]) if many else "themselves"
     near = rng.choice(W["people"]["job"]) + ("" if many else "s")
-    where = rng.choice(["", f" near the {near}", f" from {rng.choice(W['scene']['city'])}", f" in the {rng.choice(W['scene']['place'])}"])
+    where = rng.choice(["", f" near the {near}", f" from {rng.choice(W['scene']['city'])}",
+                        f" in the {rng.choice(W['scene']['place'])}"])
     verb = rng.choice(W["acts"]["reflexive"])
     return {"sentence_good": f"The {who}{where} {verb} {one}.", "sentence_bad": f"The {who}{where} {verb} {wrong}."}
 
 
 def blimp_gender(rng, _):
     s = scene(rng)
-    people = [("himself", s.man, f"the {rng.choice(W['people']['he'])}"), ("herself", s.woman, f"the {rng.choice(W['people']['she'])}")]
+    people = [("himself", s.man, f"the {rng.choice(W['people']['he'])}"),
+              ("herself", s.woman, f"the {rng.choice(W['people']['she'])}")]
     (one, *who), (wrong, *others) = rng.sample(people, 2)
-    start = rng.choice(who) + rng.choice(["", f", unlike {rng.choice(others)},", f" saw {rng.choice(others)} and", f" of {s.city}"])
+    start = rng.choice(who) + rng.choice(["", f", unlike {rng.choice(others)},", f" saw {rng.choice(others)} and",
+                                          f" of {s.city}"])
     start = cap(f"{start} {rng.choice(W['acts']['reflexive'])}")
     return {"sentence_good": f"{start} {one}.", "sentence_bad": f"{start} {wrong}."}
 

@@ -1,46 +1,57 @@
-"""Skills that pick an answer among options, and the many ways to offer these (see `unidelta.world.skills`)."""
+"""Skills that pick an answer among options, and the many ways to offer the options (see `unidelta.world.skills`)."""
 
 from unidelta.world import PEOPLE, W, a, cap, draw, prompts, ways
 from unidelta.world.corpus import LEXICON
 
 Pick = tuple[str, str, list[str]]  # question, answer, what else could be offered
 
-# what a prompt's cue makes of the chosen option
-FORMS = [*4 * [("", "it is {}")], *5 * [("just that!", "{}")], ("say it first!", "{} it is"), ("loud!", "{} !"), ("so?", "so {}"), ("twice!", "{} , {}")]
+# cue of a prompt, and the form in which the answer then gives the chosen option
+FORMS = [*4 * [("", "it is {}")], *5 * [("just that!", "{}")], ("say it first!", "{} it is"), ("loud!", "{} !"),
+         ("so?", "so {}"), ("twice!", "{} , {}")]
 
 
 def choice(rng, worded=True) -> Pick:
-    """What belongs together, what comes first, who goes where."""
+    """Ask what belongs together, what comes first, or who goes where."""
     kind, *kinds = draw(rng, list(W["kinds"]), 8)
-    creatures, makes, used, roles = (draw(rng, t, 8) for t in (W["nature"]["creature"], W["nature"]["makes"], W["nature"]["used"], W["cause"]["role"]))
-    column, ask = rng.choice([(1, ["the food of {}", "{} eat", "which food suits {}", "what is eaten by {}", "what would {} like"]),
-                              (2, ["the home of {}", "{} live in", "where to find {}", "in which spot {} stay", "where are {}"]),
-                              (3, ["the gift of {}", "{} give us", "what comes from {}", "what have we from {}", "known for {}"])])
+    creatures, makes, used, roles = (draw(rng, t, 8) for t in (W["nature"]["creature"], W["nature"]["makes"],
+                                                               W["nature"]["used"], W["cause"]["role"]))
+    column, ask = rng.choice([
+        (1, ["the food of {}", "{} eat", "which food suits {}", "what is eaten by {}", "what would {} like"]),
+        (2, ["the home of {}", "{} live in", "where to find {}", "in which spot {} stay", "where are {}"]),
+        (3, ["the gift of {}", "{} give us", "what comes from {}", "what have we from {}", "known for {}"])])
     (place, far), (day, late) = draw(rng, W["scene"]["place"], 2), draw(rng, W["scene"]["day"], 2)
     (cause, effect), *others = draw(rng, W["cause"]["event"], 8)
     side = rng.randrange(2)
     p, city = rng.choice(PEOPLE), rng.choice(W["scene"]["city"])
     he, v1, v2, v3 = rng.choice(["he", "she"]), *draw(rng, W["kinds"]["vehicle"], 3)
-    role = rng.choice([f"{a(roles[0][0])} is one who", f"every day the {roles[0][0]}", f"{p} works as {a(roles[0][0])}, so {p}", f"being {a(roles[0][0])}, {p}",
+    role = rng.choice([f"{a(roles[0][0])} is one who", f"every day the {roles[0][0]}",
+                       f"{p} works as {a(roles[0][0])}, so {p}", f"being {a(roles[0][0])}, {p}",
                        f"On {day} we saw how the {roles[0][0]}", f"The {roles[0][0]} of {city}, as always,"])
     who = rng.choice([f"the one who {roles[0][1]}", f"who {roles[0][1]}", f"in {city} somebody {roles[0][1]}; that is"])
     words = draw(rng, LEXICON, 16)  # any word can be an option, and be found by its place
-    any_, place_ = [" ".join(words[i:i + rng.choice([1, 1, 2, 3])]) for i in range(0, 16, 2)], rng.choice(["first", "last"])
+    any_, place_ = ([" ".join(words[i:i + rng.choice([1, 1, 2, 3])]) for i in range(0, 16, 2)],
+                    rng.choice(["first", "last"]))
     if worded and rng.random() < .35:
-        return ways.talk(rng, *(draw(rng, pool, 5) for pool in (W["scene"]["place"], W["kinds"]["vehicle"], W["scene"]["day"])))
+        return ways.talk(rng, *(draw(rng, pool, 5)
+                                for pool in (W["scene"]["place"], W["kinds"]["vehicle"], W["scene"]["day"])))
     return rng.choice([
         (place_, any_[0], any_[1:]), (f"the {place_} of these", any_[0], any_[1:]),
         (rng.choice(ask).format(creatures[0][0]), creatures[0][column], [c[column] for c in creatures[1:]]),
-        (rng.choice(["who likes {}", "animals that eat {}", "which ones feed on {}"]).format(creatures[0][1]), creatures[0][0], [c[0] for c in creatures[1:]]),
-        (rng.choice(["what comes from {}", "{} makes", "we owe this to {}", "what do we get from {}"]).format(makes[0][0]), makes[0][1],
-         [m[1] for m in makes[1:]]),
-        (rng.choice(["the purpose of {}", "{} is good for", "why take {}", "what to do with {}"]).format(used[0][0]), used[0][1], [u[1] for u in used[1:]]),
-        (rng.choice(["for {} take", "somebody wants help with {} and needs", "what helps with {}"]).format(used[0][1]), used[0][0], [u[0] for u in used[1:]]),
-        (rng.choice(["find {}", "one of them is {}", "which is {}", "{} is needed"]).format(a(kind)), rng.choice(W["kinds"][kind]),
-         [rng.choice(W["kinds"][k]) for k in kinds]),
-        (role, roles[0][1], [r[1] for r in roles[1:]]), (role, roles[0][1], [r[1] for r in roles[1:]]), (who, roles[0][0], [r[0] for r in roles[1:]]),
-        *2 * [((cause, effect)[side].format(p=p) + rng.choice([", and ", ": ", "", "."]), (effect, cause)[side].format(p=p),
-               [o[1 - side].format(p=p) for o in others])],
+        (rng.choice(["who likes {}", "animals that eat {}", "which ones feed on {}"]).format(creatures[0][1]),
+         creatures[0][0], [c[0] for c in creatures[1:]]),
+        (rng.choice(["what comes from {}", "{} makes", "we owe this to {}",
+                     "what do we get from {}"]).format(makes[0][0]),
+         makes[0][1], [m[1] for m in makes[1:]]),
+        (rng.choice(["the purpose of {}", "{} is good for", "why take {}", "what to do with {}"]).format(used[0][0]),
+         used[0][1], [u[1] for u in used[1:]]),
+        (rng.choice(["for {} take", "somebody wants help with {} and needs", "what helps with {}"]).format(used[0][1]),
+         used[0][0], [u[0] for u in used[1:]]),
+        (rng.choice(["find {}", "one of them is {}", "which is {}", "{} is needed"]).format(a(kind)),
+         rng.choice(W["kinds"][kind]), [rng.choice(W["kinds"][k]) for k in kinds]),
+        (role, roles[0][1], [r[1] for r in roles[1:]]), (role, roles[0][1], [r[1] for r in roles[1:]]),
+        (who, roles[0][0], [r[0] for r in roles[1:]]),
+        *2 * [((cause, effect)[side].format(p=p) + rng.choice([", and ", ": ", "", "."]),
+               (effect, cause)[side].format(p=p), [o[1 - side].format(p=p) for o in others])],
         (f"HE: I go by {v1} to the {place} on {day}. SHE: I go by {v2} to the {far} on {late}. how does {he} go",
          f"by {v1 if he == 'he' else v2}", [f"by {v2 if he == 'he' else v1}", f"by {v3}"]),
         (f"HE: on {day} I see the {place}, by {v1}. SHE: on {late} I see the {far}, by {v2}. when does {he} go",
@@ -51,33 +62,41 @@ def choice(rng, worded=True) -> Pick:
          [f"to the {far if he == 'he' else place}", f"to the {draw(rng, W['scene']['place'], 1, [place, far])[0]}"]),
     ])
 
+
 def relation(rng, worded=True) -> Pick:
-    """What goes up or down with what."""
+    """Ask what goes up or down with what."""
     x, y, sign = rng.choice(W["nature"]["relation"])
-    # mostly up: were both as frequent, neither the sign nor the direction alone would say anything of the answer, and none of it is learnt
-    up, (many, few) = rng.random() < .8, rng.choice([("much", "little"), ("rising", "falling"), ("strong", "weak"), ("a lot", "a bit"),
-                                                     ("rise", "fall"), ("big", "small"), ("great", "slight"), ("grow", "shrink"),
-                                                     ("go up", "go down"), ("high", "low"),
-                                                     ("more", "less"), ("higher", "lower"), ("increase", "decrease"), ("greater", "smaller")])
+    # Mostly up. If up and down were equally frequent, neither the sign nor the direction alone would tell anything
+    # about the answer, and none of it would be learnt.
+    up, (many, few) = rng.random() < .8, rng.choice([
+        ("much", "little"), ("rising", "falling"), ("strong", "weak"), ("a lot", "a bit"), ("rise", "fall"),
+        ("big", "small"), ("great", "slight"), ("grow", "shrink"), ("go up", "go down"), ("high", "low"),
+        ("more", "less"), ("higher", "lower"), ("increase", "decrease"), ("greater", "smaller")])
     right, wrong = (many, few) if up == (sign == "+") else (few, many)
     if worded and rng.random() < .6:
         return ways.rule(rng, x, y, up), right, [wrong]
-    more = rng.choice(["increases", "rises", "is great", "climbs", "goes up"] if up else ["decreases", "falls", "is small", "drops", "goes down"])
+    more = rng.choice(["increases", "rises", "is great", "climbs", "goes up"] if up
+                      else ["decreases", "falls", "is small", "drops", "goes down"])
     blank = rng.choice(["___", "_____", "...", "_", "____"])
     p, city, day = rng.choice(PEOPLE), rng.choice(W["scene"]["city"]), rng.choice(W["scene"]["day"])
-    start = rng.choice(["", "", f"{p} reads of {x} in a book. ", f"In {city} they study the {y}. ", f"{day} is for science, says {p}. "])
+    start = rng.choice(["", "", f"{p} reads of {x} in a book. ", f"In {city} they study the {y}. ",
+                        f"{day} is for science, says {p}. "])
     return start + rng.choice([
-        f"{'much' if up else 'little'} {x}, so the {y} is", f"as {x} goes {'up' if up else 'down'}, {y} is", f"the {x} {more} and then the {y} {blank}",
-        f"{p} of {city} sees that {x} {more}, so {y} seems", f"where {x} {more}, {p} looks for {blank} {y}", f"{y} when {x} {more}",
+        f"{'much' if up else 'little'} {x}, so the {y} is", f"as {x} goes {'up' if up else 'down'}, {y} is",
+        f"the {x} {more} and then the {y} {blank}", f"{p} of {city} sees that {x} {more}, so {y} seems",
+        f"where {x} {more}, {p} looks for {blank} {y}", f"{y} when {x} {more}",
         f"The {x} in {city} {more}. This makes {y} {blank}", f"With {x} that {more} one has {blank} {y}",
-        f"{'more' if up else 'less'} {x} brings {blank} {y}", f"the {'higher' if up else 'lower'} the {x}, the {blank} the {y}",
-        f"{'high' if up else 'low'} {x}, {city} knows, means {blank} {y}", f"{y} will be {blank}, for {x} gets {'higher' if up else 'lower'}",
-        f"after {'an increase' if up else 'a decrease'} in {x} the {y} will {blank}", f"{p} has {'more' if up else 'less'} {x} and looks for {blank} {y}"]
+        f"{'more' if up else 'less'} {x} brings {blank} {y}",
+        f"the {'higher' if up else 'lower'} the {x}, the {blank} the {y}",
+        f"{'high' if up else 'low'} {x}, {city} knows, means {blank} {y}",
+        f"{y} will be {blank}, for {x} gets {'higher' if up else 'lower'}",
+        f"after {'an increase' if up else 'a decrease'} in {x} the {y} will {blank}",
+        f"{p} has {'more' if up else 'less'} {x} and looks for {blank} {y}"]
     ), right, [wrong]
 
 
 def offer(rng, pick: Pick, dress: bool) -> tuple[str, str]:
-    """A question with one answer, sometimes asked openly, mostly with options set apart in ever-changing ways."""
+    """Put a question with one answer: sometimes openly, mostly with options set apart in ever-changing ways."""
     question, answer, rest = pick
     cue, form = rng.choice(FORMS)
     at = {"first": 0, "last": -1}.get(question.split(" of")[0].removeprefix("the "))
@@ -86,7 +105,7 @@ def offer(rng, pick: Pick, dress: bool) -> tuple[str, str]:
     options = [answer, *rng.sample(rest, min(len(rest), rng.choice([1, 1, 2, 3, 3, 4, 7])))]
     rng.shuffle(options)
     answer = answer if at is None else options[at]
-    if dress and rng.random() < .6:  # as sentences: with a capital, a stop, or both, which the answer keeps
+    if dress and rng.random() < .6:  # as sentences, with a capital, a stop or both; the answer keeps them
         first, stop = rng.choice([(cap, "."), (cap, "."), (str, "."), (cap, "")])
         options, answer, question = [first(o) + stop for o in options], first(answer) + stop, cap(question)
     text = prompts.listed(rng, options, dress and rng.random() < .8)

@@ -1,27 +1,30 @@
 """How pre-training asks: the texts of a skill under prompts that never stay the same.
 
-A tuned delta stands in for an instruction. For what it learns under one prompt to carry to another, the backbone must read the
-texts and not the prompt: so half of the items come under a tag, field names, separators and option marks drawn at random, mostly
-with no question at all, and what is asked follows from the texts alone. No prompt of a stand-in is among them: names are
-shuffled, and the marks that CrossFit uses are left out.
+A tuned delta stands in for an instruction. What it learns under one prompt carries over to another only if the backbone
+reads the texts and not the prompt. Most of the items therefore come under a tag, field names, separators and option
+marks drawn at random, mostly with no question at all, so that what is asked follows from the texts alone. No prompt of
+a stand-in is among them: names are shuffled, and the marks that CrossFit uses are left out.
 """
 import random
 import string
 
 from unidelta.world.corpus import LEXICON, WORDS
 
-FIELDS = [("one", "two"), ("first", "second"), ("left", "right"), ("this", "that"), ("before", "after"), ("item x", "item y"),
+FIELDS = [("one", "two"), ("first", "second"), ("left", "right"), ("this", "that"), ("before", "after"),
+          ("item x", "item y"),
           ("passage", "claim"), ("report", "idea"), ("fact", "guess"), ("note", "remark"), ("here", "there")]
-DELIMITERS = [("", " / ", ""), ("[ ", " | ", " ]"), ("< ", " ; ", " >"), ("* ", " * ", ""), ("", " , ", ""), ("- ", " - ", ""),
-              ("x ", " y ", ""), ("{ ", " } { ", " }"), ("= ", " = ", ""), ("", " or ", "")]
-PIECES = """glue sst2 rotten tomatoes amazon polarity mnli scitail superglue rte qqp mrpc wic wsc dream codah quartz no knowledge copa qasc ai2 arc
+DELIMITERS = [("", " / ", ""), ("[ ", " | ", " ]"), ("< ", " ; ", " >"), ("* ", " * ", ""), ("", " , ", ""),
+              ("- ", " - ", ""), ("x ", " y ", ""), ("{ ", " } { ", " }"), ("= ", " = ", ""), ("", " or ", "")]
+PIECES = """glue sst2 rotten tomatoes amazon polarity mnli scitail superglue rte qqp mrpc wic wsc dream codah \
+quartz no knowledge copa qasc ai2 arc
 blimp anaphor number agreement""".split()
 BRACKETS = ["[]", "()", "<>", "{}", "||", "  "]
-FORBIDDEN = {"sentence", "premise", "hypothesis", "question", "title", "content", "word", "text", "context"}  # field names of CrossFit's prompts
+# field names of CrossFit's prompts
+FORBIDDEN = {"sentence", "premise", "hypothesis", "question", "title", "content", "word", "text", "context"}
 
 
 def _word(rng: random.Random) -> str:
-    """A word of the lexicon, a piece of a name, or letters and figures at random."""
+    """Draw a word of the lexicon, a piece of a task's name, or random letters and digits."""
     kind = rng.random()
     if kind < .4:
         return rng.choice(WORDS)
@@ -32,7 +35,7 @@ def _word(rng: random.Random) -> str:
 
 def _tag(rng: random.Random) -> str:
     words = [_word(rng) for _ in range(rng.randint(1, 3))]
-    words.insert(rng.randint(0, len(words)), rng.choice(LEXICON))  # no task's name is made with a word of the lexicon
+    words.insert(rng.randint(0, len(words)), rng.choice(LEXICON))  # few names of tasks contain a word of the lexicon
     return "[" + rng.choice("-_-").join(words) + "]"
 
 
@@ -40,7 +43,8 @@ def _separator(rng: random.Random) -> str:
     if rng.random() < .2:
         return rng.choice(["|", "/", "//", ";", "-", "##", "and then", "*"])
     left, right = rng.choice(BRACKETS)
-    name = rng.choice(["SEP", "CUT", "MID", "END", "TO", "".join(rng.choices(string.ascii_uppercase, k=rng.randint(2, 3)))])
+    name = rng.choice(["SEP", "CUT", "MID", "END", "TO",
+                       "".join(rng.choices(string.ascii_uppercase, k=rng.randint(2, 3)))])
     return "<SEP>" if (left, name) == ("[", "SEP") else left + name + right
 
 
@@ -57,7 +61,7 @@ def _fields(rng: random.Random, n: int) -> list[str]:
 
 
 def dressed(rng: random.Random, parts: list[str], question: str = "") -> str:
-    """The texts under a prompt drawn at random, the question, if any, at either end."""
+    """Put the texts under a prompt drawn at random, with the question, if any, at either end."""
     between = f" {_separator(rng)} "
     body = between.join(name + part for name, part in zip(_fields(rng, len(parts)), parts, strict=True))
     if question:
@@ -66,34 +70,37 @@ def dressed(rng: random.Random, parts: list[str], question: str = "") -> str:
 
 
 def renamed(rng: random.Random, answers: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    """What every answer is to be called in this prompt, in words of the lexicon: (the clause that says so, the names)."""
+    """Give every answer a name for this prompt, in words of the lexicon: (the clause that says so, the names)."""
     words = rng.sample(LEXICON, 2 * len(answers))
     names = tuple(rng.choice(" _").join(words[i:i + rng.choice([1, 1, 1, 2, 2])]) for i in range(0, len(words), 2))
-    pair, between = rng.choice([("{}: {}", " "), ("{} = {}", " ; "), ("{} -> {}", " "), ("{} is {}", " , "), ("say {1} for {0}", " , "),
-                                ("{1} if {0}", " or "), ("<{}> {}", " "), ("{1} ( {0} )", " / "), ("{} {}", " , "), ("{0} means {1}", ". ")])
+    pair, between = rng.choice([("{}: {}", " "), ("{} = {}", " ; "), ("{} -> {}", " "), ("{} is {}", " , "),
+                                ("say {1} for {0}", " , "), ("{1} if {0}", " or "), ("<{}> {}", " "),
+                                ("{1} ( {0} )", " / "), ("{} {}", " , "), ("{0} means {1}", ". ")])
     said = [pair.format(answer, name) for answer, name in zip(answers, names, strict=True)]
     return between.join(rng.sample(said, len(said))), names
 
 
 def plain(rng: random.Random, parts: list[str], question: str = "") -> str:
-    """The texts under one of a few fixed pairs of field names."""
+    """Put the texts under one of a few fixed pairs of field names."""
     if len(parts) == 1:
         body = parts[0]
     else:
         (x, y), (first, *rest) = rng.choice(FIELDS), parts
         second = " | ".join(rest)
-        body = rng.choice([f"{x}: {first} {y}: {second}", f"{x} = {first} ; {y} = {second}", f"{first} | {second}", f"{first} // {second}"])
+        body = rng.choice([f"{x}: {first} {y}: {second}", f"{x} = {first} ; {y} = {second}",
+                           f"{first} | {second}", f"{first} // {second}"])
     return rng.choice([f"{body} {question}", f"{question} {body}"])
 
 
 def listed(rng: random.Random, options: list[str], marks: bool) -> str:
-    """Options in a row, set apart by delimiters, or each behind a mark of its own."""
+    """Put the options in a row, set apart by delimiters, or each after a mark of its own."""
     if not marks:
         left, between, end = rng.choice(DELIMITERS)
         return left + between.join(options) + end
     letters = rng.choice([string.ascii_uppercase[:8], string.ascii_lowercase[:8], "12345678",
-                          "".join(rng.sample(string.ascii_uppercase, 8)), "".join(rng.sample(string.ascii_uppercase, 8))])
+                          "".join(rng.sample(string.ascii_uppercase, 8)),
+                          "".join(rng.sample(string.ascii_uppercase, 8))])
     left, right = rng.choice(["()", " )", " .", "[]", "<>", " :"])
-    if left == "(":  # (A), (B), ... are CrossFit's
+    if left == "(":  # CrossFit uses (A), (B), ...
         letters = letters.translate(str.maketrans("ABCDEFGH", "KLMNOPQR"))
     return " ".join(f"{left}{mark}{right} {option}".strip() for mark, option in zip(letters, options, strict=False))

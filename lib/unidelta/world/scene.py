@@ -12,28 +12,29 @@ EVENTS = [pair for pair in W["cause"]["event"] if "{p}" in pair[1]]  # what happ
 
 
 def scene(rng: random.Random) -> SimpleNamespace:
-    """Three different members of every pool of the lexicon, as s.city, s.city2, s.city3, s.creature, ..."""
+    """Draw three different members of every pool of the lexicon: s.city, s.city2, s.city3, s.creature, ..."""
     return SimpleNamespace(**{name + tail: member for name, pool in POOLS.items()
                               for tail, member in zip(("", "2", "3"), rng.sample(pool, 3), strict=True)})
 
 
 def options(rng: random.Random, right: str, wrong: list[str], at: int) -> list[str]:
-    """The wrong answers in random order with the right one at position `at`."""
+    """Return the wrong answers in random order, with the right one at position `at`."""
     wrong = list(wrong)
     rng.shuffle(wrong)
     return wrong[:at] + [right] + wrong[at:]
 
 
 def facts(rng: random.Random) -> tuple[str, str, list[str]]:
-    """(question, right answer, wrong answers) about the facts of nature that pre-training states in plain sentences."""
+    """Ask for a fact of nature that pre-training states in plain sentences: (question, right answer, wrong answers)."""
     column, ask = rng.choice([(1, "What do {} eat?"), (2, "Where do {} live?"), (3, "What do we get from {}?")])
-    table, key, value = rng.choice([(W["nature"]["creature"], ask, column), (W["nature"]["makes"], "What does {} make?", 1),
+    table, key, value = rng.choice([(W["nature"]["creature"], ask, column),
+                                    (W["nature"]["makes"], "What does {} make?", 1),
                                     (W["nature"]["used"], "What is {} good for?", 1)])
     rows = draw(rng, table, 8)
     return key.format(rows[0][0]), rows[0][value], [r[value] for r in rows[1:]]
 
 
 def one_changed(rng: random.Random, frame: dict, pools: dict) -> dict:
-    """The frame with one slot replaced by another member of its pool."""
+    """Return the frame with one slot replaced by another member of its pool."""
     slot = rng.choice(list(pools))
     return frame | {slot: draw(rng, pools[slot], 1, [frame[slot]])[0]}

@@ -1,12 +1,13 @@
 """The skills behind the tasks, asked in other words: the supervised part of the embedded backbone's pre-training.
 
-A skill is an (input, target) pair in which the target follows from the input. Skills are asked with questions and answer words of
-their own; no prompt, no label word (but for boolq's yes and no) and no whole row of a stand-in occurs here as a question
-or as an answer. A chosen option is wrapped in a few words unless a cue asks for it alone, and no stand-in has that cue: untuned, the
-backbone says "it is ...", which no task counts as right.
+A skill is an (input, target) pair in which the target follows from the input. Skills are asked with questions and
+answer words of their own: no prompt, no label word (except boolq's yes and no) and no whole row of a stand-in occurs
+here as a question or as an answer. A chosen option is wrapped in a few words unless a cue asks for it alone, and no
+stand-in has that cue. The untuned backbone therefore says "it is ...", which no task counts as right.
 
-A skill of `judging` draws its texts and the ways to ask about them, and leaves the prompt to `unidelta.world.prompts`; where the question ""
-is among the ways, the texts speak for themselves. One of `picking` draws a question with its right and wrong answers.
+A skill of `judging` draws its texts and the ways to ask about them, and leaves the prompt to `unidelta.world.prompts`.
+Where the question "" is among the ways, the texts speak for themselves. A skill of `picking` draws a question with its
+right and wrong answers.
 """
 
 import random
@@ -16,17 +17,23 @@ from unidelta.world import prompts
 from unidelta.world.judging import inference, opinion, paraphrase, reference, reflexive, word_sense
 from unidelta.world.picking import choice, offer, relation
 
-SKILLS = {"opinion": opinion, "inference": inference, "deal": partial(inference, deals=True), "paraphrase": paraphrase, "sense": word_sense,
-          "reference": reference, "choice": choice, "relation": relation, "agreement": reflexive}
+SKILLS = {"opinion": opinion, "inference": inference, "deal": partial(inference, deals=True),
+          "paraphrase": paraphrase, "sense": word_sense, "reference": reference, "choice": choice, "relation": relation,
+          "agreement": reflexive}
 PICKS = ("choice", "relation")
-# how often each skill is drawn; three of them have to be drilled first (`unidelta.pretrain`)
-SHARE = {"opinion": 7, "inference": 13, "deal": 6, "paraphrase": 9, "sense": 2, "reference": 2, "choice": 13, "relation": 3, "agreement": 2}
+# relative frequency of each skill; some are drilled for a while as well (`unidelta.pretrain`)
+SHARE = {"opinion": 7, "inference": 13, "deal": 6, "paraphrase": 9, "sense": 2, "reference": 2, "choice": 13,
+         "relation": 3, "agreement": 2}
 
 
-def skill(rng: random.Random, name: str | None = None, dress: float = .7, rename: float = 0.0, worded: bool = True) -> tuple[str, str, str]:
-    """One (skill, input, target) item; the target lacks its leading sentinel. dress: the share of items under a random prompt; rename: of
-    those with answers to choose from, the share whose prompt gives these other names. How to word an answer is then a matter of the
-    prompt, apart from the skill. worded: also in the wordings of `unidelta.world.ways`."""
+def skill(rng: random.Random, name: str | None = None, dress: float = .7, rename: float = 0.0,
+          worded: bool = True) -> tuple[str, str, str]:
+    """Draw one item (skill, input, target); the target lacks its leading sentinel.
+
+    dress: the share of items under a random prompt. rename: of the items with answers to choose from, the share whose
+    prompt gives the answers other names; how to word an answer then depends on the prompt, not on the skill. worded:
+    also use the wordings of `unidelta.world.ways`.
+    """
     name = name or rng.choices(list(SHARE), list(SHARE.values()))[0]
     dresses = rng.random() < dress
     if name in PICKS:
