@@ -213,6 +213,13 @@ def spread_seeds(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> d
     return {name: collect(open_run(**change), tasks, doubled(seeds), tuned=["scaled_solution"]) for name, change in changes.items()}
 
 
+def spread_draws(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
+    """noise in both stages or not, on test rows of the other draws that know the wordings, with twice the seeds, where label words are shared"""
+    tasks, changes = chosen(sharing(open_run()), only), {AS_IT_IS: {}, "wider mixtures and search": WIDER | SEARCH}
+    runs = {f"{name}, backbone={draw}": open_run(backbone=draw, **change) for name, change in changes.items() for draw in DRAWS[1:]}
+    return {name: collect(run, tasks, doubled(seeds), tuned=["scaled_solution"]) for name, run in runs.items()}
+
+
 def many_settings(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """the same of the multi-task setting: three times the rows a step of stage 1 and three times the steps of stage 2, or not"""
     changes = {FORMER: {"approximate_draws": 16, "optimize_steps": 60, "optimize_every": 6},
@@ -256,7 +263,7 @@ def real_rows(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
 
 STUDIES = {f.__name__: f for f in (multi_task, reconstruction, planes, dimension, trained_directions, simplified, finetune, absolute, second_group, fidelity,
                                      backbones, more_seeds, settings, many_settings, many_weight, stage1_settings, stage1_again, wider_mixtures, wider_search,
-                                     spread, spread_seeds, long_answers, real_rows)}
+                                     spread, spread_seeds, spread_draws, long_answers, real_rows)}
 
 
 def main(argv: list[str] | None = None) -> None:
