@@ -242,10 +242,18 @@ def spread(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[st
 
 def spread_seeds(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """`spread` with twice the seeds, label words shared: no noise, wider mixtures, wider mixtures and search"""
-    tasks, changes = chosen(sharing(open_run()), only), {
-        AS_IT_IS: {}, "wider mixtures": WIDER, "wider mixtures and search": WIDER | SEARCH}
+    tasks = chosen(sharing(open_run()), only)
+    changes = {AS_IT_IS: {}, "wider mixtures": WIDER, "wider mixtures and search": WIDER | SEARCH}
     return {name: collect(open_run(**change), tasks, doubled(seeds), tuned=["scaled_solution"])
             for name, change in changes.items()}
+
+
+def spread_draws(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
+    """`spread_seeds` on the other three draws: no noise, and wider mixtures and search"""
+    tasks, changes = chosen(sharing(open_run()), only), {AS_IT_IS: {}, "wider mixtures and search": WIDER | SEARCH}
+    runs = {f"{name}, backbone={draw}": open_run(backbone=draw, **change)
+            for name, change in changes.items() for draw in DRAWS[1:]}
+    return {name: collect(run, tasks, doubled(seeds), tuned=["scaled_solution"]) for name, run in runs.items()}
 
 
 def many_settings(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
@@ -300,13 +308,13 @@ def real_rows(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
 STUDIES = {f.__name__: f for f in (
     multi_task, reconstruction, planes, dimension, trained_directions, simplified, finetune, absolute, second_group,
     fidelity, backbones, more_seeds, settings, many_settings, many_weight, stage1_settings, stage1_again,
-    wider_mixtures, wider_search, spread, spread_seeds, long_answers, real_rows)}
+    wider_mixtures, wider_search, spread, spread_seeds, spread_draws, long_answers, real_rows)}
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0], formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="studies:\n" + "\n".join(f"  {name:13} {f.__doc__}" for name, f in STUDIES.items()))
+        epilog="studies:\n" + "\n".join(f"  {name:18} {f.__doc__}" for name, f in STUDIES.items()))
     parser.add_argument("name", help=f"the study: {', '.join(STUDIES)}")
     parser.add_argument("--tasks", default="", help="some of the study's unseen tasks, comma separated")
     parser.add_argument("--steps", type=int, help="cap on the steps of every stage, for a trial")
