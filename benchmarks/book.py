@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=measure.FOLDER, help="folder of the result")
     given = parser.parse_args(arguments)
     if given.jobs < 1:
-        parser.error(f"--jobs {given.jobs} is not allowed: a whole number from 1")
+        parser.error(f"--jobs {given.jobs} is not allowed; allowed: a whole number from 1")
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
         clone = Path(scratch) / "clone"

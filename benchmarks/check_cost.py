@@ -47,18 +47,21 @@ def check(shape: str, repeats: int, device: str = "cpu", dtype: str = "float32")
             flops = cost.backbone(t5.config, rows, length, ANSWER, keys) + cost.delta(delta, rows, length, ANSWER)
             calls[f"{kind}, {rows} rows of {length} tokens"] = (
                 steps.training(t5, delta, resources.batch_of(t5, rows, length, ANSWER), 1), flops)
-    first = next(iter(calls))
+    first, *others = calls
     for call, _ in calls.values():
         call()
     spent = measure.seconds({name: call for name, (call, _) in calls.items()}, repeats)
     rates = [calls[first][1] / s for s in spent[first]]
-    lines = [{"step": name, "gflop": flops / 1e9,
-              "measured": statistics.median(spent[name]), "predicted": flops / statistics.median(rates),
-              "ratio": measure.spread([s * r / flops for s, r in zip(spent[name], rates, strict=True)])}
-             for name, (_, flops) in calls.items() if name != first]
+    lines = []
+    for name in others:
+        _, flops = calls[name]
+        ratios = [s * rate / flops for s, rate in zip(spent[name], rates, strict=True)]
+        lines.append({"step": name, "gflop": flops / 1e9, "measured": statistics.median(spent[name]),
+                      "predicted": flops / statistics.median(rates), "ratio": measure.spread(ratios)})
     counted = {}
     for length in (64, 512):
-        counted[length] = saved_bytes(t5.model, steps.bare(t5, resources.batch_of(t5, 1, length, ANSWER))) / (
-            t5.model.shared.weight.element_size() * memory.activations(t5.config, 1, length, ANSWER))
+        held = saved_bytes(t5.model, steps.bare(t5, resources.batch_of(t5, 1, length, ANSWER)))
+        numbers = memory.activations(t5.config, 1, length, ANSWER)
+        counted[length] = held / (t5.model.shared.weight.element_size() * numbers)
     return {"shape": shape, "rate_from": first, "flops_per_second": measure.spread(rates), "steps": lines,
             "activations_measured_over_counted": counted}

@@ -54,10 +54,10 @@ if __name__ == "__main__":
     for option, default in (("--tasks", 60), ("--rows", 20_000), ("--words", 100)):
         parser.add_argument(option, type=int, default=default)
     given = vars(parser.parse_args())
-    if wrong := [name for name, value in given.items()
-                 if value < (20 if name == "rows" else 2 if name == "words" else 1)]:
-        parser.error(f"--{wrong[0]} {given[wrong[0]]}: allowed are whole numbers, "
-                     "--tasks from 1, --words from 2, --rows from 20")
+    least = {"tasks": 1, "rows": 20, "words": 2}
+    for name, value in given.items():
+        if value < least[name]:
+            parser.error(f"--{name} {value} is not allowed; allowed: a whole number from {least[name]}")
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
         for done, peak in enumerate(peaks(**given, folder=scratch), 1):

@@ -53,17 +53,18 @@ def step_times(t5, made: dict, solutions: list[int], length: int, repeats: int) 
     lines = []
     for kind, delta in made.items():
         for k in solutions:
-            batch, task = (resources.batch_of(t5, k * BATCH, length, ANSWER),
-                           random_task("rotten_tomatoes", t5.config, BATCH, length))
+            batch = resources.batch_of(t5, k * BATCH, length, ANSWER)
+            task = random_task("rotten_tomatoes", t5.config, BATCH, length)
             makes = {"original": lambda d=delta, b=batch, k=k: steps.training(t5, d, b, k),
                      "optimize": lambda d=delta, t=task, k=k: steps.optimisation(t5, d, [t] * k, 4, BATCH)["ours"]}
             if kind == "lora" and k in (min(solutions), max(solutions)):  # compiling takes a while
                 makes["optimize, compiled"] = lambda d=delta, t=task, k=k: steps.optimisation(
                     t5, d, [t] * k, 4, BATCH, how=compiled.captured)["ours"]
             for stage, make in makes.items():
-                found = fitted(make, repeats, t5.device)
-                lines.append({"stage": stage, "delta": kind, "K": k} | found
-                             | ({"per_solution": found["seconds"]["median"] / k} if found["fits"] else {}))
+                line = {"stage": stage, "delta": kind, "K": k} | fitted(make, repeats, t5.device)
+                if line["fits"]:
+                    line["per_solution"] = line["seconds"]["median"] / k
+                lines.append(line)
     datas = [random_task(f"task-{i}", t5.config, 4, length) for i in range(4)]
     for y in (4, 100):
         found = fitted(lambda y=y: steps.approximation(t5, made, datas, y)["ours"], repeats, t5.device)
@@ -101,7 +102,7 @@ def transforms(exponents: list[int], device: str, repeats: int) -> list[dict]:
 
 def whole(text: str) -> list[int]:
     if not re.fullmatch(r"[1-9]\d*(,[1-9]\d*)*", text):
-        raise argparse.ArgumentTypeError(f"{text!r}: allowed are whole numbers from 1, comma separated")
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed; allowed: whole numbers from 1, comma separated")
     return [int(part) for part in text.split(",")]
 
 
@@ -121,7 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
     if min(given.repeats, given.length) < 1:
         parser.error("--repeats and --length must be whole numbers from 1")
     if max(given.log2) > 32:
-        parser.error(f"--log2 {max(given.log2)}: allowed are whole numbers from 1 to 32")
+        parser.error(f"--log2 {max(given.log2)} is not allowed; allowed: whole numbers from 1 to 32")
     if given.out.is_file():
         parser.error(f"--out {given.out} is a file; allowed: a folder")
     try:

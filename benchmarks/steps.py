@@ -49,12 +49,13 @@ def optimisation(backbone, delta, datas: Sequence[TaskData], y: int, batch: int,
 
     Variants: one solution after another, padded to 512 and 64 tokens, or all together as in `stages.optimize`.
     """
-    run, start = (SimpleNamespace(backbone=backbone, losses=partial(how, backbone.model)),
-                  delta.init(42).to(backbone.device))
+    run = SimpleNamespace(backbone=backbone, losses=partial(how, backbone.model))
+    start = delta.init(42).to(backbone.device)
     up = Projection.start(delta.numel, y, [0], delta.kind).up[0].to(backbone.device)
     first = 0.02 * torch.randn(len(datas), y, generator=torch.Generator().manual_seed(1)).to(backbone.device)
     apart, whole = [row[None].clone().requires_grad_() for row in first], first.clone().requires_grad_()
-    optimisers, optimiser, rows = [Adafactor([i], lr) for i in apart], Adafactor([whole], lr), pieces(datas, batch)
+    optimisers, optimiser = [Adafactor([i], lr) for i in apart], Adafactor([whole], lr)
+    rows = pieces(datas, batch)
 
     def released():
         found = []
@@ -116,9 +117,10 @@ def approximation(backbone, made: dict, datas: Sequence[TaskData], y: int, ratio
     rows, mixture = pieces(datas, 1), draw_ratios(0, 0, len(datas)).to(backbone.device)[None]
 
     def maps_and_optimiser():
-        maps = {k: Projection(*(t.to(backbone.device).requires_grad_()
-                                for t in Projection.start(made[k].numel, y, [0], k).tensors()))
-                for k in made}
+        maps = {}
+        for k, delta in made.items():
+            tensors = Projection.start(delta.numel, y, [0], k).tensors()
+            maps[k] = Projection(*(t.to(backbone.device).requires_grad_() for t in tensors))
         return maps, Adafactor([t for k in made for t in maps[k].tensors()], lr)
 
     def loss_of(maps, some: slice, shape, together: bool) -> Tensor:  # of some examples, each with its task's solutions
@@ -126,8 +128,11 @@ def approximation(backbone, made: dict, datas: Sequence[TaskData], y: int, ratio
         mixed, total = interpolate(own, mixture[:, some]), 0.0
         batch = shape(collate(rows[some], backbone.device))
         entries = [(made[k], (start[k] + maps[k].to_delta(mixed)).flatten(0, 1)) for k in made]
-        for several in ([entries] if together else [[entry] for entry in entries]) if network else []:
-            total = total + how(backbone.model, several, {n: t.repeat(len(several), 1) for n, t in batch.items()}).sum()
+        passes = [entries] if together else [[entry] for entry in entries]
+        if network:
+            for several in passes:
+                repeated = {n: t.repeat(len(several), 1) for n, t in batch.items()}
+                total = total + how(backbone.model, several, repeated).sum()
         dist = sum(reconstruction("released", maps[k].to_delta(own[k]), offset[k][:, some]) for k in made)
         return (total + ratio * dist.sum()) / len(rows)
 
@@ -258,8 +263,8 @@ def peft(backbone, delta, datas: Sequence[TaskData], batch: int, lr: float = 1e-
             optimiser.step()
             optimiser.zero_grad()
             each.append(loss.detach())
-        return torch.stack(each), torch.stack([torch.cat([p.detach().T.flatten() for p in held])
-                                               for _, held, _ in plain])
+        flat = [torch.cat([p.detach().T.flatten() for p in held]) for _, held, _ in plain]
+        return torch.stack(each), torch.stack(flat)
 
     return {"peft": loop, "ours": stacked(backbone, delta, datas, batch, lr)["ours"]}
 
@@ -276,9 +281,10 @@ def points(backbone, delta, data: TaskData, count: int, rows: int, size: int) ->
         return (torch.tensor([workbench.score_stack(run, delta, one[None], [some], "test")[0] for one in theta]),)
 
     def in_stacks():
-        parts = workbench.stacks(range(count), size)
-        return (torch.tensor(sum((workbench.score_stack(run, delta, theta[part], [some] * len(part), "test")
-                                  for part in parts), [])),)
+        found = []
+        for part in workbench.stacks(range(count), size):
+            found += workbench.score_stack(run, delta, theta[part], [some] * len(part), "test")
+        return (torch.tensor(found),)
 
     released = validation(backbone, {delta.kind: delta}, [data] * count, rows)["released"]
     return {"point by point": one_by_one, "point by point, padded": released, "ours": in_stacks}
@@ -297,22 +303,26 @@ def answers(backbone, delta, data: TaskData, count: int, rows: int) -> dict:
     answered, = predict(backbone, [(delta, theta[:1])], [some.test], [some.longest_answer])
     cut = {text: np.array(backbone.tokenizer("<extra_id_0>" + text).input_ids)
            for text in {*answered, *(t[0] for t in some.test.targets)}}
-    right = [[said] if r % 2 and len(cut[said]) <= some.longest_answer else own
-             for r, (said, own) in enumerate(zip(answered, some.test.targets, strict=True))]
-    labels = [cut[own[0]] for own in right]
+    right = []
+    for r, (said, own) in enumerate(zip(answered, some.test.targets, strict=True)):
+        ends = len(cut[said]) <= some.longest_answer
+        right.append([said] if r % 2 and ends else own)
+    labels = [cut[targets[0]] for targets in right]
     some = replace(some, test=replace(some.test, labels=labels, targets=right))
     batch = collate([(some.test, range(rows))] * count, backbone.device)
     batch["labels"] = torch.where(batch["labels"] == -100, 0, batch["labels"])
 
     def decoded():
         said = predict(backbone, [(delta, theta)], [some.test] * count, [some.longest_answer] * count)
-        return (torch.tensor([sum(a in t for a, t in zip(mine, some.test.targets, strict=True)) for mine in said]),)
+        hits = [sum(answer in targets for answer, targets in zip(mine, right, strict=True)) for mine in said]
+        return (torch.tensor(hits),)
 
     @torch.inference_mode()
     def in_one_pass():
         with deltas.applied(backbone.model, [(delta, theta)]):
             likeliest = backbone.model(**batch).logits.argmax(-1)
-        return (((likeliest == batch["labels"]) | (batch["labels"] == 0)).all(1).view(count, rows).sum(1),)
+        same = (likeliest == batch["labels"]) | (batch["labels"] == 0)
+        return (same.all(1).view(count, rows).sum(1),)
 
     return {"one pass over the right answers": in_one_pass, "ours": decoded}
 

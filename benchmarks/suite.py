@@ -81,7 +81,8 @@ def multitask(s: Setting) -> dict:
     """(b) Multi-task approximation, y = 100: a step on one example of each of four tasks; several draws of four."""
     draws, tasks = (1, 2) if s.small else (3, 4)
     chosen = s.several(draws * tasks)
-    made = [steps.approximation(s.backbone, s.deltas, chosen[i * tasks:(i + 1) * tasks], 100) for i in range(draws)]
+    groups = [chosen[i * tasks:(i + 1) * tasks] for i in range(draws)]
+    made = [steps.approximation(s.backbone, s.deltas, group, 100) for group in groups]
     for variants in made:
         measure.agree(variants)
 
@@ -89,13 +90,10 @@ def multitask(s: Setting) -> dict:
         return lambda: [variants[name]() for variants in made]
 
     whole = measure.compare({name: over_draws(name) for name in made[0]}, min(s.repeats, 5), same=False)
-    alone = [steps.approximation(s.backbone, s.deltas, chosen[i * tasks:(i + 1) * tasks], 100, network=False)["ours"]
-             for i in range(draws)]
+    alone = [steps.approximation(s.backbone, s.deltas, group, 100, network=False)["ours"] for group in groups]
     parts = {"without the network": lambda: [step() for step in alone], "ours": over_draws("ours")}
     share = measure.compare(parts, min(s.repeats, 5), same=False)["ratio"]["without the network"]
-    lengths = [[len(split.inputs[r])
-                for split, rows in steps.pieces(chosen[i * tasks:(i + 1) * tasks], 1) for r in rows]
-               for i in range(draws)]
+    lengths = [[len(split.inputs[r]) for split, rows in steps.pieces(group, 1) for r in rows] for group in groups]
     filled = sum(map(sum, lengths)) / sum(len(each) * max(each) for each in lengths)
     return {"lines": {"training step": whole}, "share_without_network": share, "tokens_not_padding": filled,
             "tasks": [d.task for d in chosen], "batch": tasks, "y": 100,
@@ -175,14 +173,16 @@ def scoring(s: Setting) -> dict:
 
 def compiling(s: Setting) -> dict:
     """Training steps as they are over compiled ones, what compiling takes, and after how many steps it has paid."""
-    batch = {k: steps.collate(steps.pieces([s.data(TASK)] * k, 8), s.backbone.device)
-             for k in ((1,) if s.small else (1, STACK))}
-    makes = {f"embedded, {kind}, K = {k}": lambda how, d=d, k=k: steps.training(s.backbone, d, batch[k], k, how=how)
-             for kind, d in list(s.deltas.items())[:1 if s.small else None] for k in batch}
+    sizes = (1,) if s.small else (1, STACK)
+    kinds = list(s.deltas)[:1] if s.small else list(s.deltas)
+    batch = {k: steps.collate(steps.pieces([s.data(TASK)] * k, 8), s.backbone.device) for k in sizes}
+    makes = {f"embedded, {kind}, K = {k}": lambda how, d=s.deltas[kind], k=k: steps.training(
+                 s.backbone, d, batch[k], k, how=how)
+             for kind in kinds for k in sizes}
     if not s.small:
         base = shapes.random_t5(device=s.device)
-        lora, rows = (steps.made_for(base, {k: profiles.PROFILES["paper"].sizes(k) for k in KINDS})["lora"],
-                      resources.batch_of(base, 2, 64))
+        lora = steps.made_for(base, {k: profiles.PROFILES["paper"].sizes(k) for k in KINDS})["lora"]
+        rows = resources.batch_of(base, 2, 64)
         makes |= {"embedded, approximation of four tasks": lambda how: steps.approximation(
                       s.backbone, s.deltas, s.several(4), 100, how=how)["ours"],
                   "T5-base, lora, K = 1": lambda how: steps.training(base, lora, rows, 1, how=how)}
@@ -216,16 +216,16 @@ PARTS = {f.__name__: f for f in (recipe, multitask, floor, stacks, against_peft,
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", metavar="part", help=f"all, or some of {', '.join(PARTS)}")
-    parser.add_argument("--repeats", type=int, default=Setting.repeats, help="of every timing")
+    parser.add_argument("--repeats", type=int, default=Setting.repeats, help="repeats of every timing")
     parser.add_argument("--out", type=Path, default=measure.FOLDER, help="folder of the results")
     parser.add_argument("--small", action="store_true",
-                        help="the smallest sizes, to see that everything goes through; no measurement")
+                        help="use the smallest sizes, only to check that everything runs")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="cpu")
     given = parser.parse_args(arguments)
     if wrong := [part for part in given.parts if part not in PARTS]:
         parser.error(f"unknown part {wrong[0]!r}; allowed: {', '.join(PARTS)}")
     if given.repeats < 1:
-        parser.error(f"--repeats {given.repeats} is not allowed: a whole number from 1")
+        parser.error(f"--repeats {given.repeats} is not allowed; allowed: a whole number from 1")
     if given.out.is_file():
         parser.error(f"--out {given.out} is a file; allowed: a folder")
     try:

@@ -117,7 +117,7 @@ def clean(monkeypatch):
 @pytest.mark.parametrize("change, message", [
     ({"inputs": "x"}, "no column 'inputs'; allowed: name, category"),
     ({"target": ""}, "needs 'target'; needed are name"),
-    ({"name": "qasc"}, "there is a task 'qasc' already"),
+    ({"name": "qasc"}, "task 'qasc' exists already"),
     ({"metric": "accuracy"}, "metric is 'accuracy'; allowed: F1, ACC"),
     ({"single": "test"}, "single is 'test'; allowed: train, unseen"),
     ({"shape": "square"}, "shape is 'square'; allowed: nonempty"),
@@ -127,10 +127,10 @@ def clean(monkeypatch):
     ({"target": "list label|strip|x"}, "no filter 'x'; allowed: "),
     ({"labels": ""}, "the rule 'label' needs labels"),
     ({"single": "train", "category": "SA"},
-     "'glue-sst2' is the training task of category SA already; allowed: single unseen"),
+     "'glue-sst2' is already the training task of category SA; allowed: single unseen"),
     ({"splits": "train"}, "splits are train; train is needed, and 'test'"),
     ({"also": "other"}, "also is 'other'; it must be `id config`"),
-    ({"labels": "yes; yes"}, "labels are yes; yes; each may stand there once"),
+    ({"labels": "yes; yes"}, "labels are yes; yes; each may occur only once"),
     ({"labels": ["no", "yes"]}, "labels is ['no', 'yes']; every cell must be a text"),
     ({"input": "t: {words"}, "it must name columns, each in braces"),
     ({"input": "words"}, "it must name columns, each in braces"),
@@ -159,7 +159,7 @@ def test_a_task_with_a_formatter_is_like_the_others(clean, tmp_path):
 def test_a_formatter_does_not_take_the_place_of_a_built_in_shape(clean):
     before = dict(formats.SHAPES)
     for name in ("cloze", "nonempty"):
-        with pytest.raises(ValueError, match=f"task '{name}': a shape of the built-in tasks is called so"):
+        with pytest.raises(ValueError, match=f"task '{name}': this is the name of a built-in shape"):
             own.add(ROW | {"name": name}, lambda row, rng: {"words": "x"}, gives=["words"])
     assert before == formats.SHAPES and "cloze" not in tasks.TASKS
 
@@ -196,7 +196,7 @@ def test_a_file_of_tasks_is_named_by_the_environment(tmp_path, clean):
     assert check[0].stdout.splitlines() == ["own-task\ttrain\tabsent", "own-task\ttest\tabsent"] \
         and check[0].returncode == 0
     for file, told in ((empty, "there is no row below a first line that names the columns"),
-                       (twice, "task 'own-task' stands there twice")):
+                       (twice, "task 'own-task' occurs twice")):
         with pytest.raises(ParameterError, match=told):
             own.read_all(str(file))
     assert check[1].returncode == 1 and len(check[1].stderr.splitlines()) == 1, "one line"

@@ -63,15 +63,15 @@ def test_recovery_tuning_and_guessing():
             "the training solution alone gives 60, chance 50"
     assert tuned(good)[0].startswith("Adapter ") and tuned(good)[0].endswith(" points over training solution as it is")
     recovery, _, transferred = claims.every(good)[:3]
-    assert recovery.published == ("Adapter 88.5, LoRA 80.9, Prefix 85.3; on the 2 of its 11 rows that are counted here "
+    assert recovery.published == ("Adapter 88.5, LoRA 80.9, Prefix 85.3; on the 2 of its 11 rows counted here: "
                                   "Adapter 93.6, LoRA 92.2, Prefix 91.2")
-    assert transferred.published == "6 of 11 tasks; on the 2 of its 11 rows that are counted here 1 of 2 tasks"
+    assert transferred.published == "6 of 11 tasks; on the 2 of its 11 rows counted here: 1 of 2 tasks"
 
 
 def test_how_many_tasks_are_reached_is_told_by_their_intervals():
     some = results({"rotten_tomatoes": (100.0, [83.0, 84.0, 85.0]), "glue-mrpc": (100.0, [79.0, 81.0, 82.0])})
     assert claims.widely(80.0, 50.0)(some)[0] == \
-        "2 of 2 tasks by their means; 1 with their whole interval, and not more than 2"
+        "2 of 2 tasks by their means, 1 with their whole interval; at most 2 can reach the level"
     assert said(claims.widely(80.0, 50.0), some) == claims.OPEN \
         and said(claims.widely(76.0, 50.0), some) == claims.HOLDS
     assert said(claims.widely(88.0, 50.0), some) == claims.FAILS \
@@ -138,7 +138,7 @@ def test_where_the_solutions_lie_and_which_region_is_wider():
         "the second lies next to a point that is low"
     good.relative[1, 2, 2] = 70.0
     assert near({"a": good}).verdict == claims.OPEN
-    assert near({"a": good}).ours == "a: 2 of 3 (with its own delta below it, or outside the grid: LoRA)"
+    assert near({"a": good}).ours == "a: 2 of 3 (below 80 % with its own delta, or outside the grid: LoRA)"
     far = plane(25, 25, 25)
     far.points[2] = torch.tensor([1.0, 9.0])
     assert near({"a": far}).verdict == claims.OPEN and near({"a": far}).ours.startswith("a: 2 of 3 "), \
@@ -233,7 +233,7 @@ def test_many_training_tasks_against_one(monkeypatch):
     for words in ("transfer on WSC", "the deltas recover more", "around 80 %"):
         assert of(good, words).verdict == claims.HOLDS and of(poor, words).verdict == claims.FAILS, words
     assert of(good, "around 80 %").published == (
-        "8 of 9 tasks at 78 or more; on the 2 of its 9 rows that are counted here 2 of 2 tasks at 78 or more")
+        "8 of 9 tasks at 78 or more; on the 2 of its 9 rows counted here: 2 of 2 tasks at 78 or more")
     assert of(good, "symmetric").published == "Prefix to Adapter 90.9, Adapter to Prefix 76.5"
     elsewhere = judged(results({"glue-mrpc": GOOD["rotten_tomatoes"]}),
                        multi_task={"as it is": archived({"rotten_tomatoes": GOOD["rotten_tomatoes"]})})
@@ -291,7 +291,7 @@ def test_dimensions_and_pipelines_within_five_points():
         assert own.verdict == moved.verdict == expected, \
             "with many tasks there is no main pipeline to compare with here"
         assert own.published == \
-            "Table 6 minus Table 1: -3.1 points; on the 2 of its 11 rows that are counted here +3.2 points"
+            "Table 6 minus Table 1: -3.1 points; on the 2 of its 11 rows counted here: +3.2 points"
         assert moved.published.startswith("Table 8 minus Table 2: +0.7 points")
 
 

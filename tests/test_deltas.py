@@ -463,7 +463,7 @@ def test_a_delta_that_nothing_applies_is_refused(model):
         kind = "bias"
 
     new = Bias.build(deltas.Geometry.of(model.config), 2)
-    told = "no hook for a delta of kind 'bias'; there is one for adapter, lora, prefix"
+    told = "no hook for a delta of kind 'bias'; allowed: adapter, lora, prefix"
     with pytest.raises(ValueError, match=told), deltas.applied(model, [(new, new.init(0))]):
         pass
     with pytest.raises(ValueError, match="config is a T5ForConditionalGeneration: "
@@ -490,7 +490,7 @@ def test_a_theta_of_other_than_real_numbers_is_refused(model):
 
 def test_what_is_no_t5_and_no_pair_is_told_at_once(model):
     delta, theta = solutions(model, "lora", 2)
-    for wrong, told in ((SimpleNamespace(model=model), "of a Backbone its `.model`.*SimpleNamespace"),
+    for wrong, told in ((SimpleNamespace(model=model), "for a Backbone: its `.model`.*SimpleNamespace"),
                         (torch.nn.Linear(2, 2), "got Linear")):
         with pytest.raises(ValueError, match=told), deltas.applied(wrong, [(delta, theta)]):
             pass

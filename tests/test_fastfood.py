@@ -74,7 +74,7 @@ def test_the_transforms_gradient_is_exact_and_scaled_on_demand():
 
 @pytest.mark.parametrize("n", [3, 24, 100])
 def test_other_lengths_are_refused(n):
-    with pytest.raises(ValueError, match=f"powers of two, got {n}"):
+    with pytest.raises(ValueError, match=f"the length must be a power of two, got {n}"):
         hadamard(torch.ones(2, n))
 
 

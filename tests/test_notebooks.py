@@ -103,7 +103,7 @@ def test_what_is_archived_is_not_shown_for_what_was_asked(path, opened, tmp_path
     known = defaults(path)
     error = opened(path, archive=known["archive"], seeds="7")
     assert isinstance(error, ParameterError) \
-        and str(error) == "seeds changes nothing of what is archived: add `-p archive none` to compute with it"
+        and str(error) == "seeds has no effect on archived results: add `-p archive none` to compute with it"
     assert not (tmp_path / "runs").exists()
     assert opened(path, archive=known["archive"], seeds=known["seeds"]) is None
 
@@ -111,7 +111,7 @@ def test_what_is_archived_is_not_shown_for_what_was_asked(path, opened, tmp_path
 @pytest.mark.parametrize(("name", "given", "told"), [
     ("03_transfer", {"deltas": "lora"}, "transfer needs two"),
     ("05_by_hand", {"seeds": "0,1"}, "one training task and one seed"),
-    ("00_backbone", {"steps": 5}, "steps changes nothing unless a folder to rebuild in is given")])
+    ("00_backbone", {"steps": 5}, "steps has no effect without a folder to rebuild in: add")])
 def test_what_would_give_an_empty_page_or_change_nothing_is_refused(name, given, told, opened, tmp_path):
     error = opened(next(path for path in NOTEBOOKS if path.stem == name), **given)
     assert isinstance(error, ParameterError) and told in str(error), error

@@ -95,7 +95,7 @@ def test_every_profile_passes_its_own_checks(name):
     ({"y": True}, "y=True must be of type int"), ({"y": 2.0}, "y=2.0 must be of type int"),
     ({"original_lr": -1e-3}, "original_lr=-0.001 is not allowed"),
     ({"original_lr": float("nan")}, "original_lr=nan is not allowed"),
-    ({"patience": -1}, "patience=-1 is not allowed: numbers must be above zero or zero"),
+    ({"patience": -1}, "patience=-1 is not allowed: numbers must be at least zero"),
     ({"ratio": "ten"}, "ratio='ten' must be of type float"), ({"mirror": 3}, "mirror=3 must be of type str"),
     ({"optimize_lrs": ()}, "optimize_lrs=() is not allowed"),
     ({"optimize_lrs": ("fast",)}, "optimize_lrs=('fast',) is not allowed"),
@@ -188,6 +188,10 @@ def test_errors_of_the_command_line_are_one_line(given, message, tiny_t5, monkey
     assert isinstance(ended.value.code, str), "a message ends the process with status 1"
     assert ended.value.code.startswith("unidelta.run: ") and "\n" not in ended.value.code \
         and message in ended.value.code
+
+
+def test_seeds_are_named_once_each():
+    assert run.whole("0,00,1,0") == [0, 1] and run.whole("2,1") == [2, 1]
 
 
 def test_the_command_line_exits_non_zero():

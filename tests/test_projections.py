@@ -105,7 +105,7 @@ def test_an_unknown_variant_is_one_line_that_names_the_allowed():
 
 def test_another_delta_and_no_dimension_are_refused():
     for y, kind, told in ((Y, "bitfit", "unknown delta 'bitfit'; allowed: adapter, lora, prefix"),
-                          (0, "lora", "y=0 is not allowed")):
+                          (0, "lora", "y=0 is not allowed: a subspace has at least one dimension")):
         with pytest.raises(ValueError, match=told):
             Projection.start(N, y, [0], kind)
 

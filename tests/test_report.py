@@ -27,6 +27,7 @@ from unidelta.report import (
     planes,
     prose,
     rescaling,
+    settings,
     tables,
 )
 from unidelta.report.results import joined
@@ -64,7 +65,7 @@ def test_every_variant_of_a_page_says_where_its_artifacts_are(two):
         report.provenances({"y=8": two, "<b>": two}, {"as it is": archived}).data, "html.parser").find_all("li")]
     assert lines[0] == "y=8: 2 artifacts, runs/embedded/original/a-1 runs/embedded/transfer/b-2" \
         and lines[1].startswith("<b>: 2 artifacts")
-    assert lines[2] == "as it is: 1 artifacts, data/results/study/as_it_is/artifacts.zip"
+    assert lines[2] == "as it is: 1 artifact, data/results/study/as_it_is/artifacts.zip"
 
 
 def test_an_artifact_is_archived_whole_or_not_at_all(two, tmp_path):
@@ -281,7 +282,7 @@ def test_deltas_may_be_left_out():
     ({"setting": "both"}, "allowed are single, multi"),
     ({"backbone": "nowhere"}, "no T5 backbone 'nowhere'"),
     ({"source": "mirror", "mirror": "nowhere"}, "the mirror 'nowhere' is not a folder"),
-    ({"mirror": "nowhere"}, "mirror changes nothing where the source is embedded: add `-p source mirror`")])
+    ({"mirror": "nowhere"}, "mirror has no effect with the embedded source: add `-p source mirror`")])
 def test_wrong_parameters_are_one_line(given, line, tiny_t5, tmp_path, monkeypatch):
     monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path))
     space = {"task": "rotten_tomatoes", "train": None, "profile": "embedded", "deltas": "all", "seeds": "0",
@@ -351,7 +352,7 @@ def test_a_store_that_cannot_be_written_is_opened_all_the_same(tiny_t5, tmp_path
     assert len(report.open_run(p).data("rotten_tomatoes", 0).test) > 0
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path / "file"))
-    with pytest.raises(ParameterError, match="which is a file; allowed: a folder, as .UNIDELTA_RUNS"):
+    with pytest.raises(ParameterError, match="which is a file; allowed: a folder, given by .UNIDELTA_RUNS"):
         report.open_run(p)
 
 
@@ -385,7 +386,8 @@ def test_budgets_that_do_not_agree_are_told(tiny_t5, tmp_path):
 def test_a_page_has_one_panel_for_a_task(two):
     planes.apart(["rotten_tomatoes"], None)
     planes.apart(["scitail"], two)
-    with pytest.raises(ValueError, match="the plane of rotten_tomatoes is shown archived: add `-p archive none`"):
+    told = "the plane of rotten_tomatoes is shown from the archive: add `-p archive none`"
+    with pytest.raises(ValueError, match=told):
         planes.apart(["scitail", "rotten_tomatoes"], two)
 
 
@@ -421,7 +423,7 @@ def test_the_results_on_one_page(two):
     assert rows[7][3] == "89.0 ± 25.2 (3)" and rows[7][4] == "60.0 training solution as it is" \
         and rows[7][5:7] == ["65.0", "10.0"]
     drawn = outcome.figure(found).data
-    assert drawn.startswith('<img alt="For every average ') \
+    assert drawn.startswith('<img alt="Every average: ours, ') \
         and 'src="data:image/png;base64,iVBORw0KGgo' in drawn, "its text goes with it"
     head, first, *_, own, moved, _, _ = grid(outcome.table(found, None, {"as it is": two}))
     assert head[2] == "3 seeds" and first[1:3] == ["90.0 ± 2.8", "90.0 ± 2.8"] and own[2] == moved[2] == "–", \
@@ -481,9 +483,11 @@ def test_what_a_subspace_holds_of_its_training_tasks():
     assert grid(tables.absolute(held))[0][0] == "training task" \
         and grid(tables.absolute(results({"rotten_tomatoes": (90.0, [80.0])})))[0][0] == "unseen task"
     chance = FREE["chance"]
-    assert prose.held(held).data.endswith("are 0 of 3 pairs of training task and delta.")
+    assert prose.held(held).data.endswith(
+        "0 of 3 pairs of training task and delta are less than 15 points above chance, on average over seeds.")
     low = results({"glue-sst2": (90.0, [chance + 14.0, chance + 14.0, chance + 14.0])})
-    said = (f"are 3 of 3 pairs of training task and delta: `glue-sst2` (chance {chance:.0f}) "
+    said = ("3 of 3 pairs of training task and delta are less than 15 points above chance, on average over seeds: "
+            f"`glue-sst2` (chance {chance:.0f}) "
             f"Adapter {chance + 14:.0f}, LoRA {chance + 14:.0f}, ")
     assert said in prose.held(low).data
 
@@ -499,8 +503,8 @@ def test_directions_and_lengths():
     assert rows[-1] == ["label words shared (1)", "50.0 ± 0.0", "75.0 ± 0.0", "90.0 ± 0.0", ""], \
         "over all directions a factor says nothing"
     said = rescaling.told(fitted, fitted).data
-    assert ("it adds -25.0 ± 0.0 points (interval excludes zero) to the best of what is there without it "
-            "(training solution as it is)") in said
+    assert ("it adds -25.0 ± 0.0 points (interval excludes zero) to the best that the other deltas reach "
+            "without tuning (training solution as it is)") in said
     assert "50.0 ± 0.0 %" in said and "90.0 ± 0.0 % if its length" in said \
         and said.endswith("to 1.26 (Prefix → LoRA).")
     picture = rescaling.figure(fitted)
@@ -648,3 +652,32 @@ def test_directions_are_of_the_change_since_the_seeds_own_start(monkeypatch):
     frame = directions.collect(None, [["dream"]], [0, 1], simplified=False).frame
     assert frame["first"].tolist() == pytest.approx(6 * [64.0], rel=1e-3), "16 of 25"
     assert frame.effective.tolist() == pytest.approx(6 * [25**2 / (81 + 256)], rel=1e-3)
+
+
+def test_settings_on_other_draws_are_joined_to_the_default_and_compared_draw_by_draw():
+    """FREE's length fitted is 65; E_ori is 100. The default draw's other task is left out."""
+    def given(*values):
+        return {s: results({"qasc": (100.0, [v] * 3)}) for s, v in zip(("as it is", "wider"), values, strict=True)}
+    default = {s: replace(r, frame=pd.concat([r.frame, r.frame.assign(task="dream", sub=0.0)]))
+               for s, r in given(60.0, 70.0).items()}
+    others = {f"{s}, backbone={draw}": r for draw, values in (("rebuilt", (50.0, 64.0)), ("shorter", (55.0, 67.0)))
+              for s, r in given(*values).items()}
+    found = settings.with_default(others, default)
+    assert len(found) == 6 and all(set(r.frame.task) == {"qasc"} for r in found.values())
+    every = settings.means(found)
+    assert every.loc["wider", "moved"].to_dict() == {"embedded": 70.0, "rebuilt": 64.0, "shorter": 67.0}
+    assert (every["scaled_solution"] == 65.0).all()
+    page = BeautifulSoup(settings.table(found, "as it is").data, "html.parser")
+    assert [cell.text for cell in page.find_all("tr")[-3].find_all("td")][1:] \
+        == [measures.CONTROLS["scaled_solution"], "65.0", "65.0", "65.0", "65.0\xa0±\xa00.0"]
+    own, moved = settings.answers(found, "as it is").data.splitlines()
+    assert "transferred, over 3 draws: +12.0 ± 5.0 points (interval excludes zero) against `as it is`" in moved
+    assert "+2.0 ± 7.5 points (interval includes zero) over the training solution, length fitted" in moved
+    assert own.startswith("- `wider`, in the subspace, over 3 draws: +12.0")
+
+
+def test_settings_without_a_tuned_control_are_shown_without_it():
+    bare = results({"qasc": (100.0, [50.0] * 3)})
+    bare = replace(bare, frame=bare.frame.drop(columns="scaled_solution"))
+    shown = settings.table({f"as it is, backbone={draw}": bare for draw in ("embedded", "rebuilt")}, "as it is").data
+    assert "length fitted" not in shown and measures.CONTROLS["train_solution"] in shown

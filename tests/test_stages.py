@@ -323,10 +323,10 @@ def test_a_line_has_no_plane(open_run):
 def test_what_cannot_be_a_subspace_is_refused_before_anything_is_trained(open_run):
     run = open_run()
     most = min(run.delta(k).numel for k in KINDS)
-    with pytest.raises(ValueError, match=f"y={most + 1} is not allowed: at most {most}"):
+    with pytest.raises(ValueError, match=f"y={most + 1} is not allowed: at most {most}, the number of parameters"):
         open_run(y=most + 1)
     for train, stage in product(([], "glue-sst2"), (stages.approximate, shared.shared)):
-        with pytest.raises(ValueError, match="needs a list of training tasks"):
+        with pytest.raises(ValueError, match="needs a list of at least one training task"):
             stage(run, train)
     with pytest.raises(ValueError, match="unknown delta 'bitfit'; allowed: adapter, lora, prefix, finetune"):
         stages.original(run, TRAIN, ["bitfit"])
@@ -348,11 +348,15 @@ def test_what_cannot_be_a_subspace_is_refused_before_anything_is_trained(open_ru
       for stage in (stages.optimize, stages.transfer, controls.controls, controls.lengthened, controls.rescaled,
                     shared.optimize, shared.transfer, shared.untuned, shared.lengthened)),
     (lambda run: landscapes.landscape(run, TRAIN, "rotten"), "no task 'rotten'; the nearest"),
-    (lambda run: landscapes.landscape(run, TRAIN, UNSEEN[0], rows=-1), "rows=-1 is not allowed: whole numbers from 1"),
+    (lambda run: landscapes.landscape(run, TRAIN, UNSEEN[0], rows=-1),
+     "rows=-1 is not allowed; allowed: whole numbers from 1"),
     *((lambda run, seeds=seeds: stages.original(run, TRAIN, seeds=seeds),
        "seed .* is not allowed; allowed: whole numbers from 0 to 2147483647")
-      for seeds in ([True], [-1], [1.5], 0, [2**31])),
-    *((lambda run, of=of: landscapes.landscape(run, TRAIN, UNSEEN[0], **of), "an extent of a whole number of steps")
+      for seeds in ([True], [-1], [1.5], [2**31])),
+    (lambda run: stages.original(run, TRAIN, seeds=0),
+     "seeds=0 is not a list; allowed: a list of whole numbers from 0 to 2147483647"),
+    *((lambda run, of=of: landscapes.landscape(run, TRAIN, UNSEEN[0], **of),
+       "step must be above zero and extent a whole number of steps")
       for of in ({"extent": 1.0, "step": 0.4}, {"extent": 0.1}, {"step": 0.0})),
 ])
 def test_a_wrong_name_is_refused_before_anything_is_trained(open_run, monkeypatch, call, message):
@@ -673,7 +677,7 @@ def test_answers_of_a_stack_are_those_of_its_members(done, monkeypatch):
     assert evaluation.predict(
         run.backbone, [(run.delta("lora"), theta)], [d.test for d in mine], most) == cut != alone, \
         "each ends where it would alone"
-    with pytest.raises(ValueError, match="splits of equal length"):
+    with pytest.raises(ValueError, match="the splits of a stack must have equal lengths"):
         evaluation.predict(run.backbone, [(run.delta("lora"), theta[:2])], [mine[0].test, mine[0].dev], [8, 8])
 
 

@@ -77,7 +77,7 @@ def test_scalars_become_plain_and_nan_is_refused(box):
         box.find("original", "x", {"f": {1}})
     with pytest.raises(ValueError, match="keys must be strings"):
         box.save("original", "x", {}, {1: 2})
-    with pytest.raises(ValueError, match="allowed are letters"):
+    with pytest.raises(ValueError, match="allowed are letters, digits and . _ - with a letter or digit first"):
         box.find("../evil", "x", {})
 
 
@@ -238,7 +238,7 @@ def test_lock_across_processes_and_after_a_kill(tmp_path, start, caplog):
         began = time.monotonic()
         with box.lock("original", "qasc"):
             assert 0.3 < time.monotonic() - began < 30, "it waits for the holder's end"
-    assert "waiting for another process that works on original/qasc" in caplog.text
+    assert "waiting for another process, which is working on original/qasc" in caplog.text
     holder.wait()
 
 

@@ -54,8 +54,9 @@ def device_of(name: str = "auto") -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    there = ["cpu", *(["cuda"] if torch.cuda.is_available() else []),
-             *(f"cuda:{n}" for n in range(torch.cuda.device_count()))]
+    there = ["cpu"]
+    if torch.cuda.is_available():
+        there += ["cuda", *(f"cuda:{n}" for n in range(torch.cuda.device_count()))]
     if name not in there:
         raise ValueError(f"no device {name!r}; allowed here: auto, {', '.join(there)}")
     return torch.device(name)
@@ -84,7 +85,7 @@ def load(name: str = "embedded", dtype: str = "float32", device: str = "auto") -
             raise ValueError("there is no such folder")
         kind = transformers.T5Config.get_config_dict(source)[0].get("model_type")
         if kind != "t5":
-            raise ValueError(f"a model of type {kind}")
+            raise ValueError(f"it is a model of type {kind}")
         config = transformers.T5Config.from_pretrained(source)
         # Not every saved configuration has this number; a T5 starts with the padding token.
         if getattr(config, "decoder_start_token_id", None) is None:
@@ -97,7 +98,7 @@ def load(name: str = "embedded", dtype: str = "float32", device: str = "auto") -
         if model.lm_head.weight is model.shared.weight and not getattr(config, "scale_decoder_outputs", True):
             lost.append("lm_head.weight")  # T5 v1.1 has a head of its own; without one the library takes the embedding
         if lost:
-            raise ValueError(f"its weights lack {len(lost)} of the configuration's, such as {lost[0]}")
+            raise ValueError(f"{len(lost)} of its weights missing, such as {lost[0]}")
         model.generation_config.decoder_start_token_id = config.decoder_start_token_id
         tokenizer = transformers.AutoTokenizer.from_pretrained(source)
         # If a folder has no tokenizer, the library makes an empty one.
@@ -106,10 +107,10 @@ def load(name: str = "embedded", dtype: str = "float32", device: str = "auto") -
         if len(tokenizer) > config.vocab_size:
             raise ValueError(f"its tokenizer has {len(tokenizer)} tokens, the model {config.vocab_size}")
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        allowed = (f"allowed: {', '.join(SHIPPED)}, a local folder with a T5 and its tokenizer, "
-                   "or a hub id that is cached or can be reached")
-        raise ValueError(f"no T5 backbone {name!r} ({(str(error) or type(error).__name__).splitlines()[0]:.80}); "
-                         f"{allowed}") from None
+        told = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(f"no T5 backbone {name!r} ({told:.80}); "
+                         f"allowed: {', '.join(SHIPPED)}, a local folder with a T5 and its tokenizer, "
+                         "or a hub id that is cached or can be reached") from None
     finally:
         logging.set_verbosity(quiet)
         if bars:

@@ -52,7 +52,7 @@ def check(device: torch.device) -> None:
     except RuntimeError as error:
         told = " ".join(str(error).split())
         raise ValueError(f"compiled=True is not possible here ({told:.80}): "
-                         "it takes a C++ compiler, and no blank in torch's path; allowed: False") from None
+                         "it needs a C++ compiler and a path to torch without blanks; allowed: False") from None
 
 
 @lru_cache(maxsize=16)

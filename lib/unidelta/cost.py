@@ -35,13 +35,18 @@ def backbone(config, rows: int, length: int, answer: int, keys: int = 0, trainin
     keys: how many keys a prefix adds to self-attention. Decoding token by token with a cache costs as many products as
     one forward pass (training=False).
     """
-    d, inner, ff, deep = config.d_model, config.num_heads * config.d_kv, config.d_ff, config.num_decoder_layers
-    attention, gated = 8 * d * inner, 6 * d * ff  # FLOP per token of q, k, v, o and of the three feed-forward maps
+    d, deep = config.d_model, config.num_decoder_layers
+    inner = config.num_heads * config.d_kv
+    attention = 8 * d * inner     # FLOP per token of q, k, v and o
+    gated = 6 * d * config.d_ff   # and of the three feed-forward maps
     # the encoder, and the keys and values of cross-attention
     linear = length * (config.num_layers * (attention + gated) + deep * 4 * d * inner)
     linear += answer * (deep * (attention + 4 * d * inner + gated) + 2 * d * config.vocab_size)
-    products = 4 * inner * (config.num_layers * length * (length + keys) + deep * answer * (answer + keys + length))
-    return rows * (linear * (2 if training else 1) + products * (3 if training else 1))
+    scores = config.num_layers * length * (length + keys) + deep * answer * (answer + keys + length)
+    products = 4 * inner * scores
+    if training:
+        return rows * (2 * linear + 3 * products)
+    return rows * (linear + products)
 
 
 def delta(what, rows: int, length: int, answer: int, training: bool = True) -> float:
@@ -91,12 +96,16 @@ def plan(setting: str) -> tuple[profiles.Profile, list[Work]]:
         raise ValueError(f"unknown setting {setting!r}; allowed: {', '.join(SETTINGS)}")
     p = profiles.get("paper", setting=setting)
     dev = p.caps["dev"]
-    served = suite.single("hub") if setting == "single" else {"": tasks.names("multi", "unseen")}
-    train, unseen = (len(served) if setting == "single" else len(tasks.names("multi", "train")),
-                     sum(map(len, served.values())))
-    spaces, scored = (train, len(KINDS) * dev) if setting == "single" else (1, len(KINDS) * p.validation_rows * train)
+    if setting == "single":  # a subspace for each training task
+        served = suite.single("hub")
+        train, unseen = len(served), sum(map(len, served.values()))
+        spaces, scored = train, len(KINDS) * dev
+    else:  # one subspace for all of them
+        train, unseen = len(tasks.names("multi", "train")), len(tasks.names("multi", "unseen"))
+        spaces, scored = 1, len(KINDS) * p.validation_rows * train
     rows = len(KINDS) * p.approximate_batch * p.approximate_draws
-    grid, checks = unseen * len(KINDS) * len(p.optimize_lrs), p.optimize_steps // p.optimize_every
+    grid = unseen * len(KINDS) * len(p.optimize_lrs)
+    checks = p.optimize_steps // p.optimize_every
     subspace = Work("optimize", grid, p.optimize_steps, p.optimize_batch, checks, dev)
     return p, [
         Work("original", (train + unseen) * len(KINDS), p.original_steps, p.original_batch,
@@ -111,7 +120,8 @@ def plan(setting: str) -> tuple[profiles.Profile, list[Work]]:
 
 def _simplified(p: profiles.Profile, spaces: int, unseen: int, scored: int) -> list[Work]:
     """The stages of the simplified pipeline (appendix A.4)."""
-    grid, checks = len(KINDS) * len(p.shared_optimize_lrs), p.optimize_steps // p.shared_optimize_every
+    grid = len(KINDS) * len(p.shared_optimize_lrs)
+    checks = p.optimize_steps // p.shared_optimize_every
     own = Work("simplified: optimize", unseen * grid, p.optimize_steps, p.shared_optimize_batch, checks, p.caps["dev"])
     return [
         Work("simplified: shared", spaces, p.shared_steps, len(KINDS) * p.shared_batch * p.shared_draws,
@@ -130,8 +140,10 @@ def hours(setting: str, config, made: dict, flops: float, bandwidth: float, leng
     keys, and a training pass also with the most expensive delta. A step of `approximate` is counted in the profile's
     variant, `paper`. A step that trains projections is counted with their memory traffic, Adafactor's included.
     """
-    (p, works), lines = plan(setting), []
-    keys, numels = max(getattr(what, "length", 0) for what in made.values()), [what.numel for what in made.values()]
+    p, works = plan(setting)
+    keys = max(getattr(what, "length", 0) for what in made.values())
+    numels = [what.numel for what in made.values()]
+    lines = []
     for w in works:
         step = (backbone(config, w.rows, length, answer, keys)
                 + max(delta(what, w.rows, length, answer) for what in made.values()))

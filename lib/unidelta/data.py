@@ -74,9 +74,10 @@ class TaskData:
 
     def head(self, rows: int | None, part: str = "test") -> "TaskData":
         """The same task with only the first `rows` rows of its test or dev part (None: all)."""
+        if rows is None:
+            return self
         whole = getattr(self, part)
-        return self if rows is None else replace(
-            self, **{part: Encoded(whole.inputs[:rows], whole.labels[:rows], whole.targets[:rows])})
+        return replace(self, **{part: Encoded(whole.inputs[:rows], whole.labels[:rows], whole.targets[:rows])})
 
 
 _CACHE: dict[tuple, tuple[tasks.Task, TaskData]] = {}
@@ -92,8 +93,9 @@ def load(backbone: Backbone, task: str, source: str, mirror: str | None, seed: i
     # A task of one's own may be added again, with other rows.
     if key not in _CACHE or _CACHE[key][0] is not tasks.get(task):
         splits = tasks.load(task, source=source, mirror=mirror, seed=seed, caps=caps, report_on=report_on)
-        parts = (tokens.encode(backbone.tokenizer, task, source, s, splits[s], max_length, root) for s in tasks.PARTS)
-        _CACHE[key] = tasks.get(task), TaskData(task, *(Encoded(*columns) for columns in parts), _fingerprint(splits))
+        parts = [Encoded(*tokens.encode(backbone.tokenizer, task, source, part, splits[part], max_length, root))
+                 for part in tasks.PARTS]
+        _CACHE[key] = tasks.get(task), TaskData(task, *parts, fingerprint=_fingerprint(splits))
     return _CACHE[key][1]
 
 
@@ -103,7 +105,8 @@ def _fingerprint(splits) -> str:
     The text is written piece by piece, because that of long documents is too much to hold at once. It must stay the
     same, because every stored artifact names its data by this hash.
     """
-    digest, mark = hashlib.sha256(), "[("
+    digest = hashlib.sha256()
+    mark = "[("
     for part in tasks.PARTS:
         digest.update(f"{mark}{part!r}".encode())
         for column in ("input", "targets"):

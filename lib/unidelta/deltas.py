@@ -130,9 +130,12 @@ class Lora(Delta):
 
     def init(self, seed: int) -> Tensor:
         """The fixed random initialisation, (N,); solutions are measured as offsets from it."""
-        bound = self.rank**-0.5
-        return drawn(self.shapes, seed, lambda name, tensor, generator: (
-            tensor.zero_() if name.endswith(".B") else tensor.uniform_(-bound, bound, generator=generator)))
+        def fill(name, tensor, generator):
+            if name.endswith(".B"):
+                return tensor.zero_()
+            bound = self.rank**-0.5
+            return tensor.uniform_(-bound, bound, generator=generator)
+        return drawn(self.shapes, seed, fill)
 
 
 @dataclass(frozen=True)
@@ -191,7 +194,8 @@ class Prefix(Delta):
 
         `weights` is `views(theta)`. On the third axis, index 0 holds the keys and index 1 the values.
         """
-        g, layers = self.geometry, getattr(self.geometry, stack)
+        g = self.geometry
+        layers = getattr(g, stack)
         hidden = torch.tanh(torch.bmm(weights[f"{stack}.embedding"], weights[f"{stack}.linear1"].mT))
         flat = torch.bmm(hidden, weights[f"{stack}.linear2"].mT)
         if self.reading == "released":

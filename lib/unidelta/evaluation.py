@@ -50,7 +50,7 @@ def predict(backbone: Backbone, entries: Sequence[tuple], splits: Sequence[Encod
     """
     rows, groups = len(splits[0]), len(splits)
     if any(len(s) != rows for s in splits):
-        raise ValueError("a stack is scored on splits of equal length: cap them alike")
+        raise ValueError("the splits of a stack must have equal lengths: give them the same cap")
     lengths = [max(len(split.inputs[r]) for split in splits) for r in range(rows)]
     answers: list[list[str]] = [[""] * rows for _ in splits]
     with applied(backbone.model, entries):

@@ -42,11 +42,16 @@ def _digits(levels: int) -> list[int]:
 
 def _transform(x: Tensor) -> Tensor:
     # H_P is the Kronecker product of small H_r, one for each digit of the index; the last digit comes first
-    shape, done = x.shape, 1
+    shape = x.shape
+    done = 1
     for bits in _digits(shape[-1].bit_length() - 1):
         r = 1 << bits
         h = _sylvester(r, x.dtype, x.device)
-        x, done = x.reshape(-1, r) @ h if done == 1 else h @ x.reshape(-1, r, done), done * r
+        if done == 1:
+            x = x.reshape(-1, r) @ h
+        else:
+            x = h @ x.reshape(-1, r, done)
+        done *= r
     return x.reshape(shape)
 
 
@@ -69,7 +74,7 @@ def hadamard(x: Tensor, backward_scale: float = 1.0) -> Tensor:
     H too, times `backward_scale` (1: exact). Raises ValueError if P is not a power of two.
     """
     if x.shape[-1] != padded(x.shape[-1]):
-        raise ValueError(f"the transform is for lengths that are powers of two, got {x.shape[-1]}")
+        raise ValueError(f"the length must be a power of two, got {x.shape[-1]}")
     return _Hadamard.apply(x, backward_scale)
 
 
@@ -89,9 +94,12 @@ def draw(numel: int, y: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
 
     I meets no other sign of B.
     """
-    generator, (p, r) = torch.Generator().manual_seed(seed), sizes_of(numel, y)
-    return (torch.randn(p, generator=generator), torch.randperm(p, generator=generator),
-            torch.randint(0, 2, (r,), generator=generator) * 2.0 - 1.0)
+    generator = torch.Generator().manual_seed(seed)
+    p, r = sizes_of(numel, y)
+    g = torch.randn(p, generator=generator)
+    pi = torch.randperm(p, generator=generator)
+    b = torch.randint(0, 2, (r,), generator=generator) * 2.0 - 1.0
+    return g, pi, b
 
 
 @dataclass
@@ -124,18 +132,22 @@ class Fastfood:
             raise ValueError(f"Fastfood needs sizes and a y of at least 1, got {list(numels)} and y={y}")
         if variant not in VARIANTS:
             raise ValueError(f"unknown Fastfood variant {variant!r}; allowed: {', '.join(VARIANTS)}")
-        drawn = [[draw(n, y, 1_000_003 * seed + i) for i, n in enumerate(numels)] for seed in seeds]
-        groups, r = cls._groups(numels, y), padded(y)
+        r = padded(y)
+        dtype = torch.int16 if r <= 2**15 else torch.int32
+        drawn = []  # for each seed, and there for each tensor: G, the residues, and the signs
+        for seed in seeds:
+            run = [draw(n, y, 1_000_003 * seed + i) for i, n in enumerate(numels)]
+            drawn.append([(g, (pi % r).to(dtype), b) for g, pi, b in run])
+        groups = cls._groups(numels, y)
 
-        def gather(what, which):  # (S, n, ...)
-            return torch.stack([torch.stack([what(run[i]) for i in which]) for run in drawn]).to(device)
+        def gather(part: int) -> dict[int, Tensor]:  # P -> (S, n, ...)
+            return {p: torch.stack([torch.stack([run[i][part] for i in which]) for run in drawn]).to(device)
+                    for p, which in groups.items()}
 
-        g = {p: gather(lambda d: d[0], which) for p, which in groups.items()}
-        return cls(tuple(numels), y, variant, torch.cat([t.flatten(1) for t in g.values()], 1),
-                   {p: gather(lambda d: (d[1] % r).to(torch.int16 if r <= 2**15 else torch.int32), which)
-                    for p, which in groups.items()},
-                   {p: gather(lambda d: d[2], which) for p, which in groups.items()},
-                   {p: t.square().sum(-1, keepdim=True) for p, t in g.items()})
+        g, residue, sign = gather(0), gather(1), gather(2)
+        frozen = {p: t.square().sum(-1, keepdim=True) for p, t in g.items()}
+        return cls(tuple(numels), y, variant, G=torch.cat([t.flatten(1) for t in g.values()], 1),
+                   residue=residue, sign=sign, frozen=frozen)
 
     @staticmethod
     def _groups(numels: Sequence[int], y: int) -> dict[int, list[int]]:
@@ -162,12 +174,12 @@ class Fastfood:
         pieces: list[Tensor] = [intrinsic] * len(self.numels)
         released = self.variant == "released"
         for (p, which), g in zip(self._groups(self.numels, self.y).items(), self.blocks(self.G), strict=True):
-            scale, sign, residue = (p**-0.5 if released else 1.0,
-                                    self.sign[p].to(intrinsic)[:, None],
-                                    self.residue[p].long()[:, None])
+            sign = self.sign[p].to(intrinsic)[:, None]
+            residue = self.residue[p].long()[:, None]
+            scale = p**-0.5 if released else 1.0
             square = self.frozen[p].to(g) if released else g.square().sum(-1, keepdim=True)
-            # sqrt(P) sqrt(D / P) = sqrt(D)
-            length = (square * torch.tensor([[self.numels[i]] for i in which]).to(g)).sqrt()[:, None]
+            counts = torch.tensor([[self.numels[i]] for i in which]).to(g)  # D of each tensor
+            length = (square * counts).sqrt()[:, None]  # sqrt(P) sqrt(D / P) = sqrt(D)
             # divided by `length` here, where there are r numbers instead of P
             short = torch.nn.functional.pad(intrinsic, (0, sign.shape[-1] - self.y))[:, :, None] * sign / length
             first = hadamard(short, scale).gather(3, residue.expand(-1, intrinsic.shape[1], -1, -1))

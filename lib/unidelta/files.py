@@ -23,8 +23,10 @@ def plain(value: Any, where: str = "value", finite: bool = True) -> Any:
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):
-        if math.isfinite(value) or not finite:
-            return float(value) if math.isfinite(value) else None
+        if math.isfinite(value):
+            return float(value)
+        if not finite:
+            return None
         raise ValueError(f"{where} is {value}: only finite numbers can be stored")
     if isinstance(value, (list, tuple)):
         return [plain(item, f"{where}[{i}]", finite) for i, item in enumerate(value)]
@@ -48,10 +50,13 @@ def key(config: dict) -> str:
 def save_checkpoint(path: Path, tensors: dict, state: dict) -> None:
     """Replace the checkpoint in folder `path` in one step; `state` is JSON (step, scores, ...). One writer only."""
     from safetensors.torch import save_file
-    tensors, text, file = detached(tensors), json.dumps(state), folder(Path(path)) / "checkpoint.safetensors"
-    save_file(tensors, file.with_suffix(".tmp"), {"state": text, "sha256": _digest(tensors, text)})
-    fsync(file.with_suffix(".tmp"))
-    os.replace(file.with_suffix(".tmp"), file)
+    tensors = detached(tensors)
+    text = json.dumps(state)
+    file = folder(Path(path)) / "checkpoint.safetensors"
+    partial = file.with_suffix(".tmp")
+    save_file(tensors, partial, {"state": text, "sha256": _digest(tensors, text)})
+    fsync(partial)
+    os.replace(partial, file)
     fsync(file.parent)
 
 
@@ -63,7 +68,8 @@ def load_checkpoint(path: Path) -> tuple[dict, dict] | None:
         return None
     try:
         with safe_open(file, "pt") as opened:
-            meta, tensors = opened.metadata(), {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+            meta = opened.metadata()
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
         if meta["sha256"] != _digest(tensors, meta["state"]):
             raise ValueError("checksum differs")
         return tensors, json.loads(meta["state"])

@@ -32,8 +32,8 @@ class Finetune(Delta):
     @classmethod
     def of(cls, model: nn.Module) -> Finetune:
         """Full fine-tuning of this transformers T5."""
-        return cls(Geometry.of(model.config),
-                   tuple((name, tuple(w.shape)) for name, w in model.named_parameters()), model)
+        shapes = tuple((name, tuple(weight.shape)) for name, weight in model.named_parameters())
+        return cls(Geometry.of(model.config), shapes, model)
 
     @property
     def numels(self) -> list[int]:
@@ -63,9 +63,11 @@ class Tuned:
     """A T5 that computes with other `weights`, name -> tensor. It can be called and can generate like the model."""
 
     def __init__(self, model: nn.Module, weights: Mapping[str, Tensor]):
-        self.config, self.device, self.weights = (model.config, model.device,
-                                                  {f"model.{name}": w for name, w in weights.items()})
-        self._call, self._generate = _Method(model, "__call__"), _Method(model, "generate")
+        self.config = model.config
+        self.device = model.device
+        self.weights = {f"model.{name}": weight for name, weight in weights.items()}
+        self._call = _Method(model, "__call__")
+        self._generate = _Method(model, "generate")
 
     def __call__(self, **batch):
         return functional_call(self._call, self.weights, kwargs=batch)

@@ -35,7 +35,7 @@ def applied(model: nn.Module, entries: Sequence[tuple]) -> Iterator[None]:
     divide the rows of a batch; and if two blocks with a prefix are nested.
     """
     if entries and not all(hasattr(model, name) for name in ("config", *STACKS)):
-        raise ValueError("applied takes a transformers T5 as its model (of a Backbone its `.model`), "
+        raise ValueError("applied takes a transformers T5 as its model (for a Backbone: its `.model`), "
                          f"got {type(model).__name__}")
     if not all(isinstance(entry, Sequence) and len(entry) == 2 for entry in entries):
         raise ValueError("applied takes entries as pairs: [(delta, theta), ...]")
@@ -58,14 +58,16 @@ class _Entry:
 
 class _Injection:
     def __init__(self, model: nn.Module, entries: Sequence[tuple]):
-        self.model, self.entries, self.past = model, [], 0
-        self.stamp, self.masks = None, {}
+        self.model = model
+        self.entries: list[_Entry] = []
+        self.past = 0
+        self.stamp = None
+        self.masks = {}
         for delta, theta in entries:
             if not hasattr(delta, "kind"):
                 raise ValueError(f"applied takes deltas as `deltas.make` makes them, got {type(delta).__name__}")
             if delta.kind not in KINDS:
-                raise ValueError(f"there is no hook for a delta of kind {delta.kind!r}; "
-                                 f"there is one for {', '.join(KINDS)}")
+                raise ValueError(f"there is no hook for a delta of kind {delta.kind!r}; allowed: {', '.join(KINDS)}")
             if not isinstance(theta, Tensor) or not theta.is_floating_point():
                 got = theta.dtype if isinstance(theta, Tensor) else type(theta).__name__
                 raise ValueError(f"{delta.kind} takes theta as a tensor of floating-point numbers, got {got}")
@@ -73,7 +75,8 @@ class _Injection:
             if theta.ndim != 2 or theta.shape[1] != delta.numel or not len(theta):
                 n, got = delta.numel, tuple(theta.shape)
                 raise ValueError(f"{delta.kind} takes theta of shape (K, {n}) or ({n},), got {got}")
-            if delta.geometry != (own := type(delta.geometry).of(model.config)):
+            own = type(delta.geometry).of(model.config)
+            if delta.geometry != own:
                 raise ValueError(f"this {delta.kind} was made for {delta.geometry}, but the model has {own}")
             if self.entries and self.entries[-1].delta == delta:
                 self.entries[-1].thetas.append(theta)
@@ -115,9 +118,9 @@ class _Injection:
         if "prefix" in self.kinds:
             transformers.AttentionInterface.register(PREFIX_ATTENTION, _attention)
             transformers.AttentionMaskInterface.register(PREFIX_ATTENTION, _mask)
-        for module in (self.model.encoder, self.model.decoder) if "prefix" in self.kinds else ():
-            undo.callback(module.set_attn_implementation, module.config._attn_implementation)
-            module.set_attn_implementation(PREFIX_ATTENTION)
+            for module in (self.model.encoder, self.model.decoder):
+                undo.callback(module.set_attn_implementation, module.config._attn_implementation)
+                module.set_attn_implementation(PREFIX_ATTENTION)
 
     def _before(self, stack: str, module: nn.Module, args: tuple, kwargs: dict) -> None:
         """Before each pass through a stack: check the rows, and bring weights, prefix and past length up to date."""
@@ -152,9 +155,10 @@ class _Injection:
 
     def _change(self, kind: str, y: Tensor, x: Tensor, change: Callable[[_Entry, Tensor, Tensor], Tensor]) -> Tensor:
         """Apply `change(entry, y, x)` to the rows of the entries of `kind`, with y and x as (K, B*T, width)."""
-        counts, pieces = [entry.count for entry in self.entries], []
+        counts = [entry.count for entry in self.entries]
         ys = self._share(y, counts)
         xs = ys if x is y else self._share(x, counts)
+        pieces = []
         for entry, k, y, x in zip(self.entries, counts, ys, xs, strict=True):
             if entry.delta.kind == kind:
                 y = change(entry, y.reshape(k, -1, y.shape[-1]), x.reshape(k, -1, x.shape[-1])).view(y.shape)
@@ -199,21 +203,28 @@ class _Injection:
             owns = [mask] * len(runs) if mask is None or len(mask) == 1 else self._share(mask, counts)
             added = [self._mask(stack, run, q, own, bias) for (_, run), own in zip(runs, owns, strict=True)]
             memo = self.masks[stack, layer is None] = (bias, mask, added)
-        parts, out = (self._share(t, counts) for t in (q, k, v)), []
-        for (count, prefix), q, k, v, added in zip(runs, *parts, memo[2], strict=True):
+        qs, ks, vs = (self._share(t, counts) for t in (q, k, v))
+        out = []
+        for (count, prefix), q, k, v, added in zip(runs, qs, ks, vs, memo[2], strict=True):
             if prefix is not None:
                 made = prefix.keys_values[stack][:, layer]
-                k, v = _prepend(made[:, 0], k, count), _prepend(made[:, 1], v, count)
+                k = _prepend(made[:, 0], k, count)
+                v = _prepend(made[:, 1], v, count)
             out.append(scaled_dot_product_attention(q, k, v, attn_mask=added, **options))
         return out[0] if len(out) == 1 else torch.cat(out)
 
     def _mask(self, stack: str, prefix: _Entry | None, q: Tensor, mask: Tensor | None, bias: Tensor) -> Tensor:
         """What one run adds to the scores: (rows or 1, heads, queries, m + keys)."""
+        boolean = mask is not None and mask.dtype == torch.bool
         if prefix is not None:
-            bias = torch.cat([self._prefix_bias(stack, prefix.delta, q.shape[2]).to(bias.dtype), bias], dim=3)
-            mask = None if mask is None else pad(mask, (prefix.delta.length, 0), value=mask.dtype == torch.bool)
-        if mask is not None:
-            bias = torch.where(mask, bias, torch.finfo(bias.dtype).min) if mask.dtype == torch.bool else bias + mask
+            before = self._prefix_bias(stack, prefix.delta, q.shape[2])
+            bias = torch.cat([before.to(bias.dtype), bias], dim=3)
+            if mask is not None:  # every query sees the prefix: a boolean mask allows it, any other adds 0
+                mask = pad(mask, (prefix.delta.length, 0), value=boolean)
+        if boolean:
+            bias = torch.where(mask, bias, torch.finfo(bias.dtype).min)
+        elif mask is not None:
+            bias = bias + mask
         return bias.to(q.dtype)
 
     def _prefix_bias(self, stack: str, delta, queries: int) -> Tensor:

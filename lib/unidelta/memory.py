@@ -14,12 +14,13 @@ def activations(config, rows: int, length: int, answer: int, keys: int = 0) -> f
 
     These are the inputs of norms, activations and (fused) attentions. An attention's bias is as large as its scores.
     """
-    d, inner, ff, deep = config.d_model, config.num_heads * config.d_kv, config.d_ff, config.num_decoder_layers
+    d, ff, deep = config.d_model, config.d_ff, config.num_decoder_layers
+    inner = config.num_heads * config.d_kv
     encoder = config.num_layers * (length * (2 * d + 4 * inner + 3 * ff) + 2 * keys * inner)
     decoder = (deep * (answer * (3 * d + 6 * inner + 3 * ff) + 2 * (length + keys) * inner)
                + 2 * answer * config.vocab_size)
-    return rows * (encoder + decoder + config.num_heads * (
-        config.num_layers * length * (length + keys) + deep * answer * (answer + keys + length)))
+    scores = config.num_layers * length * (length + keys) + deep * answer * (answer + keys + length)
+    return rows * (encoder + decoder + config.num_heads * scores)
 
 
 def solution(config, delta, rows: int, length: int, answer: int, bytes_each: int = 4) -> float:
@@ -39,11 +40,14 @@ def approximation(config, made: dict, y: int, tasks: int, rows: int, length: int
     the projections has four). The embedding and the head are two matrices, as in T5 v1.1. down=False, with tasks=0:
     without solutions and down-projections, as in the simplified pipeline.
     """
-    d, ff, inner = config.d_model, config.d_ff, config.num_heads * config.d_kv
+    d, ff = config.d_model, config.d_ff
+    inner = config.num_heads * config.d_kv
     weights = (2 * config.vocab_size * d + config.num_layers * (4 * d * inner + 3 * d * ff)
                + config.num_decoder_layers * (8 * d * inner + 3 * d * ff))
-    numels, keys = [what.numel for what in made.values()], max(getattr(what, "length", 0) for what in made.values())
-    maps, moments = sum(n * y + down * (n + y) * y for n in numels), sum(n + y + down * (n + 3 * y) for n in numels)
+    numels = [what.numel for what in made.values()]
+    keys = max(getattr(what, "length", 0) for what in made.values())
+    maps = sum(n * y + down * (n + y) * y for n in numels)
+    moments = sum(n + y + down * (n + 3 * y) for n in numels)
     parts = {"backbone": bytes_each * weights,
              "projections": 4 * maps, "their gradients": 4 * maps, "best so far": 4 * maps,
              "Adafactor's moments": 4 * moments, "Adafactor's working space": 8 * max(numels) * y,

@@ -32,7 +32,7 @@ def main() -> None:
                  "allowed: the path of one, such as notebooks/03_transfer.ipynb")
     if file and not file.parent.is_dir():
         sys.exit(f"papermill: there is no folder {str(file.parent)!r} for the output; "
-                 "allowed: a path in a folder that is there")
+                 "allowed: a path in an existing folder")
     before = file.read_bytes() if file and file.is_file() else None
     try:
         papermill.main(args=args, prog_name="papermill")

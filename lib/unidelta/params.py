@@ -48,12 +48,15 @@ def check(namespace: dict, allowed: dict[str, Collection | Callable | type] | No
     defaults, injected = _declared(namespace)
     wrong = [f"unknown parameter {name!r}{_instead(name, defaults)}" for name in injected if name not in defaults]
     wrong += [f"unknown parameter {name!r}: allowed are {_listed(known)}, "
-              f"and what the check is given a rule for, such as {name}=float"
+              f"and any name for which the check is given a rule, such as {name}=float"
               for name in defaults if known is not None and name not in known]
     wrong += [f"the parameters cell has no {name!r}" for name in allowed if name not in defaults]
     for name, default in defaults.items():
         value, rule = namespace.get(name, default), allowed.get(name)
-        kind = type(default) if default is not None else rule if isinstance(rule, type) else type(value)
+        if default is not None:
+            kind = type(default)
+        else:
+            kind = rule if isinstance(rule, type) else type(value)
         if kind in (float, str) and type(value) in (int, float):
             value = kind(value)
         problem = ""
@@ -64,7 +67,8 @@ def check(namespace: dict, allowed: dict[str, Collection | Callable | type] | No
             problem = f": it must be of type {kind.__name__}{example}"
         elif rule is not None and not isinstance(rule, type):
             problem = _against(rule, value)
-        wrong += [f"{name} is {value!r}{problem}"] if problem else []
+        if problem:
+            wrong.append(f"{name} is {value!r}{problem}")
         defaults[name] = value
     if wrong:
         raise ParameterError("; ".join(wrong))
@@ -82,7 +86,8 @@ def names(value: Any, allowed: Collection, what: str = "name") -> list:
     if isinstance(value, str):
         value = list(allowed) if value.strip() == "all" else [part.strip() for part in value.split(",") if part.strip()]
     known = {str(member): member for member in allowed}  # by text, so that "0,1" chooses among numbers
-    chosen = list(dict.fromkeys(str(part) for part in (value if isinstance(value, (list, tuple)) else [value])))
+    parts = value if isinstance(value, (list, tuple)) else [value]
+    chosen = list(dict.fromkeys(str(part) for part in parts))
     for part in chosen:
         if part not in known:
             raise ParameterError(f"{what} {part!r} is unknown{_instead(part, allowed)}, or all")
@@ -100,8 +105,9 @@ def given(namespace: dict) -> list[str]:
 def _declared(namespace: dict) -> tuple[dict, list[str]]:
     """Defaults in the last cell that begins with `# parameters`, and the names injected after it."""
     shell = getattr(builtins, "get_ipython", lambda: None)()
-    cells = ([cell.strip() for cell in shell.history_manager.input_hist_raw]
-             if shell is not None and namespace is shell.user_ns else [])
+    cells = []
+    if shell is not None and namespace is shell.user_ns:
+        cells = [cell.strip() for cell in shell.history_manager.input_hist_raw]
     if not any(cells):  # a script; or nbval, which runs the cells of a notebook without keeping any history
         plain = (bool, int, float, str, list, type(None))
         return {k: v for k, v in namespace.items() if not k.startswith("_") and k != "In" and isinstance(v, plain)}, []

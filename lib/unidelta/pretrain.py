@@ -65,7 +65,8 @@ def mask_spans(text: str, rng: random.Random) -> tuple[str, str]:
     About 15 to 20 % of the words are masked, never more than half, in one to three spans of one to three words.
     """
     words, target = text.split(), []
-    starts, room = sorted(rng.sample(range(0, len(words), 4), min(len(words) // 8 + 1, 3))), len(words) // 2
+    starts = sorted(rng.sample(range(0, len(words), 4), min(len(words) // 8 + 1, 3)))
+    room = len(words) // 2
     for i, start in reversed(list(enumerate(starts))):
         stop = start + min(rng.choice([1, 1, 2, 3]), room - i)  # leaves room for a word in every span still to come
         room -= stop - start
@@ -87,8 +88,8 @@ def item(rng: random.Random, text_share: float, dressed: float = 0.7, renamed: f
     """
     if rng.random() < text_share:
         return "text", *mask_spans(corpus.text(rng), rng)
-    name, question, answer = skills.skill(rng, drill if drill and rng.random() < drilled else None,
-                                          dressed, renamed, worded)
+    wanted = drill if drill and rng.random() < drilled else None
+    name, question, answer = skills.skill(rng, wanted, dressed, renamed, worded)
     return name, question, "<extra_id_0> " + answer
 
 
@@ -176,8 +177,10 @@ def train(out: Path, recipe: dict, every: int = 1000, start: Path | None = None)
                  else make_tokenizer(recipe["vocabulary"], recipe["seed"]))
     model = T5ForConditionalGeneration.from_pretrained(start) if start else _untrained(recipe, len(tokenizer))
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe["lr"], betas=(0.9, 0.98), weight_decay=0.01)
-    curve, first, spent = ((before["curve"], before["curve"][-1]["step"], before["curve"][-1]["seconds"])
-                           if before else ([], 0, 0.0))
+    curve, first, spent = [], 0, 0.0
+    if before:
+        curve = before["curve"]
+        first, spent = curve[-1]["step"], curve[-1]["seconds"]
     if state:
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
@@ -206,7 +209,7 @@ def train(out: Path, recipe: dict, every: int = 1000, start: Path | None = None)
                   f"| {rate:.1f} steps/s, {(recipe['steps'] - step - 1) / rate / 60:.0f} min left", flush=True)
             if not math.isfinite(curve[-1]["loss"]):
                 raise ValueError(f"the loss is {curve[-1]['loss']} by step {step + 1}; "
-                                 f"allowed: a lower --lr, and {out} holds what came before")
+                                 f"try a lower --lr; what was saved before is still in {out}")
             model.save_pretrained(out)
             tokenizer.save_pretrained(out)
             record.write_text(
@@ -222,15 +225,16 @@ def _told(recipe: dict) -> str:
     """The recipe's schedule and learning rate, in words."""
     drills = "\n".join(f"- {change['drill']} from step {begin:,} ({mixture(begin, recipe)['drilled']:.0%})"
                        for begin, change in recipe["schedule"] if change.get("drill"))
-    first = {k: next(begin for begin, change in recipe["schedule"] if change.get(k)) for k in ("worded", "renamed")}
+    renaming, wording = (next(begin for begin, change in recipe["schedule"] if change.get(what))
+                         for what in ("renamed", "worded"))
     last = mixture(recipe["steps"], recipe)
-    return f"""{last["dressed"]:.0%} of them under prompts drawn at random, and, from step {first["renamed"]:,}, \
-{last["renamed"]:.0%} of those with
+    dressed, renamed = (f"{last[what]:.0%}" for what in ("dressed", "renamed"))
+    steps, batch, lr, falling, seed = (recipe[k] for k in ("steps", "batch", "lr", "falling_from", "seed"))
+    return f"""{dressed} of them under prompts drawn at random, and, from step {renaming:,}, {renamed} of those with
 answers to choose from under prompts that give the answers other names; wordings put together at random from step \
-{first["worded"]:,}.
-{recipe["steps"]:,} steps of {recipe["batch"]} items, AdamW, learning rate {recipe["lr"]}, \
-flat to step {recipe["falling_from"]:,} and then linear to zero,
-seed {recipe["seed"]}. Drilled for a while, as a share of the skills' items:
+{wording:,}.
+{steps:,} steps of {batch} items, AdamW, learning rate {lr}, flat to step {falling:,} and then linear to zero,
+seed {seed}. Drilled for a while, as a share of the skills' items:
 
 {drills}
 
@@ -245,24 +249,28 @@ def write_card(out: Path) -> None:
     """
     state, config = (json.loads((out / name).read_text(encoding="utf-8")) for name in ("training.json", "config.json"))
     recipe, last = RECIPE | state["recipe"], state["curve"][-1]
+    if "told" in state:
+        told, again = state["told"], ""
+    else:
+        told, again = _told(recipe), "Rebuild: `python -m unidelta.pretrain --out FOLDER`. "
+    width, vocabulary = config["d_model"], config["vocab_size"]
+    layers = f"{config['num_layers']} + {config['num_decoder_layers']} layers"
+    size = (out / "model.safetensors").stat().st_size / 2**20
+    minutes, threads = last["seconds"] / 60, f"{state['threads']} thread" + "s" * (state["threads"] > 1)
+    remarks = "".join(f"\n{remark}\n" for remark in state.get("remarks", []))
     probes = "\n".join(f"| {name} | {last[name]:.2f} |" for name in skills.SKILLS if name in last)
-    told = state["told"] if "told" in state else _told(recipe)
-    again = "" if "told" in state else "Rebuild: `python -m unidelta.pretrain --out FOLDER`. "
-    size = (out / "model.safetensors").stat().st_size
     (out / "README.md").write_text(f"""# The embedded backbone
 
-A T5 v1.1 small enough to travel with the project: d_model {config["d_model"]}, \
-{config["num_layers"]} + {config["num_decoder_layers"]} layers,
+A T5 v1.1 small enough to travel with the project: d_model {width}, {layers},
 {config["num_heads"]} heads of {config["d_kv"]}, gated GELU of width {config["d_ff"]}, untied head, \
-{config["vocab_size"]} byte-level BPE tokens;
-{size / 2**20:.1f} MB of float32 weights.
+{vocabulary} byte-level BPE tokens;
+{size:.1f} MB of float32 weights.
 
 Trained from nothing on text that the project generates (`unidelta.world.corpus`, `unidelta.world.skills`; \
 about a small world, in English, with no row of
 any task): {recipe["text_share"]:.0%} paragraphs with masked spans, the rest skills cast as text to text,
-{told}{last["seconds"] / 60:.0f} minutes with {state["threads"]} thread{"s" * (state["threads"] > 1)}. \
-Loss at the end: {last["loss"]:.3f}.
-{"".join(f"{chr(10)}{remark}{chr(10)}" for remark in state.get("remarks", []))}
+{told}{minutes:.0f} minutes with {threads}. Loss at the end: {last["loss"]:.3f}.
+{remarks}
 Share of newly drawn skill items answered exactly (greedy decoding, 100 items each; \
 some questions have more than one fair answer form):
 
@@ -279,7 +287,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder for model, tokenizer and learning curve")
     parser.add_argument("--start", type=Path,
-                        help="folder of a finished run to go on with, instead of beginning with nothing")
+                        help="folder of a finished run to continue, instead of starting from nothing")
     for name, value in RECIPE.items():
         if not isinstance(value, list):  # no option changes the schedule
             parser.add_argument(f"--{name}", type=type(value), default=value)
@@ -290,7 +298,7 @@ def main(argv: list[str] | None = None) -> None:
         parser.error(f"--{low[0]} {args[low[0]]}: allowed are numbers above zero")
     if not 0 < args["text_share"] <= 1 or not args["lr"] < 1 or args["vocabulary"] < 300:
         parser.error("allowed are a --text_share up to 1, an --lr below 1 and a --vocabulary from 300 "
-                     "(256 bytes, and what else every tokenizer has)")
+                     "(256 bytes and the special tokens)")
     if start:
         record = start / "training.json"
         if not record.is_file():

@@ -166,22 +166,23 @@ def get(name: str = "embedded", steps: int | None = None, **overrides) -> Profil
         kind = {"mirror": str, "ratio": float, "validation_rows": int}.get(key) or type(own)
         if kind is tuple and isinstance(value, list):
             value = given[key] = tuple(value)
-        if (not isinstance(value, (int, float) if kind is float else kind)
-                or (isinstance(value, bool) and kind is not bool)):
-            raise ValueError(f"{key}={value!r} must be of type {kind.__name__}"
-                             f"{'' if own is None else f', like {own!r}'}")
-        numbers = value if kind is tuple else [value] if kind in (int, float) else [1]
-        if not numbers or any(isinstance(n, bool) or not isinstance(n, (int, float))
-                              or not (n > 0 or n == 0 and key in MAY_BE_ZERO) for n in numbers):
-            raise ValueError(f"{key}={value!r} is not allowed: "
-                             f"numbers must be above zero{' or zero' if key in MAY_BE_ZERO else ''}")
+        kinds = (int, float) if kind is float else kind
+        if not isinstance(value, kinds) or (isinstance(value, bool) and kind is not bool):
+            like = "" if own is None else f", like {own!r}"
+            raise ValueError(f"{key}={value!r} must be of type {kind.__name__}{like}")
+        if kind in (int, float, tuple):
+            numbers = value if kind is tuple else [value]
+            zero = key in MAY_BE_ZERO
+            if not numbers or not all(_allowed(n, zero) for n in numbers):
+                least = "at least zero" if zero else "above zero"
+                raise ValueError(f"{key}={value!r} is not allowed: numbers must be {least}")
         if kind in (float, tuple):  # 10 and 10.0 must be one setting: artifacts are named by it
             given[key] = float(value) if kind is float else tuple(map(float, value))
-        if key == "caps" and (wrong := [
-                f"{part}={n!r}" for part, n in value.items()
-                if part not in PARTS or n is not None and (type(n) is not int or n < 1)]):
-            raise ValueError(f"caps: {wrong[0]} is not allowed; "
-                             f"allowed: {', '.join(PARTS)}, each a number from 1, or None")
+        if key == "caps":
+            for part, n in value.items():
+                if part not in PARTS or n is not None and (type(n) is not int or n < 1):
+                    raise ValueError(f"caps: {part}={n!r} is not allowed; "
+                                     f"allowed: {', '.join(PARTS)}, each a number from 1, or None")
         if key in CHOICES and value not in CHOICES[key]:
             raise ValueError(f"{key}={value!r} is not allowed; allowed: {', '.join(CHOICES[key])}")
     profile = replace(profile, **given)
@@ -191,10 +192,17 @@ def get(name: str = "embedded", steps: int | None = None, **overrides) -> Profil
         return profile
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise ValueError(f"steps={steps!r} must be a whole number from 1")
-    profile = replace(profile, cap=steps, **{f.name: min(steps, getattr(profile, f.name)) for f in fields(Profile)
-                                             if f.name.endswith(("_steps", "_every"))})
+    capped = {f.name: min(steps, getattr(profile, f.name)) for f in fields(Profile)
+              if f.name.endswith(("_steps", "_every"))}
+    profile = replace(profile, cap=steps, **capped)
     if "caps" in given:
         return profile
     rows = max(8, 4 * steps)  # scoring must not outweigh so short a training: at full size it would take hours
-    return replace(profile, caps=profile.caps | {part: min(rows, profile.caps[part] or rows)
-                                                 for part in ("dev", "test")})
+    few = {part: min(rows, profile.caps[part] or rows) for part in ("dev", "test")}
+    return replace(profile, caps=profile.caps | few)
+
+
+def _allowed(n, zero: bool) -> bool:
+    """Whether `n` is a number above zero or, if `zero`, zero itself."""
+    number = isinstance(n, (int, float)) and not isinstance(n, bool)
+    return number and (n > 0 or n == 0 and zero)

@@ -37,12 +37,13 @@ class Projection:
         if kind not in KINDS:
             raise ValueError(f"unknown delta {kind!r}; allowed: {', '.join(KINDS)}")
         if y < 1:
-            raise ValueError(f"y={y} is not allowed: a subspace has a dimension at least")
-        shapes = {"down1": (y, numel), "down2": (y, y), "up": (numel, y)}
+            raise ValueError(f"y={y} is not allowed: a subspace has at least one dimension")
         generators = [torch.Generator().manual_seed(1000 * seed + KINDS.index(kind)) for seed in seeds]
-        drawn = {name: torch.stack([torch.empty(shape).normal_(0, 0.02, generator=g) for g in generators])
-                 for name, shape in shapes.items()}
-        return cls(**drawn)
+
+        def draw(*shape: int) -> Tensor:  # (S, *shape)
+            return torch.stack([torch.empty(shape).normal_(0, 0.02, generator=g) for g in generators])
+
+        return cls(down1=draw(y, numel), down2=draw(y, y), up=draw(numel, y))
 
     def tensors(self) -> list[Tensor]:
         """[down1, down2, up], in the order in which they are trained and saved."""
@@ -64,7 +65,8 @@ def draw_ratios(seed: int, step: int, n: int) -> Tensor:
     """
     generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
     u = torch.rand(n, 2, generator=generator)
-    alpha, beta = u[:, 0], u[:, 1] * (1 - u[:, 0])
+    alpha = u[:, 0]
+    beta = u[:, 1] * (1 - alpha)
     return torch.stack([alpha, beta, 1 - alpha - beta], dim=1)
 
 
@@ -74,8 +76,8 @@ def draw_spread(seed: int, step: int, n: int, y: int, spread: float) -> Tensor:
     The draws are added to a step's I_{alpha;beta} in stage 1, or to I in stage 2 (from the same generators). They are
     the same for every delta.
     """
-    return spread * torch.randn(
-        n, y, generator=torch.Generator().manual_seed(seed * 1_000_003 + step + 500_000_000_000))
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + step + 500_000_000_000)
+    return spread * torch.randn(n, y, generator=generator)
 
 
 def interpolate(intrinsic: dict[str, Tensor], ratios: Tensor) -> Tensor:

@@ -27,9 +27,9 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", default="embedded", help="embedded, mini or paper")
     parser.add_argument("--seeds", default="0,1,2", help="comma separated")
     for name in OWN[:-1]:
-        parser.add_argument(f"--{name}", help="instead of the profile's own")
+        parser.add_argument(f"--{name}", help="replaces the profile's own value")
     parser.add_argument("--compiled", action="store_true", default=None,
-                        help="compile the training steps, which pays in long trainings")
+                        help="compile the training steps, worthwhile in long trainings")
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("unidelta").setLevel(logging.INFO)
 
@@ -39,7 +39,7 @@ def whole(text: str) -> list[int]:
     if not re.fullmatch(r"\d+(,\d+)*", text) or any(int(seed) not in SEEDS for seed in text.split(",")):
         raise ValueError(f"--seeds {text!r}: allowed are whole numbers up to {SEEDS[-1]}, comma separated, "
                          "such as 0,1,2")
-    return [int(seed) for seed in dict.fromkeys(text.split(","))]
+    return list(dict.fromkeys(int(seed) for seed in text.split(",")))
 
 
 def listed(text: str) -> list[str]:
@@ -49,7 +49,7 @@ def listed(text: str) -> list[str]:
     """
     found = [name.strip() for name in text.split(",") if name.strip()]
     if text and not found:
-        raise ValueError(f"{text!r} names nothing: allowed are names, comma separated")
+        raise ValueError(f"{text!r} contains no name; allowed: names, comma separated")
     return found
 
 
@@ -60,8 +60,7 @@ def opened(args: argparse.Namespace, **own) -> Run:
     """
     run = Run.open(args.profile, **{n: getattr(args, n) for n in OWN}, **own)
     if args.mirror and run.profile.source == "embedded":
-        raise ValueError("--mirror changes nothing where the source is embedded: "
-                         "add --source mirror, or another profile")
+        raise ValueError("--mirror has no effect with the embedded source: add --source mirror, or another profile")
     return run
 
 
@@ -70,7 +69,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--train", required=True, help="the training task of the subspace, by its CrossFit name")
     parser.add_argument("--tasks", default="", help="unseen tasks, comma separated; default: those of its category")
     parser.add_argument("--plane", type=int, default=0, help="instead of the stages: the landscape of every unseen "
-                        "task, first seed, on so many test rows")
+                        "task, first seed, on this many test rows")
     options(parser)
     args = parser.parse_args(argv)
     try:

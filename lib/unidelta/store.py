@@ -49,7 +49,9 @@ class Artifact:
 
     def log(self) -> list[dict]:
         """The training log, one record per line; [] if there is none."""
-        lines = (self.path / "log.jsonl").read_text(encoding="utf-8").splitlines() if "log.jsonl" in self.files else []
+        if "log.jsonl" not in self.files:
+            return []
+        lines = (self.path / "log.jsonl").read_text(encoding="utf-8").splitlines()
         return [json.loads(line) for line in lines]
 
 
@@ -63,9 +65,10 @@ class Store:
 
     def __init__(self, root: Path | str | None = None, profile: str = "embedded"):
         self.base = base(root) / _word(profile, "profile")
-        if files := [p for p in (self.base, *self.base.parents) if p.is_file()]:
-            raise ValueError(f"results cannot be kept below {str(files[0])!r}, which is a file; "
-                             "allowed: a folder, as $UNIDELTA_RUNS or otherwise")
+        for place in (self.base, *self.base.parents):
+            if place.is_file():
+                raise ValueError(f"results cannot be kept below {str(place)!r}, which is a file; "
+                                 "allowed: a folder, given by $UNIDELTA_RUNS or as an argument")
 
     def path(self, stage: str, slug: str, config: dict) -> Path:
         """Where the artifact of this config lies or will lie.
@@ -83,7 +86,8 @@ class Store:
         try:
             return _read(path, plain(config, "config"))
         except UNSOUND as error:
-            logger.warning("%s/%s is not usable (%s): set aside, to be computed again", stage, path.name, error)
+            logger.warning("%s/%s is not usable (%s): it is set aside and will be computed again",
+                           stage, path.name, error)
         if os.access(path.parent, os.W_OK):
             with self.lock(stage, f"{path.name}-aside"):  # another process may have put a sound one there by now
                 try:
@@ -102,7 +106,8 @@ class Store:
         Raises ValueError (one line) for values that cannot be stored, including NaN in metrics.
         """
         from safetensors.torch import save_file
-        path, config, metrics = self.path(stage, slug, config), plain(config, "config"), plain(metrics, "metrics")
+        path = self.path(stage, slug, config)
+        config, metrics = plain(config, "config"), plain(metrics, "metrics")
         about = {"stage": stage, "slug": slug, "config": config, "provenance": provenance.current()}
         self.sweep(stage)
         token = f".tmp-{uuid.uuid4().hex}"
@@ -134,8 +139,9 @@ class Store:
 
     def all(self, stage: str | None = None) -> list[Artifact]:
         """Every sound artifact of one stage, or of all stages, ordered by id; tensors are verified only when loaded."""
+        folders = _word(stage, "stage") if stage else "[!.]*"
         found = []
-        for path in sorted(self.base.glob(f"{_word(stage, 'stage') if stage else '[!.]*'}/[!.]*")):
+        for path in sorted(self.base.glob(f"{folders}/[!.]*")):
             try:
                 found.append(_read(path, deep=False))
             except UNSOUND as error:
@@ -150,7 +156,7 @@ class Store:
         try:
             held.acquire(timeout=0)
         except Timeout:
-            logger.warning("waiting for another process that works on %s/%s", stage, name)
+            logger.warning("waiting for another process, which is working on %s/%s", stage, name)
             held.acquire()
         try:
             yield
@@ -220,5 +226,5 @@ def _read(path: Path, config: dict | None = None, deep: bool = True) -> Artifact
 
 def _word(text: str, what: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", text):
-        raise ValueError(f"{what} {text!r}: allowed are letters, digits and . _ - after a letter or digit")
+        raise ValueError(f"{what} {text!r}: allowed are letters, digits and . _ - with a letter or digit first")
     return text

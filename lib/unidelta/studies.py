@@ -94,17 +94,20 @@ def dimension(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
     runs = {name: open_run(**changes) for name, changes in settings.items()}
     singles = single_unseen(runs[AS_IT_IS])
     wanted = chosen(list(dict.fromkeys([*singles, *unseen])), only)
-    served = {name: ([t for t in (unseen if name.startswith(MANY) else singles) if t in wanted],
-                     train if name.startswith(MANY) else None)
-              for name in runs}
-    return {name: collect(runs[name], mine, seeds, trained) for name, (mine, trained) in served.items() if mine}
+    found = {}
+    for name, run in runs.items():
+        tasks, trained = (unseen, train) if name.startswith(MANY) else (singles, None)
+        mine = [t for t in tasks if t in wanted]
+        if mine:
+            found[name] = collect(run, mine, seeds, trained)
+    return found
 
 
 def trained_directions(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """how many directions stage 1 trains, in both settings and pipelines (--tasks: single-task training tasks)"""
     few, many = open_run(), open_run(setting="multi")
-    singles, (train, _) = ([[t] for t in chosen(list(suite.single(few.profile.source)), only)],
-                           suite.multi(few.profile.source))
+    singles = [[t] for t in chosen(list(suite.single(few.profile.source)), only)]
+    train, _ = suite.multi(few.profile.source)
     return {"one training task": directions.collect(few, singles, seeds),
             "one training task, y=16": directions.collect(open_run(y=16), singles, seeds, False),
             "one training task, wider mixtures": directions.collect(open_run(**WIDER), singles, seeds, False),
@@ -120,9 +123,12 @@ def simplified(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dic
     parts = {"single": (run, singles, None), "multi": (many, unseen, train), f"single, {LONG}": (run, long, None),
              f"multi, {LONG}": (many, [t for t in long if registry.get(t).multi == "unseen"], train)}
     wanted = chosen(list(dict.fromkeys(t for _, tasks, _ in parts.values() for t in tasks)), only)
-    parts = {name: (of, [t for t in tasks if t in wanted], trained) for name, (of, tasks, trained) in parts.items()}
-    return {name: collect_shared(of, mine, seeds, trained, KINDS)
-            for name, (of, mine, trained) in parts.items() if mine}
+    found = {}
+    for name, (of, tasks, trained) in parts.items():
+        mine = [t for t in tasks if t in wanted]
+        if mine:
+            found[name] = collect_shared(of, mine, seeds, trained, KINDS)
+    return found
 
 
 def finetune(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
@@ -170,36 +176,44 @@ def backbones(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
         f"backbone={name}": open_run(backbone=name) for name in SHIPPED if name != "embedded"}
     many = {MANY: open_run(setting="multi")} | {
         f"{MANY}, backbone={n}": open_run(setting="multi", backbone=n) for n in DRAWS[1:]}
-    singles, (train, unseen) = single_unseen(runs[AS_IT_IS]), suite.multi(runs[AS_IT_IS].profile.source)
+    singles = single_unseen(runs[AS_IT_IS])
+    train, unseen = suite.multi(runs[AS_IT_IS].profile.source)
     wanted = chosen(list(dict.fromkeys([*singles, *unseen])), only)
     found = {name: collect(run, [t for t in singles if t in wanted], seeds) for name, run in runs.items()}
-    return found | {name: collect(run, mine, seeds, train) for name, run in many.items()
-                    if (mine := [t for t in unseen if t in wanted])}
+    shown = [t for t in unseen if t in wanted]
+    if shown:
+        found |= {name: collect(run, shown, seeds, train) for name, run in many.items()}
+    return found
 
 
 def more_seeds(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """twice the seeds (those given and as many after them): one training task, and other studies claims rest on"""
     few, many, twice = open_run(), open_run(setting="multi"), doubled(seeds)
     singles, (train, unseen) = single_unseen(few), suite.multi(few.profile.source)
-    parts = {AS_IT_IS: (singles, lambda tasks: collect(few, tasks, twice)),
-             f"multi_task: {AS_IT_IS}": (unseen, lambda tasks: collect(many, tasks, twice, train)),
-             f"finetune: {AS_IT_IS}": (["rotten_tomatoes"],
-                                       lambda tasks: collect_shared(few, tasks, twice, ["glue-sst2"], METHODS)),
-             f"long_answers: {AS_IT_IS}": (suite.LONG_UNSEEN, lambda tasks: collect(few, tasks, twice)),
-             f"long_answers: {MANY}": ([t for t in suite.LONG_UNSEEN if registry.get(t).multi == "unseen"],
-                                       lambda tasks: collect(many, tasks, twice, train)),
-             "simplified: single": (singles, lambda tasks: collect_shared(few, tasks, twice, None, KINDS)),
-             "simplified: multi": (unseen, lambda tasks: collect_shared(many, tasks, twice, train, KINDS)),
-             "dimension: y=8": (singles, lambda tasks: collect(open_run(y=8), tasks, twice)),
-             "dimension: y=16": (singles, lambda tasks: collect(open_run(y=16), tasks, twice))}
-    wanted = chosen(list(dict.fromkeys(t for tasks, _ in parts.values() for t in tasks)), only)
-    return {name: of(mine) for name, (tasks, of) in parts.items() if (mine := [t for t in tasks if t in wanted])}
+    long_unseen = [t for t in suite.LONG_UNSEEN if registry.get(t).multi == "unseen"]
+    # of each part: name, unseen tasks, the function that collects it, and that one's run, training tasks and methods
+    parts = [(AS_IT_IS, singles, collect, few),
+             (f"multi_task: {AS_IT_IS}", unseen, collect, many, train),
+             (f"finetune: {AS_IT_IS}", ["rotten_tomatoes"], collect_shared, few, ["glue-sst2"], METHODS),
+             (f"long_answers: {AS_IT_IS}", suite.LONG_UNSEEN, collect, few),
+             (f"long_answers: {MANY}", long_unseen, collect, many, train),
+             ("simplified: single", singles, collect_shared, few, None, KINDS),
+             ("simplified: multi", unseen, collect_shared, many, train, KINDS),
+             ("dimension: y=8", singles, collect, open_run(y=8)),
+             ("dimension: y=16", singles, collect, open_run(y=16))]
+    wanted = chosen(list(dict.fromkeys(t for _, tasks, *_ in parts for t in tasks)), only)
+    found = {}
+    for name, tasks, compute, run, *more in parts:
+        mine = [t for t in tasks if t in wanted]
+        if mine:
+            found[name] = compute(run, mine, twice, *more)
+    return found
 
 
 def settings(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """grid of stage 2 and reading of the prefix: one training task, four draws, spare rows, the first two seeds"""
-    natural, released = ({"prefix": open_run().profile.prefix | {"reading": reading}}
-                         for reading in ("natural", "released"))
+    prefix = open_run().profile.prefix
+    natural, released = {"prefix": prefix | {"reading": "natural"}}, {"prefix": prefix | {"reading": "released"}}
     narrow = FEW_STEPS | {"optimize_lrs": (1e-2, 5e-2), "optimize_steps": 100, "optimize_every": 10}
     wider = FEW_STEPS | {"optimize_lrs": (1e-2, 5e-2, 2e-1), "optimize_steps": 60, "optimize_every": 6}
     changes = {FORMER: narrow | natural, "wider grid, fewer steps": wider | natural,
@@ -236,8 +250,8 @@ def spread(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[st
     """one training task, test rows: wider mixtures in stage 1, its steps without them, wider search, and both"""
     changes = {AS_IT_IS: {}, "more of stage 1": MORE_STEPS, "wider mixtures": WIDER, "wider search": SEARCH,
                "wider mixtures and search": WIDER | SEARCH}
-    return {name: collect(open_run(**change), chosen(single_unseen(open_run()), only), seeds)
-            for name, change in changes.items()}
+    tasks = chosen(single_unseen(open_run()), only)
+    return {name: collect(open_run(**change), tasks, seeds) for name, change in changes.items()}
 
 
 def spread_seeds(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
@@ -249,11 +263,11 @@ def spread_seeds(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> d
 
 
 def spread_draws(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
-    """`spread_seeds` on the other three draws: no noise, and wider mixtures and search"""
+    """as `spread`, on the other three draws, label words shared: no noise, and wider mixtures and search"""
     tasks, changes = chosen(sharing(open_run()), only), {AS_IT_IS: {}, "wider mixtures and search": WIDER | SEARCH}
     runs = {f"{name}, backbone={draw}": open_run(backbone=draw, **change)
             for name, change in changes.items() for draw in DRAWS[1:]}
-    return {name: collect(run, tasks, doubled(seeds), tuned=["scaled_solution"]) for name, run in runs.items()}
+    return {name: collect(run, tasks, seeds, tuned=["scaled_solution"]) for name, run in runs.items()}
 
 
 def many_settings(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
@@ -280,9 +294,11 @@ def on_every_draw(open_run: Open, changes: dict[str, dict], tasks: Sequence[str]
     training tasks, where they are not the category's. Raises ParameterError for a change of what is fixed here.
     """
     fixed = {"backbone", "report_on", "train"}
-    if wrong := [(name, key) for name, change in changes.items() for key in change if key in fixed]:
-        raise ParameterError(f"{wrong[0][0]!r}: {wrong[0][1]} is fixed here, and may not be changed; "
-                             f"nor may {', '.join(sorted(fixed - {wrong[0][1]}))}")
+    for name, change in changes.items():
+        for key in change:
+            if key in fixed:
+                raise ParameterError(f"{name!r}: {key} is fixed here and cannot be changed; "
+                                     f"neither can {' or '.join(sorted(fixed - {key}))}")
     runs = {f"{name}, backbone={draw}": open_run(backbone=draw, report_on="spare", **change)
             for name, change in changes.items() for draw in DRAWS}
     return {name: collect(run, tasks, seeds, train, tuned=()) for name, run in runs.items()}
@@ -291,16 +307,18 @@ def on_every_draw(open_run: Open, changes: dict[str, dict], tasks: Sequence[str]
 def long_answers(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """the rows of Tables 1 to 4 left out elsewhere: answers of a sentence, both settings; more steps of stage 1"""
     tasks, many = chosen(suite.LONG_UNSEEN, only), open_run(setting="multi")
-    found = {name: collect(open_run(**change), tasks, seeds)
-             for name, change in ((AS_IT_IS, {}), ("approximate_steps=300", {"approximate_steps": 300}))}
+    found = {AS_IT_IS: collect(open_run(), tasks, seeds),
+             "approximate_steps=300": collect(open_run(approximate_steps=300), tasks, seeds)}
     shown = [t for t in tasks if registry.get(t).multi == "unseen"]
-    return found | ({MANY: collect(many, shown, seeds, suite.multi(many.profile.source)[0])} if shown else {})
+    if shown:
+        found[MANY] = collect(many, shown, seeds, suite.multi(many.profile.source)[0])
+    return found
 
 
 def real_rows(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """real rows, which the embedded backbone is not made for: --profile mini --mirror FOLDER"""
     if open_run().profile.source == "embedded":
-        raise ParameterError("real_rows is of real rows, not of stand-ins; "
+        raise ParameterError("real_rows needs real rows, not stand-ins; "
                              "allowed: --profile mini --mirror FOLDER, or another source than embedded")
     return {task: collect(open_run(), [task], seeds) for task in chosen(["rotten_tomatoes", "qasc"], only)}
 
@@ -319,7 +337,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--tasks", default="", help="some of the study's unseen tasks, comma separated")
     parser.add_argument("--steps", type=int, help="cap on the steps of every stage, for a trial")
     parser.add_argument("--out", type=Path, help="a folder to archive into, instead of data/results; needed with any "
-                        "other option, real_rows' own excepted")
+                        "other option, except those of real_rows")
     command.options(parser)
     args = parser.parse_args(argv)
     own = {n: getattr(args, n) for n in ("steps", *command.OWN)}
@@ -330,15 +348,18 @@ def main(argv: list[str] | None = None) -> None:
             seeds, only = command.whole(args.seeds), command.listed(args.tasks)
             # a wrong setting, or a faulty source, shows at once
             command.opened(args, steps=args.steps).data("rotten_tomatoes", 0)
-        usual = vars(parser.parse_args([args.name])) | (
-            {"profile": "mini", "mirror": args.mirror} if args.name == "real_rows" else {})
-        if args.out is None and (other := [f"--{n}" for n, value in vars(args).items() if value != usual[n]]):
-            raise ParameterError(f"{', '.join(other)}: data/results, which the book shows, is for studies with the "
-                                 "settings of all; allowed: another folder, --out FOLDER")
-        # a folder that cannot be made shows before hours of work
-        if args.out and not next(p for p in (args.out, *args.out.absolute().parents) if p.exists()).is_dir():
-            raise ParameterError(f"--out {args.out} is, or lies below, a file; "
-                                 "allowed: a folder, or the name of a new one")
+        usual = vars(parser.parse_args([args.name]))
+        if args.name == "real_rows":
+            usual |= {"profile": "mini", "mirror": args.mirror}
+        other = [f"--{n}" for n, value in vars(args).items() if value != usual[n]]
+        if args.out is None and other:
+            raise ParameterError(f"{', '.join(other)}: data/results, which the book shows, is for studies run with the "
+                                 "usual options; allowed: another folder, --out FOLDER")
+        if args.out:  # a folder that cannot be made shows before hours of work
+            nearest = next(p for p in (args.out, *args.out.absolute().parents) if p.exists())
+            if not nearest.is_dir():
+                raise ParameterError(f"--out {args.out} is, or lies below, a file; "
+                                     "allowed: a folder, or the name of a new one")
         found = STUDIES[args.name](lambda **settings: Run.open(args.profile, **own | settings), seeds, only)
     except ParameterError as error:
         print(f"unidelta.studies: {error}", file=sys.stderr)

@@ -62,8 +62,8 @@ def multi(source: str = "embedded") -> tuple[list[str], list[str]]:
     """
     train, unseen = registry.names("multi", "train"), registry.names("multi", "unseen")
     if source == "embedded":
-        train, unseen = ([t for t in train if t in BRIEF],
-                         [t for t in unseen if t in embedded.names() and t not in LONG_UNSEEN])
+        train = [t for t in train if t in BRIEF]
+        unseen = [t for t in unseen if t in embedded.names() and t not in LONG_UNSEEN]
     return train, unseen
 
 
@@ -82,7 +82,8 @@ def shares_labels(task: str, train: Sequence[str] | None = None) -> bool:
 
     train: the training tasks, where they are not that of the task's category.
     """
-    words, trained = registry.get(task).labels, [registry.get(name) for name in train or [train_for(task)]]
+    words = registry.get(task).labels
+    trained = [registry.get(name) for name in train or [train_for(task)]]
     if words:
         return set(words) <= {word for t in trained for word in t.labels or []}
     return not is_text(task) and any(not t.labels and t.options for t in trained)

@@ -93,9 +93,12 @@ def crossfit_cut(lines: list[Row]) -> tuple[list[Row], list[Row]]:
 
 def _available(task: Task, source: str, mirror: Folder) -> list[str]:
     """Which of train, validation and test a source has, each with rows and public labels of its own."""
-    wanted = [s for s in ("train", "validation", "test") if source == "embedded" or (s in task.splits and s != "test")]
-    wanted += ["test"] if source != "embedded" and task.test == "test" else []
-    if source != "mirror":
+    if source == "embedded":
+        return ["train", "validation", "test"]
+    wanted = [s for s in ("train", "validation") if s in task.splits]
+    if task.test == "test":
+        wanted.append("test")
+    if source == "hub":
         return wanted
     files = {s: _mirror.path(task, s, mirror) for s in wanted}
     return [s for s, file in files.items() if s == "train" or file not in (None, files["train"])]

@@ -41,7 +41,9 @@ class Rows(Sequence):
         return len(self.places)
 
     def __getitem__(self, at):
-        return type(self)(self.column, self.places[at]) if isinstance(at, slice) else self._row(int(self.places[at]))
+        if isinstance(at, slice):
+            return type(self)(self.column, self.places[at])
+        return self._row(int(self.places[at]))
 
 
 class Tokens(Rows):
@@ -73,10 +75,12 @@ def fingerprint(tokenizer) -> str:
     It covers the tokenizer's own serialisation, without the settings that a call leaves in it.
     """
     core = getattr(tokenizer, "backend_tokenizer", None)
-    parts = (json.loads(core.to_str()) | {"truncation": None, "padding": None} if core
-             else dict(sorted(tokenizer.get_vocab().items())))
-    return files.text_sha256(files.canonical(
-        [type(tokenizer).__name__, tokenizer.truncation_side, tokenizers.__version__, parts]))[:16]
+    if core:
+        parts = json.loads(core.to_str()) | {"truncation": None, "padding": None}
+    else:
+        parts = dict(sorted(tokenizer.get_vocab().items()))
+    what = [type(tokenizer).__name__, tokenizer.truncation_side, tokenizers.__version__, parts]
+    return files.text_sha256(files.canonical(what))[:16]
 
 
 def encode(tokenizer, task: str, source: str, part: str, split: datasets.Dataset, max_length: int,
@@ -86,9 +90,10 @@ def encode(tokenizer, task: str, source: str, part: str, split: datasets.Dataset
     An input is " [task] " + input, a label "<extra_id_0>" + first target; both are cut at max_length tokens. split: has
     the columns input and targets. root: folder of the store, below which the files are kept.
     """
-    digests = [hashlib.sha256(repr(row).encode()).digest()
-               for rows in split.iter(BATCH)
-               for row in zip(rows["input"], rows["targets"], strict=True)]
+    digests = []
+    for rows in split.iter(BATCH):
+        for row in zip(rows["input"], rows["targets"], strict=True):
+            digests.append(hashlib.sha256(repr(row).encode()).digest())
     order = sorted(range(len(digests)), key=digests.__getitem__)
     config = {"tokenizer": fingerprint(tokenizer), "task": task, "source": source, "part": part,
               "max_length": max_length, "rows": hashlib.sha256(b"".join(digests[i] for i in order)).hexdigest()}
@@ -105,13 +110,16 @@ def _tokenise(tokenizer, task: str, split: datasets.Dataset, max_length: int) ->
     number = pyarrow.uint16() if len(tokenizer) <= 2**16 else pyarrow.int32()
     ragged = pyarrow.large_list(number)
     schema = pyarrow.schema({"inputs": ragged, "labels": ragged, "targets": pyarrow.large_list(pyarrow.large_string())})
+
+    def numbers(texts: list[str]) -> list[list[int]]:
+        return tokenizer(texts, truncation=True, max_length=max_length)["input_ids"]
+
     batches = []
     for rows in split.iter(BATCH):
         inputs = [f" [{task}] {text}" for text in rows["input"]]
         labels = [f"<extra_id_0>{answers[0]}" for answers in rows["targets"]]
-        columns = {name: tokenizer(texts, truncation=True, max_length=max_length)["input_ids"]
-                   for name, texts in (("inputs", inputs), ("labels", labels))}
-        batches.append(pyarrow.record_batch(columns | {"targets": rows["targets"]}, schema=schema))
+        columns = {"inputs": numbers(inputs), "labels": numbers(labels), "targets": rows["targets"]}
+        batches.append(pyarrow.record_batch(columns, schema=schema))
     return pyarrow.Table.from_batches(batches).combine_chunks()
 
 
@@ -123,10 +131,10 @@ def _find(folder: Path, stem: str, config: dict) -> pyarrow.Table | None:
                 raise ValueError("checksum differs")
             table = pyarrow.ipc.open_file(pyarrow.memory_map(str(file))).read_all()
             if (table.schema.metadata or {}).get(b"config") != files.canonical(config).encode():
-                raise ValueError("it holds other rows")
+                raise ValueError("it was made from other rows or settings")
             return table
         except (pyarrow.ArrowException, OSError, ValueError) as error:
-            logger.warning("%s is not usable (%s): its rows are tokenised again", file, error)
+            logger.warning("%s is not usable (%s): tokenising its rows again", file, error)
             with suppress(OSError):
                 file.unlink()
     return None
@@ -134,8 +142,8 @@ def _find(folder: Path, stem: str, config: dict) -> pyarrow.Table | None:
 
 def _save(folder: Path, stem: str, config: dict, table: pyarrow.Table) -> pyarrow.Table:
     """Save the table and return it memory mapped, or as it is, with a warning, if the folder cannot be written."""
-    table, partial = (table.replace_schema_metadata({"config": files.canonical(config)}),
-                      folder / f"{uuid.uuid4().hex}.tmp")
+    table = table.replace_schema_metadata({"config": files.canonical(config)})
+    partial = folder / f"{uuid.uuid4().hex}.tmp"
     try:
         files.folder(folder)
         with pyarrow.ipc.new_file(str(partial), table.schema) as writer:

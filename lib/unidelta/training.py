@@ -1,6 +1,7 @@
 """The one training loop: a stack of K independent problems, each with its own loss, dev score and best checkpoint."""
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -60,74 +61,94 @@ def fit(
     checkpoint at every validation, and to resume from. label: the name of the run in progress messages.
     """
     k, device = len(optimizer.tensors[0]), optimizer.tensors[0].device
-    best, kept = [t.detach().clone() for t in optimizer.tensors], []
-    saved, state = (load_checkpoint(folder) if folder is not None else None) or (
-        {}, {"step": 0, "alive": list(range(k)), "best_score": [-1.0] * k, "best_step": [0] * k,
-             "kept_scores": [], "log": []})
-    start, alive, best_score, best_step, kept_scores, log = (
-        state[n] for n in ("step", "alive", "best_score", "best_step", "kept_scores", "log"))
+    patience = patience or math.inf  # 0: wait for ever
+
+    best = [t.detach().clone() for t in optimizer.tensors]
+    kept = []
+    found = load_checkpoint(folder) if folder is not None else None
+    fresh = {"step": 0, "alive": list(range(k)), "best_score": [-1.0] * k, "best_step": [0] * k,
+             "kept_scores": [], "log": []}
+    saved, state = found or ({}, fresh)
+    start = state["step"]
+    alive = state["alive"]  # the problems still in the stack, as indices into K
+    best_score, best_step = state["best_score"], state["best_step"]
+    kept_scores, log = state["kept_scores"], state["log"]
+
+    def waited(i, step):  # validations without gain
+        counts = floor is None or best_score[i] > floor[i]
+        return (step - best_step[i]) / every if counts else 0
+
+    def settled(i, step):
+        return not keep and (best_score[i] >= 1.0 or waited(i, step) >= patience)
 
     def go_on(optimizer, places, problems):  # with these problems alone, which are at `places` of the present stack
         tensors = [t.detach()[places].clone().requires_grad_() for t in optimizer.tensors]
         drop(problems, tensors)
         return optimizer.select(torch.tensor(places), tensors)
 
-    def waited(i, step):  # validations without gain
-        return (step - best_step[i]) / every if patience and (floor is None or best_score[i] > floor[i]) else 0
-
-    def settled(i, step):
-        return not keep and (best_score[i] >= 1.0 or bool(patience) and waited(i, step) >= patience)
-
-    if saved:
+    if found:
         if len(alive) < k:
             optimizer = go_on(optimizer, alive, alive)
-        optimizer.load_state_dict({n[4:]: t for n, t in saved.items() if n.startswith("opt.")})
+        optimizer.load_state_dict({n.removeprefix("opt."): t for n, t in saved.items() if n.startswith("opt.")})
         with torch.no_grad():
             for i, tensor in enumerate(optimizer.tensors):
                 tensor.copy_(saved[f"now.{i}"])
                 best[i].copy_(saved[f"best.{i}"])
-        kept = list(saved["kept"].to(device)) if keep else []
-    began, recent = time.monotonic(), torch.zeros(len(alive), device=device)
+        if keep:
+            kept = list(saved["kept"].to(device))
+
+    began = time.monotonic()
+    recent = torch.zeros(len(alive), device=device)  # the losses since the last validation, summed
     for step in range(start, steps):
         stay = [j for j, i in enumerate(alive) if not settled(i, step)]
         if not stay:
             break
         if drop is not None and len(stay) < len(alive):
             alive = [alive[j] for j in stay]
-            optimizer, recent = go_on(optimizer, stay, alive), torch.zeros(len(stay), device=device)
+            optimizer = go_on(optimizer, stay, alive)
+            recent = torch.zeros(len(alive), device=device)
+
         each = loss(step)
         each.sum().backward()
         optimizer.step()
         optimizer.zero_grad()
         recent += each.detach()
-        if (step + 1) % every and step + 1 != steps:
+
+        done = step + 1
+        if done % every and done != steps:
             continue
         with torch.no_grad():
             dev = score()
             for j, i in enumerate(alive):
-                if dev[j] > best_score[i] and waited(i, step + 1) <= patience:
-                    best_score[i], best_step[i] = dev[j], step + 1
+                if dev[j] > best_score[i] and waited(i, done) <= patience:
+                    best_score[i], best_step[i] = dev[j], done
                     for b, t in zip(best, optimizer.tensors, strict=True):
                         b[i] = t[j]
-        mean = dict(zip(alive, (recent / (step % every + 1)).tolist(), strict=True))
-        now = dict(zip(alive, dev, strict=True))
-        log.append({"step": step + 1, "loss": [mean.get(i) for i in range(k)], "dev": [now.get(i) for i in range(k)]}
-                   | (note() if note else {}))
-        recent.zero_()
         if keep:
             kept.append(optimizer.tensors[0].detach().clone())
             kept_scores.append(list(dev))
-        rate = (step + 1 - start) / (time.monotonic() - began)
+
+        mean_loss = dict(zip(alive, (recent / (step % every + 1)).tolist(), strict=True))
+        now = dict(zip(alive, dev, strict=True))
+        recent.zero_()
+        line = {"step": done, "loss": [mean_loss.get(i) for i in range(k)], "dev": [now.get(i) for i in range(k)]}
+        if note:
+            line |= note()
+        log.append(line)
+        rate = (done - start) / (time.monotonic() - began)
         logger.info("%s step %d/%d, %d of %d to go, loss %.3f dev %.3f | %.1f steps/s, %.1f min left at most",
-                    label, step + 1, steps, len(alive), k, sum(mean.values()) / len(alive), sum(dev) / len(alive),
-                    rate, (steps - step - 1) / rate / 60)
+                    label, done, steps, len(alive), k, sum(mean_loss.values()) / len(alive), sum(dev) / len(alive),
+                    rate, (steps - done) / rate / 60)
+
         if folder is not None:
-            state = {"step": step + 1, "alive": alive, "best_score": best_score, "best_step": best_step,
-                     "kept_scores": kept_scores, "log": log}
-            tensors = ({f"now.{i}": t for i, t in enumerate(optimizer.tensors)}
-                       | {f"best.{i}": b for i, b in enumerate(best)})
-            tensors |= ({f"opt.{n}": t for n, t in optimizer.state_dict().items()}
-                        | ({"kept": torch.stack(kept)} if keep else {}))
-            save_checkpoint(folder, tensors, state)
-    return Fit(best, best_score, best_step,
-               torch.stack(kept) if keep else torch.empty(0), torch.tensor(kept_scores), log)
+            tensors = {f"now.{i}": t for i, t in enumerate(optimizer.tensors)}
+            tensors |= {f"best.{i}": b for i, b in enumerate(best)}
+            tensors |= {f"opt.{n}": t for n, t in optimizer.state_dict().items()}
+            if keep:
+                tensors["kept"] = torch.stack(kept)
+            save_checkpoint(folder, tensors, {
+                "step": done, "alive": alive, "best_score": best_score, "best_step": best_step,
+                "kept_scores": kept_scores, "log": log})
+
+    all_kept = torch.stack(kept) if keep else torch.empty(0)
+    return Fit(best, best_score, best_step, all_kept, torch.tensor(kept_scores), log)

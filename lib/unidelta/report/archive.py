@@ -8,6 +8,7 @@ store (versions, seeds and hashes included). Tensors stay in the store.
 import json
 import re
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -18,7 +19,7 @@ from IPython.display import HTML, Markdown
 
 from unidelta import ROOT
 from unidelta.report.measures import markdown
-from unidelta.report.results import Results, setting
+from unidelta.report.results import Results, counted, setting
 
 FOLDER = ROOT / "data" / "results"
 KEPT = ("config.json", "metrics.json", "log.jsonl")
@@ -39,11 +40,11 @@ class Archived(Results):
         return [[json.loads(line) for line in text.splitlines()] for text in texts]
 
     def caption(self, text: str) -> Markdown:
-        return markdown(f"*{text} {self.line}; {len(self.ids)} artifacts, archived.*")
+        return markdown(f"*{text} {self.line}; {counted(self.ids)}, archived.*")
 
     def provenance(self) -> HTML:
         listing = "\n".join(self.ids)
-        return HTML(f"<details><summary>{len(self.ids)} archived artifacts behind this page, in {self.place()}"
+        return HTML(f"<details><summary>{counted(self.ids, 'archived artifact')} behind this page, in {self.place()}"
                     f"</summary><pre>{listing}</pre></details>")
 
     def place(self) -> str:
@@ -62,9 +63,9 @@ def save(found: dict[str, Results], name: str, root: Path | None = None) -> Path
             folder = Path(work) / "new" / re.sub(r"[^A-Za-z0-9.=_-]+", "_", variant)
             folder.mkdir(parents=True)
             with ZipFile(folder / PACKED, "w", ZIP_DEFLATED) as packed:
-                for i, part in ((i, part) for i in results.ids for part in KEPT):
-                    # what was not trained has no log
-                    if (source := results.run.store.base / i / part).exists() or part != "log.jsonl":
+                for i, part in product(results.ids, KEPT):
+                    source = results.run.store.base / i / part
+                    if source.exists() or part != "log.jsonl":  # what was not trained has no log
                         packed.write(source, f"{i}/{part}")
             results.frame.to_csv(folder / "frame.csv", index=False, float_format="%.6g")
             about = {"variant": variant, "seeds": results.seeds, "y": results.run.profile.y,
@@ -82,23 +83,28 @@ def names() -> list[str]:
             if FOLDER.is_dir() else [])
 
 
+def _order(variant: str) -> tuple:
+    """The key to sort variants by: the unchanged settings first, then by name, y=8 before y=16."""
+    parts = re.split(r"(\d+)", variant)
+    return variant != "as it is", [int(part) if part.isdigit() else part for part in parts]
+
+
 def load(name: str) -> dict[str, Archived]:
     """The archived variants of a study, the unchanged settings first. Raises ValueError if there is no such study."""
     if name not in names():
         raise ValueError(f"no archived study {name!r}; allowed: {', '.join(names())}")
-    found = []
+    found = {}
     for file in sorted((FOLDER / name).glob("*/about.json")):
         about = json.loads(file.read_text(encoding="utf-8"))
         frame = pd.read_csv(file.parent / "frame.csv")
         run = SimpleNamespace(profile=SimpleNamespace(y=about["y"]))  # tables ask nothing else of it
-        found.append((about["variant"], Archived(run, about["seeds"], frame, about["ids"], about["line"],
-                                                 f"{name}/{file.parent.name}")))
-    return dict(sorted(found, key=lambda item: (item[0] != "as it is",
-                                                [int(part) if part.isdigit() else part
-                                                 for part in re.split(r"(\d+)", item[0])])))
+        found[about["variant"]] = Archived(run, about["seeds"], frame, about["ids"], about["line"],
+                                           f"{name}/{file.parent.name}")
+    return {variant: found[variant] for variant in sorted(found, key=_order)}
 
 
 def beside(results: Results, name: str) -> Archived | None:
     """The variant of a study obtained with exactly the settings, backbone and seeds of `results`, or None."""
     line = getattr(results, "line", None) or setting(results.run, results.seeds)
-    return next((found for found in (load(name) if name in names() else {}).values() if found.line == line), None)
+    study = load(name) if name in names() else {}
+    return next((found for found in study.values() if found.line == line), None)

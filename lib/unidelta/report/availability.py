@@ -61,8 +61,9 @@ def record(folder: Path, sums: Path | None) -> None:
     """Write data/availability/ from a mirror.
 
     sums: CrossFit's published md5 sums, to be given if tests/test_fidelity.py reproduces them from this mirror."""
-    known, lines, totals, published = (mirror.manifest(folder), [], [],
-                                       json.loads(sums.read_text(encoding="utf-8")) if sums else {})
+    known = mirror.manifest(folder)
+    published = json.loads(sums.read_text(encoding="utf-8")) if sums else {}
+    lines, totals = [], []
     for task in registry.TASKS.values():
         lines += splits(task, folder, known)
         totals.append(parts(task, folder))
@@ -76,9 +77,8 @@ def record(folder: Path, sums: Path | None) -> None:
                           **{p: version(p) for p in ("datasets", "pyarrow", "numpy")}}}
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name, columns, rows in (("splits", SPLITS, lines), ("parts", PARTS, totals)):
-        text = "\n".join("\t".join(" ".join(str(row[c]).split()) for c in columns)
-                         for row in [dict(zip(columns, columns, strict=True)), *rows])
-        files.write(FOLDER / f"{name}.tsv", text + "\n")
+        cells = [columns, *([" ".join(str(row[c]).split()) for c in columns] for row in rows)]
+        files.write(FOLDER / f"{name}.tsv", "".join("\t".join(line) + "\n" for line in cells))
     files.write(FOLDER / "about.json", json.dumps(about, indent=1) + "\n")
 
 
@@ -87,8 +87,9 @@ def stored() -> tuple[dict[str, list[dict]], dict[str, dict], dict]:
     by_task: dict[str, list[dict]] = {}
     for line in registry.table(FOLDER / "splits.tsv"):
         by_task.setdefault(line["task"], []).append(line)
-    return (by_task, {line["task"]: line for line in registry.table(FOLDER / "parts.tsv")},
-            json.loads((FOLDER / "about.json").read_text(encoding="utf-8")))
+    made = {line["task"]: line for line in registry.table(FOLDER / "parts.tsv")}
+    about = json.loads((FOLDER / "about.json").read_text(encoding="utf-8"))
+    return by_task, made, about
 
 
 def main(arguments: list[str] | None = None) -> int:

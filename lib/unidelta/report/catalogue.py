@@ -57,7 +57,8 @@ def formats_shown(names: Sequence[str], source: str, folder: str | None) -> HTML
     lines = []
     for category, mine in by_category(names).items():
         if mine:
-            task, (text, answers) = tasks.get(mine[0]), tasks.rows(mine[0], "train", source, folder)[0]
+            task = tasks.get(mine[0])
+            text, answers = tasks.rows(mine[0], "train", source, folder)[0]
             lines.append({"task": f"{task.name}<br><small>{category}</small>",
                           "input in the registry": f"<code>{escape(task.input)}</code>",
                           "answer in the registry": f"<code>{escape(task.target)}</code>",
@@ -88,10 +89,11 @@ def short(entry: Entry) -> str:
     """A reference in short, as in McAuley and Leskovec (2013).
 
     From three authors on, only the first is named, with "et al."; a letter in the key follows the year (2019a)."""
-    year, names = (entry.fields["year"],
-                   [_plain(" ".join(person.prelast_names + person.last_names)) for person in entry.persons["author"]])
-    letter = entry.key.rpartition(year)[2] if entry.key.rpartition(year)[2] in ("a", "b") else ""
-    return f"{' and '.join(names) if len(names) < 3 else f'{names[0]} et al.'} ({year}{letter})"
+    names = [_plain(" ".join(person.prelast_names + person.last_names)) for person in entry.persons["author"]]
+    authors = " and ".join(names) if len(names) < 3 else f"{names[0]} et al."
+    year = entry.fields["year"]
+    letter = entry.key.rpartition(year)[2]
+    return f"{authors} ({year}{letter if letter in ('a', 'b') else ''})"
 
 
 def _plain(latex: str) -> str:
@@ -146,6 +148,14 @@ def checked(task: Task, by_task: dict[str, list[dict]], about: dict) -> str:
     return "set" if any(map(there, by_task.values())) else "name"
 
 
+def _counted(line: dict) -> str:
+    """A split and its number of rows; in brackets, how many of them are labelled if not all are."""
+    if not line["file"]:
+        return f"{line['split']} –"
+    rows = f"{line['split']} {int(line['rows']):,}"
+    return rows if line["labelled"] == line["rows"] else f"{rows} ({int(line['labelled']):,})"
+
+
 def available() -> HTML:
     """All seventy-two tasks and where they can be had.
 
@@ -154,13 +164,10 @@ def available() -> HTML:
     by_task, parts, about = availability.stored()
     lines = []
     for name, splits in by_task.items():
-        task, mine, rows = tasks.get(name), parts[name], []
-        for line in splits:
-            rows.append(f"{line['split']} " + ("–" if not line["file"]
-                                               else f"{int(line['rows']):,}" if line["labelled"] == line["rows"]
-                                               else f"{int(line['rows']):,} ({int(line['labelled']):,})"))
-        made = " / ".join(f"{int(mine[part]):,}" for part in tasks.PARTS) if not mine["fault"] else "no"
-        lines.append({"task": name, "mirror: rows per split": "<br>".join(rows), "mirror: train / dev / test": made,
+        task, mine = tasks.get(name), parts[name]
+        rows = "<br>".join(_counted(line) for line in splits)
+        made = "no" if mine["fault"] else " / ".join(f"{int(mine[part]):,}" for part in tasks.PARTS)
+        lines.append({"task": name, "mirror: rows per split": rows, "mirror: train / dev / test": made,
                       "stand-in": "yes" if name in embedded.names() else "no",
                       "hub id": f"<code>{task.hub}</code> <code>{task.config}</code>",
                       "id checked by": checked(task, by_task, about)})
@@ -171,19 +178,20 @@ def summary() -> Markdown:
     """How many of the tasks each source has, in sentences."""
     by_task, parts, about = availability.stored()
     loads = {n for n in by_task if not parts[n]["fault"]}
-    own, neither = set(embedded.names()), [n for n in by_task if parts[n]["fault"] and n not in embedded.names()]
+    own = set(embedded.names())
+    neither = [n for n in by_task if n not in loads | own]
     evidence = [checked(tasks.get(n), by_task, about) for n in by_task]
+    counts = "; ".join(f"*{word}*, {text} ({evidence.count(word)} tasks)" for word, text in EVIDENCE.items())
+    manifest = "without a MANIFEST.tsv"
+    if about["manifest_sha256"]:
+        manifest = (f"whose MANIFEST.tsv ({about['manifest_lines']} lines) has the sha256 "
+                    f"`{about['manifest_sha256'][:16]}`")
     return Markdown(f"Of the {len(by_task)} tasks, {len(loads)} load from the recorded mirror, "
                     f"{len(own)} have a stand-in, {len(loads & own)} both and "
                     f"{len(neither)} neither ({', '.join(f'`{n}`' for n in neither)}). "
-                    "How the ids on the hub were checked: "
-                    + "; ".join(f"*{word}*, {text} ({evidence.count(word)} tasks)" for word, text in EVIDENCE.items())
-                    + ". "
+                    f"How the ids on the hub were checked: {counts}. "
                     f"Recorded on {about['made']} with `{about['command']}`, "
-                    f"datasets {about['versions']['datasets']}, from a mirror "
-                    + (f"whose MANIFEST.tsv ({about['manifest_lines']} lines) has the sha256 "
-                       f"`{about['manifest_sha256'][:16]}`."
-                       if about["manifest_sha256"] else "without a MANIFEST.tsv."))
+                    f"datasets {about['versions']['datasets']}, from a mirror {manifest}.")
 
 
 def gaps() -> HTML:
@@ -195,15 +203,16 @@ def gaps() -> HTML:
     for name, splits in by_task.items():
         absent = [line["split"] for line in splits if not line["file"]]
         if len(absent) == len(splits):
-            why = "no copy in this mirror" + (f"; {tasks.get(name).note}" if "hub" in tasks.get(name).note else "")
+            note = tasks.get(name).note
+            why = "no copy in this mirror" + (f"; {note}" if "hub" in note else "")
             lines.append({"task": name, "split": "all", "what": "absent", "why": escape(why)})
             continue
         if absent:
-            why = parts[name]["fault"] or "our parts are made of the splits that are there"
+            why = parts[name]["fault"] or "our parts are made from the splits that exist"
             lines.append({"task": name, "split": ", ".join(absent), "what": "absent", "why": escape(why)})
         for line in splits:
-            hidden, foreign = (line["file"] and line["labelled"] == "0",
-                               any(word in line["note"].lower() for word in STANDS_IN))
+            hidden = line["file"] and line["labelled"] == "0"
+            foreign = any(word in line["note"].lower() for word in STANDS_IN)
             if hidden or foreign:
                 what = "labels hidden" if hidden else "stands in"
                 lines.append({"task": name, "split": line["split"], "what": what,

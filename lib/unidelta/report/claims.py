@@ -10,6 +10,7 @@ off a plane are the exception; they rest on one seed and say so. A claim whose r
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import pandas as pd
 from IPython.display import HTML, Markdown
@@ -19,7 +20,6 @@ from unidelta.projections import KINDS
 from unidelta.report.measures import (
     CONTROLS,
     LABEL,
-    PAIRS,
     best_control,
     by_seed,
     html,
@@ -93,8 +93,10 @@ def published(n: int, results: Results | None, say: Callable[[pd.DataFrame], str
     table = paper.table(n)
     whole = table[table["test"] != paper.AVERAGE]
     here = whole if results is None else paper.rows(n, set(results.frame.task))
-    return say(whole) + (f"; on the {len(here)} of its {len(whole)} rows that are counted here {say(here)}"
-                         if 0 < len(here) < len(whole) else "")
+    text = say(whole)
+    if 0 < len(here) < len(whole):
+        text += f"; on the {len(here)} of its {len(whole)} rows counted here: {say(here)}"
+    return text
 
 
 def averages(rows: pd.DataFrame) -> str:
@@ -104,8 +106,10 @@ def averages(rows: pd.DataFrame) -> str:
 
 def recovered(results: Results) -> tuple[str, str, str]:
     """Judge whether every delta recovers more than RECOVERED in the subspace, on average."""
-    values = {k: over_seeds(f, relative(f))
-              for k, f in ((k, results.own[results.own.target == k]) for k in results.kinds)}
+    values = {}
+    for kind in results.kinds:
+        mine = results.own[results.own.target == kind]
+        values[kind] = over_seeds(mine, relative(mine))
     return (f"{listed(values)} over {results.own.task.nunique()} tasks", f"each delta's mean above {RECOVERED:.0f}",
             verdict(list(values.values()), RECOVERED, len(results.seeds)))
 
@@ -128,7 +132,8 @@ def average(rows: pd.DataFrame) -> str:
 def stays_below(task: str) -> Judge:
     """Judge whether transfer on one task recovers less than RECOVERED."""
     def judge(results):
-        mean, half = over_seeds(mine := results.moved[results.moved.task == task], relative(mine))
+        mine = results.moved[results.moved.task == task]
+        mean, half = over_seeds(mine, relative(mine))
         return (number(mean, half), f"its mean below {RECOVERED:.0f}",
                 verdict([(-mean, half)], -RECOVERED, len(results.seeds)))
     return judge
@@ -140,16 +145,16 @@ def widely(level: float, share: float) -> Judge:
     All seeds use the same rows, so a count that is the same for each seed says little. What is judged is how many tasks
     reach the level with their whole interval, and how many may reach it."""
     def judge(results):
-        each = {t: over_seeds(f, relative(f)) for t, f in results.moved.groupby("task", sort=False)}
-        at, surely, perhaps = (sum(lies(mean, half) for mean, half in each.values())
-                               for lies in (lambda m, h: m >= level,
-                                            lambda m, h: m - h >= level,
-                                            lambda m, h: not m + h < level))
-        return (f"{at} of {len(each)} tasks by their means; {surely} with their whole interval, "
-                f"and not more than {perhaps}",
-                f"tasks with their whole interval at {level:.0f} or more are above {share:.0f} % of all; "
-                "not if those that may be are no more than that",
-                HOLDS if surely > share / 100 * len(each) else FAILS if perhaps <= share / 100 * len(each) else OPEN)
+        each = [over_seeds(f, relative(f)) for _, f in results.moved.groupby("task", sort=False)]
+        at = sum(mean >= level for mean, _ in each)
+        surely = sum(mean - half >= level for mean, half in each)
+        perhaps = sum(not mean + half < level for mean, half in each)  # with those that have no ratio or no interval
+        wanted = share / 100 * len(each)
+        return (f"{at} of {len(each)} tasks by their means, {surely} with their whole interval; "
+                f"at most {perhaps} can reach the level",
+                f"more than {share:.0f} % of the tasks have their whole interval at {level:.0f} or above; "
+                f"does not hold if at most {share:.0f} % can reach this level",
+                HOLDS if surely > wanted else FAILS if perhaps <= wanted else OPEN)
     return judge
 
 
@@ -181,18 +186,21 @@ def alike_as_sources(results: Results) -> tuple[str, str, str]:
     The deltas are compared pair by pair, paired by seed. Each of the three intervals is widened because there are
     three."""
     means = {k: by_seed(results.moved[results.moved.source == k]) for k in KINDS}
-    pairs = [(a, b) for i, a in enumerate(KINDS) for b in KINDS[i + 1:]]
+    pairs = list(combinations(KINDS, 2))
     found = {(a, b): interval(means[a] - means[b], len(pairs)) for a, b in pairs}
     known = {True: FAILS, False: HOLDS, None: OPEN}[differ(found.values())]
     return ("; ".join(f"{LABEL[a]} minus {LABEL[b]} {signed(*value)}" for (a, b), value in found.items()) + " points",
             f"all {len(pairs)} differences lie within {CLOSE:.0f} points; "
-            f"not if one excludes zero, its interval widened for there being {len(pairs)}", known)
+            f"does not hold if one excludes zero, its interval widened because there are {len(pairs)}", known)
 
 
 def by_source(rows: pd.DataFrame) -> str:
     """The average transfer of what each delta finds, from rows of the paper's Tables 2 and 4."""
-    return listed({k: (rows[[name for name in rows if name.startswith(f"{k[0].upper()}->")]].mean().mean(),)
-                   for k in KINDS})
+    means = {}
+    for kind in KINDS:
+        directions = [name for name in rows if name.startswith(f"{kind[0].upper()}->")]
+        means[kind] = (rows[directions].mean().mean(),)
+    return listed(means)
 
 
 def behind_as_source(rows: pd.DataFrame) -> str:
@@ -216,11 +224,12 @@ def surplus(what: str, over: Sequence[str]) -> Judge:
     """Judge whether every delta's `own` or `moved` results exceed its best control among `over`, paired by seed."""
     def judge(results):
         frame = getattr(results, what)
-        each = {k: best_control(frame[frame.target == k], [c for c in over if c in frame]) for k in results.kinds}
-        under = dict.fromkeys(best for best, _ in each.values())
-        told = [f"{listed({k: added for k, (best, added) in each.items() if best == control})} points "
-                f"over {CONTROLS[control]}" for control in under]
-        return ("; ".join(told),
+        controls = [c for c in over if c in frame]
+        each = {k: best_control(frame[frame.target == k], controls) for k in results.kinds}
+        over_control: dict[str, dict[str, tuple]] = {}
+        for kind, (best, added) in each.items():
+            over_control.setdefault(best, {})[kind] = added
+        return ("; ".join(f"{listed(gains)} points over {CONTROLS[best]}" for best, gains in over_control.items()),
                 "each delta's interval lies above zero" + ", over the best of these controls for it" * (len(over) > 1),
                 verdict([added for _, added in each.values()], 0.0, len(results.seeds)))
     return judge
@@ -231,18 +240,16 @@ def asymmetric(results: Results) -> tuple[str, str, str]:
 
     The two directions of each pair of deltas are compared, paired by seed. Each of the three intervals is widened
     because there are three."""
-    found, pairs = {}, len(PAIRS) // 2
-    for s, t in PAIRS:
-        if (t, s) not in found:
-            there, back = (by_seed(results.moved[(results.moved.source == a) & (results.moved.target == b)])
-                           for a, b in ((s, t), (t, s)))
-            found[s, t] = interval(there - back, pairs)
+    def sent(source, target):
+        return by_seed(results.moved[(results.moved.source == source) & (results.moved.target == target)])
+    pairs = list(combinations(KINDS, 2))
+    found = {(s, t): interval(sent(s, t) - sent(t, s), len(pairs)) for s, t in pairs}
     known = {True: HOLDS, False: FAILS, None: OPEN}[differ(found.values())]
     ours = "; ".join(f"{LABEL[s]} to {LABEL[t]} minus the way back {number(*value)}"
                      for (s, t), value in found.items())
     return (f"{ours} points",
-            f"one of the {pairs} differences excludes zero, its interval widened for there being {pairs}; "
-            f"not if all lie within {CLOSE:.0f} points", known)
+            f"one of the {len(pairs)} differences excludes zero, its interval widened because there are {len(pairs)}; "
+            f"does not hold if all lie within {CLOSE:.0f} points", known)
 
 
 def every(results: Results, long: Results | None = None) -> list[Claim]:
@@ -251,7 +258,8 @@ def every(results: Results, long: Results | None = None) -> list[Claim]:
     Those read off planes are in `unidelta.report.claims_planes`, those that need archived studies in
     `unidelta.report.claims_archived`. long: the rows with long answers, which the paper includes in its averages and in
     its numbers of tasks."""
-    alike, whole = ["rotten_tomatoes", "amazon_polarity"], joined(results, long)
+    whole = joined(results, long)
+    alike = ["rotten_tomatoes", "amazon_polarity"]
     has = results if set(alike) & set(results.frame.task) else None
     return [claim("Every delta recovers more than 80 % on average in the subspace of one training task "
                   "(section 5.2.1).",
@@ -278,8 +286,8 @@ def every(results: Results, long: Results | None = None) -> list[Claim]:
             claim("Tuning in the subspace adds to what the training task's solutions give as they are "
                   "(not in the paper).",
                   "no such control", results, surplus("own", LEFT)),
-            claim("Tuning in the subspace adds to the training task's solution made longer or shorter, "
-                  "which is one number tuned (not in the paper).",
+            claim("Tuning in the subspace adds to the training task's solution with its length fitted, "
+                  "which tunes one number (not in the paper).",
                   "no such control", results, surplus("own", ["scaled_solution"])),
             claim("What is recovered is more than a guess (not in the paper).", "chance is not reported", results,
                   surplus("own", ("chance", "majority"))),
@@ -291,10 +299,10 @@ def transfers(results: Results | None, where: str = "") -> list[Claim]:
 
     where: words that each of them begins with."""
     a = f"{where} a" if where else "A"
-    return [claim(f"{a} transferred vector adds to what the other delta has from training tasks untuned "
-                  "(not in the paper).",
+    return [claim(f"{a} transferred vector adds to what the other delta reaches from the training tasks "
+                  "without tuning (not in the paper).",
                   "no such control", results, surplus("moved", [c for c in LEFT if c != "own_vector"])),
-            claim(f"{a} transferred vector does more than the other delta's training solution made longer or shorter "
+            claim(f"{a} transferred vector does more than the other delta's training solution with its length fitted "
                   "(not in the paper).",
                   "no such control", results, surplus("moved", ["scaled_solution"])),
             claim(f"{a} transferred vector does more than the other delta, tuned itself in a random subspace "
@@ -327,7 +335,9 @@ def tally(claims: list[Claim]) -> Markdown:
         plural = {HOLDS: "hold", FAILS: "do not hold"}
         return ", ".join(f"{n} {verdict if n == 1 else plural.get(verdict, verdict)}"
                          for verdict, n in Counter(c.verdict for c in some).most_common())
-    asked, alone = [c for c in claims if c.added], [c for c in claims if "one seed" in c.rule]
-    return Markdown(f"Of {len(claims) - len(asked)} claims: {counted([c for c in claims if c not in asked])}; "
+    asked = [c for c in claims if c.added]
+    stated = [c for c in claims if not c.added]
+    alone = [c for c in claims if "one seed" in c.rule]
+    return Markdown(f"Of {len(stated)} claims: {counted(stated)}; "
                     f"among them {len(alone)} read off planes of one seed: {counted(alone)}. "
                     f"Of {len(asked)} questions that the paper does not ask: {counted(asked)}.")

@@ -28,9 +28,12 @@ def judged_by(results: Results) -> dict[str, Study]:
 
 def with_more_seeds(found: dict[str, Study]) -> dict[str, Study]:
     """The studies in `found`, where variants that `more_seeds` has as "study: variant" take the place of theirs."""
-    more, others = found["more_seeds"], {name: dict(study) for name, study in found.items() if name != "more_seeds"}
-    for study, name in ((key.split(": ", 1), key) for key in more if ": " in key):
-        others.setdefault(study[0], {})[study[1]] = more[name]
+    more = found["more_seeds"]
+    others = {name: dict(study) for name, study in found.items() if name != "more_seeds"}
+    for name, results in more.items():
+        if ": " in name:
+            study, variant = name.split(": ", 1)
+            others.setdefault(study, {})[variant] = results
     if "dimension" in others:  # its other y are compared with this one
         others["dimension"]["as it is"] = more["as it is"]
     return others
@@ -64,8 +67,10 @@ def prefix_behind(many: Results) -> tuple[str, str, str]:
 def slowest(many: Archived) -> tuple[str, str, str]:
     """Judge whether the prefix's loss comes down later than the others', from the logs of the approximation."""
     curves = of_subspaces(many.logs("approximate"))
-    late, step = lag(curves, len(many.seeds)), 100 / len(curves[TASK]["prefix"][0])
-    return (f"down {signed(*late)} % of the steps after the slower of the two others (the logs resolve {step:.0f} %)",
+    late = lag(curves, len(many.seeds))
+    step = 100 / len(curves[TASK]["prefix"][0])
+    return (f"comes down {signed(*late)} % of the steps later than the slower of the other two "
+            f"(resolution of the logs: {step:.0f} %)",
             "the lag, to a loss that all three reach, lies above zero", verdict([late], 0.0, len(many.seeds)))
 
 
@@ -73,11 +78,12 @@ def dimensions(study: Study) -> Judge:
     """Judge whether each other y of the single-task setting differs from y = 4 by less than CLOSE."""
     def judge(base):
         points = {name: gain(base.own, other.own) for name, other in study.items() if name.startswith("y=")}
-        apart = [abs(mean) - widened(len(base.seeds), len(points)) * half > CLOSE for mean, half in points.values()]
+        wider = widened(len(base.seeds), len(points))
+        apart = any(abs(mean) - wider * half > CLOSE for mean, half in points.values())
         same = all(abs(mean) + half < CLOSE for mean, half in points.values())
         return ("; ".join(f"{name} against y=4: {number(*v)} points" for name, v in points.items()),
                 f"every interval within {CLOSE:.0f} points",
-                claims.HOLDS if same else claims.FAILS if any(apart) else claims.OPEN)
+                claims.HOLDS if same else claims.FAILS if apart else claims.OPEN)
     return judge
 
 
@@ -157,20 +163,27 @@ def behind_finetuning(long: bool) -> str:
 
 def every(results: Results, found: dict[str, Study]) -> list[claims.Claim]:
     """The claims that need archived studies, in the paper's order. found: `judged_by`, or nothing ({})."""
-    many, y, simple = (found.get("multi_task", {}).get("as it is"), found.get("dimension", {}),
-                       found.get("simplified", {}))
-    fine, absolute, long = (found.get(name, {}).get("as it is") for name in ("finetune", "absolute", "long_answers"))
+    def unchanged(study):
+        return found.get(study, {}).get("as it is")
+    many = unchanged("multi_task")
+    fine = unchanged("finetune")
+    absolute = unchanged("absolute")
+    long = unchanged("long_answers")
+    y = found.get("dimension", {})
+    simple = found.get("simplified", {})
     fourth = paper.table(4).set_index("test")
     transferred = {n: paper.table(n).set_index("test")[paper.AVERAGE] for n in (2, 4)}
     fifth = paper.table(5).set_index("source")
     others = [m for m in fifth if m != "Fine-tune"]
     among = [fifth.at[a, b] for a in others for b in others if a != b]
     with_it = [fifth.at[a, b] for a in fifth for b in fifth if a != b and "Fine-tune" in (a, b)]
-    few, wide = y.get("many tasks, y=20"), y.get("many tasks, y=100")
+    few = y.get("many tasks, y=20")
+    wide = y.get("many tasks, y=100")
     eli5 = paper.rows(1, suite.LONG_UNSEEN)
     whole = many and joined(many, found.get("long_answers", {}).get("many tasks"))
     in_both = set(results.moved.task) & set(many.moved.task) if many else set()
     main = {"single": results, "multi": many}
+    beside = {"single": simple.get("single"), "multi": many and simple.get("multi")}  # where both pipelines were run
     return [
         claim("Answers of a sentence are recovered, too (the ELI5 rows of Table 1).",
               ", ".join(f"{paper.task_name(t)} {v:.1f}"
@@ -190,7 +203,7 @@ def every(results: Results, found: dict[str, Study]) -> list[claims.Claim]:
               claims.published(3, many, claims.leads), many, claims.ahead),
         claim("With many tasks, tuning adds to what the training tasks' solutions give as they are (not in the paper).",
               "no such control", many, surplus("own", claims.LEFT)),
-        claim("With many tasks, tuning adds to the best of these solutions made longer or shorter (not in the paper).",
+        claim("With many tasks, tuning adds to the best of these solutions with its length fitted (not in the paper).",
               "no such control", many, surplus("own", ["scaled_solution"])),
         claim("With many tasks, a trained subspace recovers more than a random one of as many dimensions "
               "(not in the paper).",
@@ -213,7 +226,8 @@ def every(results: Results, found: dict[str, Study]) -> list[claims.Claim]:
               f"Prefix to Adapter {fourth.at[paper.AVERAGE, 'P->A']:.1f}, "
               f"Adapter to Prefix {fourth.at[paper.AVERAGE, 'A->P']:.1f}", many, claims.asymmetric),
         *claims.transfers(many, "With many tasks,"),
-        claim("When it is approximated, the prefix's loss converges much slower than the others' (section 5.2.2).",
+        claim("While the subspace is approximated, the prefix's loss converges much slower than the others' "
+              "(section 5.2.2).",
               "said, without a curve", many, slowest),
         claim("Full fine-tuning joins the same subspace (section 5.3).",
               f"Table 5: {fifth.to_numpy().min():.1f} to {fifth.to_numpy().max():.1f} in all 16 directions",
@@ -221,20 +235,21 @@ def every(results: Results, found: dict[str, Study]) -> list[claims.Claim]:
         claim("Transfer from or to it is slightly inferior (section 5.3).",
               f"{sum(among) / len(among) - sum(with_it) / len(with_it):.1f} points less", fine, inferior),
         *(claim(f"With fine-tuning among the methods, {what} adds to the training task's shared vector {how}, "
-                "for every one (not in the paper).",
+                "for every method (not in the paper).",
                 "no such control", fine, surplus(rows, [over]))
           for what, rows in (("tuning", "own"), ("transfer", "moved"))
-          for over, how in (("shared_vector", "as it is"), ("scaled_vector", "made longer or shorter"))),
+          for over, how in (("shared_vector", "as it is"), ("scaled_vector", "with its length fitted"))),
         *(claim(f"With the simplified pipeline and {tasks}, transfer adds to the training tasks' shared vectors "
                 "as they are (not in the paper).",
                 "no such control", simple.get(name), surplus("moved", ["shared_vector"]))
           for name, tasks in (("single", "one training task"), ("multi", "many training tasks"))),
         *(claim(f"The simplified pipeline {does} as the main one, with {tasks} (appendix A.3).",
-                simplified(a, b, main[name] and simple.get(name)), main[name] and simple.get(name),
-                no_poorer(main[name], what))
-          for what, does, each in (("own", "recovers as much", (1, 6, 3, 7)),
-                                   ("moved", "transfers as well", (2, 8, 4, 9)))
-          for name, tasks, a, b in (("single", "one training task", *each[:2]), ("multi", "many", *each[2:]))),
+                simplified(a, b, beside[name]), beside[name], no_poorer(main[name], what))
+          for what, does, name, tasks, a, b in (
+              ("own", "recovers as much", "single", "one training task", 1, 6),
+              ("own", "recovers as much", "multi", "many", 3, 7),
+              ("moved", "transfers as well", "single", "one training task", 2, 8),
+              ("moved", "transfers as well", "multi", "many", 4, 9))),
         claim("In their own space the deltas come close to full fine-tuning (section 1, appendix A.6).",
               behind_finetuning(False), absolute, close_to_finetuning(False)),
         claim("They come close to it where answers are sentences, too (the ELI5 rows of Table 10).",

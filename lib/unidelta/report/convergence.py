@@ -27,8 +27,9 @@ def of_subspaces(logs: Sequence[list[dict]]) -> Curves:
     They come from the log's `parts`, ten values between two validations. Raises ValueError for a log without parts."""
     if any("parts" not in record for log in logs for record in log):
         raise ValueError("a training log of `approximate` holds no parts of the loss: compute the subspace again")
-    return {name: {k: [[_number(v) for record in log for v in record["parts"][f"{part}.{k}"]] for log in logs]
-                   for k in KINDS}
+    def curve(log, part):
+        return [_number(value) for record in log for value in record["parts"][part]]
+    return {name: {k: [curve(log, f"{part}.{k}") for log in logs] for k in KINDS}
             for name, part in ((TASK, "task"), (DIST, "dist"))}
 
 
@@ -37,10 +38,12 @@ def curves(run: Run, train: Sequence[str], seeds: Sequence[int]) -> tuple[Curves
 
     They are those of the tasks' own solutions and of the subspaces approximated on each task by itself. The order is
     task by task, within a task seed by seed."""
-    own, spaces = (original(run, train, seeds=seeds),
-                   [a for task in train for a in approximate(run, [task], seeds).values()])
-    found = {SPACE: {k: [[_number(r["loss"][0]) for r in own[t, k, s].log()] for t in train for s in seeds]
-                     for k in KINDS}}
+    own = original(run, train, seeds=seeds)
+    spaces = [a for task in train for a in approximate(run, [task], seeds).values()]
+
+    def curve(artifact):
+        return [_number(record["loss"][0]) for record in artifact.log()]
+    found = {SPACE: {k: [curve(own[t, k, s]) for t in train for s in seeds] for k in KINDS}}
     return found | of_subspaces([a.log() for a in spaces]), sorted({a.id for a in (*own.values(), *spaces)})
 
 
@@ -53,7 +56,8 @@ def level(curves: Sequence[Sequence[float]]) -> float:
 
     It lies WAY of the way from the lowest of their first values down to the highest of their lowest values. If that
     highest value is above the lowest first value, it is the level itself."""
-    first, low = min(c[0] for c in curves), max(min(c) for c in curves)
+    first = min(c[0] for c in curves)
+    low = max(min(c) for c in curves)
     return max(first - WAY * (first - low), low)
 
 
@@ -80,7 +84,9 @@ def table(found: Curves, seeds: int) -> HTML:
 
     The values are means over runs; how soon is a mean and half interval over seeds."""
     lines = []
-    for name, each in ((name, each) for name, each in found.items() if name != SPACE):
+    for name, each in found.items():
+        if name == SPACE:
+            continue
         for kind, when in arrivals(each, seeds).items():
             lines.append({"": name, "delta": LABEL[kind], "runs": len(each[kind]),
                           "first loss": f"{np.mean([c[0] for c in each[kind]]):.2f}",
@@ -106,6 +112,6 @@ def said(found: Curves, seeds: int) -> Markdown:
     late, half = lag(found, seeds)
     return Markdown("While the subspace is approximated, the prefix's task loss comes down "
                     f"{number(abs(late), half)} % of the steps {'later' if late >= 0 else 'earlier'} than the slower "
-                    f"of the two others. Its lowest value is {low['prefix']:.3f}, theirs {low['adapter']:.3f} "
+                    f"of the other two. Its lowest value is {low['prefix']:.3f}, theirs {low['adapter']:.3f} "
                     f"(adapter) and {low['lora']:.3f} (LoRA). They pass the prefix's lowest value after "
                     f"{passed['adapter']:.0f} and {passed['lora']:.0f} % of the steps.")

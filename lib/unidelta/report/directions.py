@@ -4,6 +4,7 @@ They are counted by the singular values of what it changed in Proj_up, which sta
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import pandas as pd
 import torch
@@ -35,14 +36,17 @@ def collect(run: Run, trained: Sequence[Sequence[str]], seeds: Sequence[int], si
     the number of directions. simplified: include the simplified pipeline as well."""
     lines, ids = [], set()
     for train in trained:
-        spaces_of = ({"main": approximate(run, train, seeds)}
-                     | ({"simplified": shared.shared(run, train, KINDS, seeds)} if simplified else {}))
+        spaces_of = {"main": approximate(run, train, seeds)}
+        if simplified:
+            spaces_of["simplified"] = shared.shared(run, train, KINDS, seeds)
         for pipeline, spaces in spaces_of.items():
             ids |= {space.id for space in spaces.values()}
-            for seed, kind in ((s, k) for s in seeds for k in KINDS):
+            for seed, kind in product(seeds, KINDS):
                 up = spaces[seed].tensors()[f"up.{kind}"].float()
-                start = (Projection.start(*up.shape, [seed], kind).up[0] if pipeline == "main"
-                         else shared.start_up(*up.shape, seed, kind))
+                if pipeline == "main":
+                    start = Projection.start(*up.shape, [seed], kind).up[0]
+                else:
+                    start = shared.start_up(*up.shape, seed, kind)
                 values = torch.linalg.svdvals(up - start)
                 lines.append({"pipeline": pipeline, "train": "+".join(train), "tasks": len(train), "seed": seed,
                               "target": kind, "first": float(100 * values[0] ** 2 / values.square().sum()),
@@ -56,10 +60,12 @@ def table(found: Mapping[str, Results]) -> HTML:
     The numbers are means over subspaces and seeds, by delta; then come the ranges of `effective` and `first`."""
     lines = []
     for name, results in sorted(found.items(), key=lambda item: (item[1].frame.tasks.max(), item[0])):
-        for pipeline in (p for p in PIPELINES if p in set(results.frame.pipeline)):
+        for pipeline, text in PIPELINES.items():
             mine = results.frame[results.frame.pipeline == pipeline]
+            if mine.empty:
+                continue
             each = {LABEL[k]: f"{mine[mine.target == k].effective.mean():.1f}" for k in KINDS}
-            lines.append({"setting": name, "": PIPELINES[pipeline], "y": results.run.profile.y,
+            lines.append({"setting": name, "": text, "y": results.run.profile.y,
                           "training tasks": mine.tasks.max(), **each,
                           "least to most": f"{mine.effective.min():.1f} to {mine.effective.max():.1f}",
                           "share of the first": f"{mine['first'].min():.0f} to {mine['first'].max():.0f} %"})
@@ -68,7 +74,9 @@ def table(found: Mapping[str, Results]) -> HTML:
 
 def told(results: Results) -> Markdown:
     """Say in a sentence what share the leading direction has in subspaces of one training task."""
-    least = {pipeline: results.frame[results.frame.pipeline == pipeline]["first"] for pipeline in PIPELINES}
+    parts = []
+    for pipeline, text in PIPELINES.items():
+        share = results.frame[results.frame.pipeline == pipeline]["first"]
+        parts.append(f"{share.min():.1f} to {share.max():.1f} % in the {text}")
     return Markdown("Of what stage 1 changes in Proj_up with one training task, one direction holds "
-                    + " and ".join(f"{share.min():.1f} to {share.max():.1f} % in the {PIPELINES[p]}"
-                                   for p, share in least.items()) + ".")
+                    f"{' and '.join(parts)}.")

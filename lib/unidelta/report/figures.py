@@ -246,8 +246,8 @@ def landscape_to_touch(plane: Plane) -> HTML:
 
     Every cell tells its place and the three deltas' relative performance. The dots are the three solutions."""
     axis, mean, colours = plane.axis.tolist(), plane.relative.mean(0), plt.get_cmap("cividis")
-    cell = 16  # pixels
-    left, size, step = 34, len(axis) * cell, axis[1] - axis[0]
+    cell, left = 16, 34  # pixels
+    size, step = len(axis) * cell, axis[1] - axis[0]
 
     def at(x: float) -> float:  # from the left, or from below
         return ((x - axis[0]) / step + 0.5) * cell
@@ -314,7 +314,8 @@ def label_shares(frame: pd.DataFrame) -> Figure:
     names = [n for n in dict.fromkeys(frame.task) if tasks.get(n).labels]
     figure, (axis,) = canvas(height=0.2 * len(names) + 0.8)
     for y, name in enumerate(names):
-        shares, left = 100 * frame[frame.task == name].answer.value_counts(normalize=True), 0.0
+        shares = 100 * frame[frame.task == name].answer.value_counts(normalize=True)
+        left = 0.0
         order = [word for word in dict.fromkeys(tasks.get(name).labels) if word in shares]
         for i, word in enumerate(order):
             axis.barh(y, shares[word], 0.8, left=left, color=plt.get_cmap("Pastel1")(i % 9),

@@ -44,8 +44,8 @@ def interval(values: Sequence[float], among: int = 1) -> tuple[float, float]:
     single value. Values that are not a number (NaN) are left out, of the count as well."""
     values = pd.Series(values, dtype=float).dropna()
     n = len(values)
-    return values.mean(), (stdtrit(n - 1, 1 - 0.025 / among) * values.std(ddof=1) / n ** 0.5
-                           if n > 1 else float("nan"))
+    half = stdtrit(n - 1, 1 - 0.025 / among) * values.std(ddof=1) / n ** 0.5 if n > 1 else float("nan")
+    return values.mean(), half
 
 
 def widened(n: int, among: int) -> float:
@@ -92,9 +92,10 @@ def signed(mean: float, half: float = float("nan")) -> str:
 
 def points(mean: float, half: float) -> str:
     """Write a difference in points and whether its interval excludes zero: an effect is claimed only where it does."""
-    known = ("one seed, no interval" if pd.isna(half)
-             else "interval excludes zero" if abs(mean) > half
-             else "interval includes zero")
+    if pd.isna(half):
+        known = "one seed, no interval"
+    else:
+        known = "interval excludes zero" if abs(mean) > half else "interval includes zero"
     return f"{signed(mean, half)} points ({known})"
 
 
@@ -105,7 +106,9 @@ def recovered(frame: pd.DataFrame) -> tuple[float, float]:
     seed: there is next to nothing to recover."""
     mean = frame.groupby("seed")[["sub", "ori", "chance"]].mean()
     room = mean["ori"] - mean["chance"]
-    return interval(100 * (mean["sub"] - mean["chance"]) / room) if (room > 5).all() else (float("nan"), float("nan"))
+    if not (room > 5).all():
+        return float("nan"), float("nan")
+    return interval(100 * (mean["sub"] - mean["chance"]) / room)
 
 
 def weak(frame: pd.DataFrame) -> pd.Series:
@@ -130,11 +133,15 @@ def rows_of(frame: pd.DataFrame, clear: bool = True) -> dict[str, pd.DataFrame]:
     flagged cells. Groups that are empty or repeat another are left out: `all` if there is one group only, and the last
     if no cell or every cell is flagged."""
     trained = {task: train.split("+") for task, train in zip(frame.task, frame.train, strict=True)}
-    groups, flags = suite.groups(list(trained), trained), weak(frame)
+    groups = suite.groups(list(trained), trained)
     found = {name: frame[frame.task.isin(chosen)] for name, chosen in groups.items() if chosen}
-    found |= {f"all but {FLAG}": frame[~flags]} if clear and flags.any() and not flags.all() else {}
-    return {name: rows for name, rows in found.items()
-            if name != "all" or len(groups["all"]) not in map(len, list(groups.values())[:-1])}
+    *parts, whole = groups.values()
+    if len(whole) in map(len, parts):  # there is one group only
+        found.pop("all", None)
+    flags = weak(frame)
+    if clear and flags.any() and not flags.all():
+        found[f"all but {FLAG}"] = frame[~flags]
+    return found
 
 
 def typeset(text: str) -> str:

@@ -47,12 +47,12 @@ def check(namespace: dict, live: Collection[str] | None = (), many: bool = False
     if hasattr(p, "profile") and hasattr(p, "source"):
         p.source = p.source or PROFILES[p.profile].source
     if getattr(p, "source", None) == "embedded" and getattr(p, "mirror", None):
-        raise ParameterError("mirror changes nothing where the source is embedded: "
-                             "add `-p source mirror`, or another profile")
+        raise ParameterError("mirror has no effect with the embedded source: "
+                             "add `-p source mirror`, or choose another profile")
     if live is not None and getattr(p, "archive", "none") != "none":
         idle = [name for name in params.given(namespace) if name not in ("archive", *live)]
         if idle:
-            raise ParameterError(f"{idle[0]} changes nothing of what is archived: "
+            raise ParameterError(f"{idle[0]} has no effect on archived results: "
                                  "add `-p archive none` to compute with it")
     with one_line():
         if hasattr(p, "seeds"):
@@ -60,19 +60,22 @@ def check(namespace: dict, live: Collection[str] | None = (), many: bool = False
         if hasattr(p, "deltas"):
             p.deltas = params.names(p.deltas, KINDS, "delta")
         if hasattr(p, "task"):
-            given, p.unseen = getattr(p, "train", p.task), [p.task]
+            p.unseen = [p.task]
+            given = getattr(p, "train", p.task)
             if given:
                 p.train = params.names(given, tasks.names(), "train")
             else:
                 p.train = [] if hasattr(p, "setting") else [suite.train_for(p.task)]
         elif many:
-            p.train, p.unseen = (params.names(*of) for of in zip((p.train, p.tasks), suite.multi(p.source),
-                                                                 ("train", "tasks"), strict=True))
+            train, unseen = suite.multi(p.source)
+            p.train = params.names(p.train, train, "train")
+            p.unseen = params.names(p.tasks, unseen, "tasks")
         elif hasattr(p, "train"):
             served = suite.single(p.source)
             p.train = params.names(p.train, list(served), "train")
             p.unseen = [t for name in p.train for t in served[name]]
-            p.unseen = params.names(p.tasks, p.unseen, "tasks") if hasattr(p, "tasks") else p.unseen
+            if hasattr(p, "tasks"):
+                p.unseen = params.names(p.tasks, p.unseen, "tasks")
     return p
 
 
@@ -153,7 +156,8 @@ def compare(p: SimpleNamespace, text: str, unseen: Sequence[str],
         several = settings.pop("train", None)
         with one_line():
             chosen = params.names(several.split("+"), tasks.names(), "train") if several else train
-            asked[name] = open_run(p, **settings), chosen
+            run = open_run(p, **settings)
             for task in chosen or []:
-                asked[name][0].data(task, p.seeds[0])
+                run.data(task, p.seeds[0])
+            asked[name] = run, chosen
     return {name: collect(run, unseen, p.seeds, chosen) for name, (run, chosen) in asked.items()}

@@ -7,6 +7,7 @@ for this project before it was written, and the tasks that hold it back.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import pandas as pd
 from IPython.display import HTML, Markdown
@@ -62,8 +63,12 @@ class Headline:
     @property
     def met(self) -> str:
         """Whether the aim was met: by the whole interval (yes), by the mean only, or not; a dash if there was none."""
+        if not self.aimed:
+            return "–"
         (mean, half), aim = self.value, AIMS[self.n]
-        return "–" if not self.aimed else "yes" if mean - half >= aim else "mean only" if mean >= aim else "no"
+        if mean - half >= aim:
+            return "yes"
+        return "mean only" if mean >= aim else "no"
 
     def by(self, results: Results) -> str:
         """The same average from other results, with its interval; a dash if they lack some of its tasks."""
@@ -74,8 +79,8 @@ class Headline:
     @property
     def control(self) -> tuple[str, float]:
         """The best of the controls that tune nothing, and what it reaches, in percent of E_ori."""
-        best, _ = best_control(self.frame, [c for c in STILL if c in self.frame
-                                            and (c != "own_vector" or self.n not in TRANSFER)])
+        still = [c for c in STILL if c in self.frame and (c != "own_vector" or self.n not in TRANSFER)]
+        best, _ = best_control(self.frame, still)
         return best, relative(self.frame, best).mean()
 
 
@@ -93,21 +98,31 @@ def headlines(single: Results, backbones: dict[str, Results], long: dict[str, Re
     def of(results, n, group):
         return rows_of(results.shown(n), clear=False).get(group)
 
-    few, many = ([r for name, r in backbones.items()
-                  if name.startswith("many tasks") == several and "comparing" not in name] for several in (False, True))
-    alone, every = "One training task", joined(single, long.get("as it is"))
-    found = ([(alone, n, group, of(single, n, group), [of(r, n, group) for r in few[1:]], aimed)
-              for group, aimed in ((SHARED, True), (APART, False)) for n in (1, 2)]
-             + [(alone, n, "all rows", every.shown(n), [], True) for n in (1, 2)])
-    for one in many[:1]:
-        together, every = "Many training tasks", joined(one, long.get("many tasks"))
-        found += [(together, n, "short answers", one.shown(n), [r.shown(n) for r in many[1:]], True) for n in (3, 4)]
-        found += [(together, n, "all rows", every.shown(n), [], True) for n in (3, 4)]
     lines: dict[tuple, Headline] = {}  # by table and tasks, so that the same rows are not listed again as "all rows"
-    for trained, n, which, frame, draws, aimed in (line for line in found if line[3] is not None):
-        what = "transferred" if n in TRANSFER else "in the subspace"
-        lines.setdefault((n, *sorted(set(frame.task))),
-                         Headline(trained, what, which, n, frame, [f for f in draws if f is not None], aimed))
+
+    def add(trained, n, which, frame, draws=(), aimed=True):
+        if frame is not None:
+            what = "transferred" if n in TRANSFER else "in the subspace"
+            drawn = [f for f in draws if f is not None]
+            lines.setdefault((n, *sorted(set(frame.task))), Headline(trained, what, which, n, frame, drawn, aimed))
+
+    comparable = {name: r for name, r in backbones.items() if "comparing" not in name}
+    few = [r for name, r in comparable.items() if not name.startswith("many tasks")]
+    many = [r for name, r in comparable.items() if name.startswith("many tasks")]
+    alone = "One training task"
+    for group, aimed in ((SHARED, True), (APART, False)):
+        for n in (1, 2):
+            add(alone, n, group, of(single, n, group), [of(r, n, group) for r in few[1:]], aimed)
+    every = joined(single, long.get("as it is"))
+    for n in (1, 2):
+        add(alone, n, "all rows", every.shown(n))
+    if many:
+        together = "Many training tasks"
+        for n in (3, 4):
+            add(together, n, "short answers", many[0].shown(n), [r.shown(n) for r in many[1:]])
+        every = joined(many[0], long.get("many tasks"))
+        for n in (3, 4):
+            add(together, n, "all rows", every.shown(n))
     return list(lines.values())
 
 
@@ -123,8 +138,10 @@ def cells(fine: Results) -> pd.Series:
 
 def further(more: dict[str, Results], n: int, say: Callable[[Results], str]) -> dict[str, str]:
     """The column with more seeds: what `say` makes of the results behind the paper's Table n; none without `more`."""
+    if not more:
+        return {}
     short, long = (more.get(name) for name in FURTHER[n])
-    return {f"{len(more['as it is'].seeds)} seeds": say(joined(short, long)) if short else "–"} if more else {}
+    return {f"{len(more['as it is'].seeds)} seeds": say(joined(short, long)) if short else "–"}
 
 
 def table(found: Sequence[Headline], fine: Results | None, more: dict[str, Results]) -> HTML:
@@ -133,8 +150,8 @@ def table(found: Sequence[Headline], fine: Results | None, more: dict[str, Resul
     fine: the archived run with fine-tuning among the methods. more: the archived study `more_seeds`, or nothing."""
     lines = []
     for h in found:
-        theirs, every = (paper.average(h.n, set(h.frame.task)),
-                         [over_seeds(f, relative(f))[0] for f in (h.frame, *h.draws)])
+        theirs = paper.average(h.n, set(h.frame.task))
+        every = [over_seeds(f, relative(f))[0] for f in (h.frame, *h.draws)]
         doubt = FLAG * any(weak(f).any() for f in h.draws)
         best, level = h.control
         label = (f"{stacked(f'{h.trained},', h.what)}<br>"
@@ -167,11 +184,12 @@ def figure(found: Sequence[Headline]) -> HTML:
 
     One line each, in percent of E_ori."""
     drawn, (axis,) = figures.canvas(height=0.36 * len(found) + 1.0)
-    y, mean, half = range(len(found)), *zip(*(h.value for h in found), strict=True)
+    y = range(len(found))
+    mean, half = zip(*(h.value for h in found), strict=True)
     axis.errorbar(mean, [at - 0.12 for at in y], xerr=half, fmt="o", color="black", markersize=6, capsize=3,
                   label="ours")
-    theirs, aims = ([paper.average(h.n, set(h.frame.task)) for h in found],
-                    [AIMS[h.n] if h.aimed else math.nan for h in found])
+    theirs = [paper.average(h.n, set(h.frame.task)) for h in found]
+    aims = [AIMS[h.n] if h.aimed else math.nan for h in found]
     axis.plot(theirs, [at - 0.12 for at in y], "D", color="black", markerfacecolor="white", markersize=5,
               label="the paper, same rows")
     axis.plot(aims, y, "|", color="#E69F00", markersize=14, markeredgewidth=2, label="aim")
@@ -186,8 +204,8 @@ def figure(found: Sequence[Headline]) -> HTML:
     axis.set(xlabel=figures.OF, xlim=(-3, 106))
     *others, ours = zip(*axis.get_legend_handles_labels(), strict=True)  # matplotlib lists error bars last
     drawn.legend(*zip(ours, *others, strict=True), fontsize=7, ncols=3, loc="outside upper center")
-    return figures.picture(drawn, "For every average its figure here, the paper's, the aim and three controls; "
-                                  "the chapter of the results has the numbers")
+    return figures.picture(drawn, "Every average: ours, the paper's, the aim and three controls; "
+                                  "the results chapter has the numbers")
 
 
 def other_settings(*studies: dict[str, Results]) -> HTML | Markdown:
@@ -195,11 +213,12 @@ def other_settings(*studies: dict[str, Results]) -> HTML | Markdown:
 
     Each line names the setting and its number of seeds."""
     lines = []
-    for name, results in ((name, r) for study in studies for name, r in study.items()
-                          if name != "as it is" and "+" not in r.frame.train.iloc[0]):
-        groups = {n: rows_of(results.shown(n), clear=False).get(SHARED) for n in (1, 2)}
-        if all(rows is not None for rows in groups.values()):
-            own, moved = (number(*over_seeds(rows, relative(rows))) for rows in groups.values())
+    for name, results in chain.from_iterable(study.items() for study in studies):
+        if name == "as it is" or "+" in results.frame.train.iloc[0]:
+            continue
+        groups = [rows_of(results.shown(n), clear=False).get(SHARED) for n in (1, 2)]
+        if all(rows is not None for rows in groups):
+            own, moved = (number(*over_seeds(rows, relative(rows))) for rows in groups)
             lines.append({"setting": name, "seeds": len(results.seeds), f"in the subspace (aim {AIMS[1]:.0f})": own,
                           f"transferred (aim {AIMS[2]:.0f})": moved})
     if not lines:
@@ -212,8 +231,11 @@ def missing(found: Sequence[Headline]) -> Markdown:
     """The tasks below the aim, lowest first, for every headline over all rows that does not clear its aim.
 
     In brackets stands what the training task's solution reaches there as it is."""
-    lines, widest = [], {h.n: h for h in found if h.aimed}  # of each table the last headline, which has most rows
-    for h in (h for h in widest.values() if h.met in ("no", "mean only")):
+    lines = []
+    widest = {h.n: h for h in found if h.aimed}  # of each table the last headline, which has most rows
+    for h in widest.values():
+        if h.met == "yes":
+            continue
         each = pd.DataFrame({c: relative(h.frame, c).groupby(h.frame.task).mean()
                              for c in ("sub", "train_solution")}).sort_values("sub")
         low = each[each["sub"] < AIMS[h.n]]

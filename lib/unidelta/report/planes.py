@@ -34,8 +34,8 @@ class Plane:
 
         It is given for each delta alone, for all three at once (`all`) and for their mean (`mean`)."""
         above = self.relative >= level
-        parts = ({kind: above[i] for i, kind in enumerate(KINDS)}
-                 | {"all": above.all(0), "mean": self.relative.mean(0) >= level})
+        parts = dict(zip(KINDS, above, strict=True))
+        parts |= {"all": above.all(0), "mean": self.relative.mean(0) >= level}
         return {name: 100 * float(part.float().mean()) for name, part in parts.items()}
 
 
@@ -45,14 +45,14 @@ def drawn(run: Run, served: Sequence[tuple[Sequence[str], str]], seed: int, rows
     Raises ValueError if y is below 2, or if an E_ori is zero."""
     if run.profile.y < 2:
         raise ValueError(f"y={run.profile.y} is not allowed for a landscape: "
-                         "a plane needs a subspace of two dimensions at least")
+                         "a plane needs a subspace of at least two dimensions")
     out = {}
     for train, task in served:
         own = original(run, [task], seeds=[seed])
         best = torch.tensor([float(own[task, k, seed].metrics["test"]) for k in KINDS])
         if not best.all():
-            raise ValueError(f"E_ori of {task} is zero, and nothing is relative to it: "
-                             "allow more steps, or draw another task")
+            raise ValueError(f"E_ori of {task} is zero, so nothing can be given relative to it: "
+                             "allow more steps, or choose another task")
         artifact = landscape(run, train, task, [seed], rows=rows)[seed]
         t = artifact.tensors()
         named = train[0] if len(train) == 1 else f"{len(train)} tasks"
@@ -66,7 +66,7 @@ def apart(tasks: Sequence[str], archived: Results | None) -> None:
 
     tasks: those to be drawn. Raises ValueError for one that is among the archived planes."""
     if twice := set(tasks) & set(archived.frame.task if archived else ()):
-        raise ValueError(f"the plane of {min(twice)} is shown archived: add `-p archive none` to draw it anew")
+        raise ValueError(f"the plane of {min(twice)} is shown from the archive: add `-p archive none` to draw it anew")
 
 
 def to_frame(drawn: dict[str, Plane]) -> pd.DataFrame:
@@ -76,7 +76,8 @@ def to_frame(drawn: dict[str, Plane]) -> pd.DataFrame:
     lines = []
     for task, plane in drawn.items():
         for i, kind in enumerate(KINDS):
-            axis, where = plane.axis.tolist(), {"task": task, "train": plane.train, "delta": kind}
+            axis = plane.axis.tolist()
+            where = {"task": task, "train": plane.train, "delta": kind}
             lines += [where | {"alpha": a, "beta": b, "relative": float(plane.relative[i, x, y])}
                       for x, a in enumerate(axis) for y, b in enumerate(axis)]
             lines.append(where | dict(zip(("alpha", "beta"), plane.points[i].tolist(), strict=True)))
@@ -87,7 +88,8 @@ def from_frame(frame: pd.DataFrame, ids: Sequence[str]) -> dict[str, Plane]:
     """Return the planes that `to_frame` was given. ids: the artifacts behind them."""
     out = {}
     for task, mine in frame.groupby("task", sort=False):
-        points, cells = mine[mine.relative.isna()].set_index("delta"), mine[mine.relative.notna()]
+        points = mine[mine.relative.isna()].set_index("delta")
+        cells = mine[mine.relative.notna()]
         axis = sorted(set(cells.alpha))
         grid = cells.sort_values(["alpha", "beta"]).groupby("delta").relative
         relative = torch.stack([torch.tensor(grid.get_group(k).to_numpy()).view(len(axis), -1) for k in KINDS])

@@ -32,14 +32,14 @@ from unidelta.stages.workbench import Run
 def note(results: Results) -> str:
     """Explain the columns of a table to its reader, and count the cells that are flagged or undefined."""
     frame = results.own
-    flagged, undefined = (weak(frame).groupby([frame.task, frame.target]).all().sum(),
-                          int((results.frame.ori == 0).sum()))
+    flagged = weak(frame).groupby([frame.task, frame.target]).all().sum()
+    undefined = int((results.frame.ori == 0).sum())
     return (f"Mean over seeds ± half the 95 % t-interval over seeds. {FLAG}: E_ori less than {MARGIN:.0f} points above "
             "chance or above the untuned backbone "
             f"({flagged} of {frame.groupby(['task', 'target']).ngroups} pairs of task and delta). Recovered: "
             "100 (E_sub − chance) / (E_ori − chance), E_sub being the score after transfer where that is shown, "
-            f"from averages over the rows shown; {FLAG} if one of their E_ori has it; negative below chance. "
-            "Untuned: 0 where the backbone says none of the label words. "
+            f"from averages over the rows shown; {FLAG} if one of their E_ori is flagged; negative below chance. "
+            "Untuned: 0 where the backbone gives none of the label words. "
             "Majority lies below chance where the metric is macro-F1."
             + (f" {undefined} cells whose E_ori is zero are left out of the ratios." if undefined else ""))
 
@@ -48,7 +48,8 @@ def long_answers(results: Results, long: Results | None, n: int = 1) -> Markdown
     """Say what the rows with long answers, which are kept apart, would do to the average of the paper's Table n."""
     if long is None:
         return markdown("Rows whose answers are sentences (chapter *Long answers*) were not run with these settings.")
-    more, every = long.shown(n), joined(results, long).shown(n)
+    more = long.shown(n)
+    every = joined(results, long).shown(n)
     told = "; ".join(f"`{task}` {number(*over_seeds(f, relative(f)))} "
                      f"(majority answer {number(relative(f, 'majority').mean())})"
                      for task, f in more.groupby("task", sort=False))
@@ -61,7 +62,8 @@ def published_originals(names: Sequence[str]) -> Markdown:
     """Give the range of the deltas' own scores in the paper's Table 10 on some unseen tasks."""
     theirs = paper.rows(10, names)[[LABEL[k] for k in KINDS]]
     return markdown(f"In the paper the deltas reach {theirs.min().min():.1f} to {theirs.max().max():.1f} on these rows "
-                    "(Table 10): that is what its ratios are ratios of, and no constant answer stands beside it.")
+                    "(Table 10). Its ratios are relative to these scores, and it gives no score of a constant answer "
+                    "for comparison.")
 
 
 def trained_on(results: Results) -> Markdown:
@@ -83,11 +85,11 @@ def held(results: Results) -> Markdown:
     little: dict[str, list[str]] = {}
     for (task, kind), row in mean[mean["sub"] - mean["chance"] < MARGIN].iterrows():
         little.setdefault(f"`{task}` (chance {row['chance']:.0f})", []).append(f"{LABEL[kind]} {row['sub']:.0f}")
+    named = "; ".join(f"{task} {', '.join(kinds)}" for task, kinds in little.items())
     return markdown(f"At the centroids the deltas reach {number(*over_seeds(frame, relative(frame)))} % of E_ori on "
-                    f"average. Less than {MARGIN:.0f} points above chance, on average over seeds, are "
-                    f"{sum(map(len, little.values()))} of {len(mean)} pairs of training task and delta"
-                    + (": " + "; ".join(f"{task} {', '.join(kinds)}" for task, kinds in little.items())
-                       if little else "") + ".")
+                    f"average. {sum(map(len, little.values()))} of {len(mean)} pairs of training task and delta are "
+                    f"less than {MARGIN:.0f} points above chance, on average over seeds"
+                    + (f": {named}." if named else "."))
 
 
 def explained(results: Results, n: int = 1) -> Markdown:
@@ -100,7 +102,7 @@ def explained(results: Results, n: int = 1) -> Markdown:
         group = f"- **{name}** ({count} task{'s' * (count != 1)})"
         share = {c: relative(mine, c).mean() for c in results.controls(n)}
         if mean != mean:
-            lines.append(f"{group}: no ratio, for every E_ori is zero.")
+            lines.append(f"{group}: no ratio, because every E_ori is zero.")
             continue
         # a share of an average near zero says nothing
         whole, of = (mean, "this average") if mean >= 1 else (100.0, "E_ori")
@@ -117,11 +119,12 @@ def explained(results: Results, n: int = 1) -> Markdown:
 
 def approximation(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Markdown:
     """Say how well the subspace serves its own training task, and what the deltas reach in their own space."""
-    spaces, done = approximate(run, train, seeds), original(run, train, seeds=seeds)
+    spaces = approximate(run, train, seeds)
+    done = original(run, train, seeds=seeds)
     n = len(seeds)
-    own = ", ".join(f"{LABEL[k]} "
-                    f"{100 * sum(done[t, k, s].metrics['dev'] for t in train for s in seeds) / (n * len(train)):.1f}"
-                    for k in KINDS)
+    reached = {k: 100 * sum(done[t, k, s].metrics["dev"] for t in train for s in seeds) / (n * len(train))
+               for k in KINDS}
+    own = ", ".join(f"{LABEL[k]} {score:.1f}" for k, score in reached.items())
     dev, step = (sum(a.metrics[m] for a in spaces.values()) / n for m in ("dev", "best_step"))
     return markdown(f"At the centroid of its three vectors, the training task's dev score is {100 * dev:.1f} % "
                     f"on average over deltas and seeds, reached after {step:.0f} steps. "
@@ -138,19 +141,20 @@ def anatomy(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Markdown:
              if ratio else "Proj_up has one direction (y is 1), and ")
     cosine, before, after = ([one[name] for one in parts] for name in ("cosine", "before", "after"))
     return markdown(f"Over deltas and seeds, {steep}the cosine of its leading direction with the training solution is "
-                    f"{min(cosine):.2f} to {max(cosine):.2f}. What enters the tanh is {min(before):.2f} to "
-                    f"{max(before):.2f} in mean size with an untrained projection, and {min(after):.1f} to "
+                    f"{min(cosine):.2f} to {max(cosine):.2f}. The input of the tanh is {min(before):.2f} to "
+                    f"{max(before):.2f} in mean absolute value with an untrained projection, and {min(after):.1f} to "
                     f"{max(after):.1f} after training; tanh of the smallest of these is {math.tanh(min(after)):.2f}.")
 
 
 def subspace(p: SimpleNamespace, run: Run) -> Markdown:
     """Say which subspace serves the task of a notebook, and what the paper used."""
     task, train = tasks.get(p.task), p.train
-    kind = ("the task itself" if train == [p.task]
-            else "a single training task" if len(train) == 1
-            else f"{len(train)} training tasks")
-    many, named = ("the multi-task setting, " if run.profile.setting == "multi" else "",
-                   ", ".join(f"`{t}`" for t in train))
+    if train == [p.task]:
+        kind = "the task itself"
+    else:
+        kind = "a single training task" if len(train) == 1 else f"{len(train)} training tasks"
+    many = "the multi-task setting, " if run.profile.setting == "multi" else ""
+    named = ", ".join(f"`{t}`" for t in train)
     told = (f"`{task.name}` ({task.category}) is served by the subspace approximated on {named}: "
             f"{many}{kind}, y = {run.profile.y}.")
     if train == [suite.BORROWED.get(p.task)]:
@@ -173,21 +177,23 @@ def draws(found: dict[str, Results]) -> Markdown:
     Own and transfer are given as mean, half interval and range over backbones made in the same way, one per variant of
     `found`, with what they add to a control that tunes one number, the length of the training solution."""
     lines = []
-    for what in ("own", "moved"):
-        frames = [rows_of(getattr(results, what), clear=False).get("label words shared") for results in found.values()]
-        means = [over_seeds(frame, relative(frame))[0] for frame in frames if frame is not None]
-        over = [(measures.by_seed(f) - measures.by_seed(f, "scaled_solution")).mean()
-                for f in frames if f is not None and "scaled_solution" in f]
+    for what, text in (("own", "in the subspace"), ("moved", "transferred")):
+        groups = [rows_of(getattr(results, what), clear=False) for results in found.values()]
+        frames = [group["label words shared"] for group in groups if "label words shared" in group]
+        means = [over_seeds(frame, relative(frame))[0] for frame in frames]
+        over = [(measures.by_seed(frame) - measures.by_seed(frame, "scaled_solution")).mean()
+                for frame in frames if "scaled_solution" in frame]
         if means:
-            lines.append(f"{'in the subspace' if what == 'own' else 'transferred'} {number(*interval(means))} % "
-                         f"({min(means):.1f} to {max(means):.1f})"
-                         + (f", {measures.signed(*interval(over))} points over the {CONTROLS['scaled_solution']}"
-                            if over else ""))
+            line = f"{text} {number(*interval(means))} % ({min(means):.1f} to {max(means):.1f})"
+            if over:
+                line += f", {measures.signed(*interval(over))} points over the {CONTROLS['scaled_solution']}"
+            lines.append(line)
+    if not lines:
+        return markdown("No task here shares label words with its training task.")
     names = ", ".join(f"`{name}`" for name in found)
     return markdown(f"Where label words are shared, over {len(found)} of these backbones "
-                    f"({names}; mean ± half the 95 % t-interval over backbones, which describes them alone, "
-                    f"and the range): {'; '.join(lines)}."
-                    if lines else "No task here shares label words with its training task.")
+                    f"({names}; mean ± half the 95 % t-interval over backbones, valid for these backbones only, "
+                    f"and the range): {'; '.join(lines)}.")
 
 
 def levels(low: dict[str, float]) -> Markdown:

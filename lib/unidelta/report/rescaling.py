@@ -43,18 +43,22 @@ def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequen
     column `x f`, the dev score in percent of the target's dev score in its own space."""
     lines, stages = [], []
     for trained, mine in serving(unseen, train).items():
-        own, moved, other, still = found = (
-            original(run, mine, seeds=seeds), transfer(run, trained, mine, seeds=seeds),
-            rescaled(run, trained, mine, seeds), controls(run, trained, mine, seeds))
-        stages += found
+        own = original(run, mine, seeds=seeds)
+        moved = transfer(run, trained, mine, seeds=seeds)
+        fitted = rescaled(run, trained, mine, seeds)
+        still = controls(run, trained, mine, seeds)
+        stages += [own, moved, fitted, still]
         for task, seed, s, t in itertools.product(mine, seeds, KINDS, KINDS):
-            ori, m, free = own[task, t, seed].metrics, other[task, seed].metrics, still[task, seed].metrics
-            lines.append({"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t,
-                          "ori": ori["test"], "sub": moved[task, seed].metrics["test"][s][t],
-                          "plain": m["plain"][s][t], "scaled": m["test"][s][t], "factor": m["factor"][s][t],
-                          **{c: free[c] for c in FREE},
-                          **{f"x {f:.2f}": 100 * v / ori["dev"] if ori["dev"] else float("nan")
-                             for f, v in zip(FACTORS, m["dev"][s][t], strict=True)}})
+            ori = own[task, t, seed].metrics
+            scores = fitted[task, seed].metrics
+            free = still[task, seed].metrics
+            line = {"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t,
+                    "ori": ori["test"], "sub": moved[task, seed].metrics["test"][s][t],
+                    "plain": scores["plain"][s][t], "scaled": scores["test"][s][t], "factor": scores["factor"][s][t]}
+            line |= {c: free[c] for c in FREE}
+            for factor, dev in zip(FACTORS, scores["dev"][s][t], strict=True):
+                line[f"x {factor:.2f}"] = 100 * dev / ori["dev"] if ori["dev"] else float("nan")
+            lines.append(line)
     return framed(run, seeds, lines, *stages)
 
 
@@ -72,7 +76,8 @@ def table(results: Results) -> HTML:
     rows = {f"{LABEL[s]} → {LABEL[t]}": frame[(frame.source == s) & (frame.target == t)] for s, t in PAIRS}
     rows |= {f"<b>{name}</b> ({mine.task.nunique()})": mine for name, mine in rows_of(frame, clear=False).items()}
     return html([{"": name, **{text: number(*over_seeds(mine, relative(mine, c))) for c, text in WAYS.items()},
-                  "factor": "" if "<b>" in name else f"{_factor(mine):.2f}"} for name, mine in rows.items()])
+                  "factor": "" if "<b>" in name else f"{_factor(mine):.2f}"}
+                 for name, mine in rows.items()])
 
 
 def figure(results: Results) -> Figure:
@@ -110,9 +115,10 @@ def told(results: Results, beside: Results) -> Markdown:
         lines.append(f"- **{name}** ({mine.task.nunique()} tasks): sent as it is, a delta's best vector reaches "
                      f"{reached['plain']} % of the other deltas' E_ori; {reached['sub']} % if any point of its path "
                      f"may be sent; {reached['scaled']} % if its length is fitted instead. "
-                     f"As it is, it adds {points(*added)} to the best of what is there without it ({CONTROLS[best]}).")
-    each = {pair: _factor(results.moved[(results.moved.source == pair[0]) & (results.moved.target == pair[1])])
-            for pair in PAIRS}
+                     f"As it is, it adds {points(*added)} to the best that the other deltas reach without tuning "
+                     f"({CONTROLS[best]}).")
+    frame = results.moved
+    each = {(s, t): _factor(frame[(frame.source == s) & (frame.target == t)]) for s, t in PAIRS}
     low, high = min(each, key=each.get), max(each, key=each.get)
     lines.append(f"- The geometric means of the factors go from {each[low]:.2f} ({LABEL[low[0]]} → {LABEL[low[1]]}) "
                  f"to {each[high]:.2f} ({LABEL[high[0]]} → {LABEL[high[1]]}).")

@@ -6,6 +6,7 @@ Nothing here trains by itself: `collect` and its siblings ask the stages, which 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from html import escape
+from itertools import chain, product
 
 import pandas as pd
 from IPython.display import HTML, Markdown
@@ -82,7 +83,12 @@ def joined(one: Results, other: Results | None) -> Results:
 
 def caption(run: Run, seeds: Sequence[int], text: str, ids: Sequence[str]) -> Markdown:
     """See `Results.caption`."""
-    return markdown(f"*{text} {setting(run, seeds)}; {len(ids)} artifacts.*")
+    return markdown(f"*{text} {setting(run, seeds)}; {counted(ids)}.*")
+
+
+def counted(ids: Sequence[str], noun: str = "artifact") -> str:
+    """Return how many artifacts there are, as in "1 artifact" or "2 artifacts"."""
+    return f"{len(ids)} {noun}{'s' * (len(ids) != 1)}"
 
 
 def listing(run: Run, ids: Sequence[str]) -> str:
@@ -94,14 +100,14 @@ def provenance(run: Run, ids: Sequence[str]) -> HTML:
     """List the artifacts behind a page, folded, so that every cell can be traced to a folder in runs/."""
     now = machine.current()
     made = "; ".join(f"{k} {now[k]}" for k in ("python", "torch", "transformers", "cpu", "git_commit") if now[k])
-    return HTML(f"<details><summary>{len(ids)} artifacts behind this page</summary>"
-                f"<p>Page made with {escape(made)}; what each artifact was made with stands in its config.json.</p>"
+    return HTML(f"<details><summary>{counted(ids)} behind this page</summary>"
+                f"<p>Page made with {escape(made)}; each artifact's config.json says what it was made with.</p>"
                 f"{listing(run, ids)}</details>")
 
 
 def provenances(*found: Mapping[str, Results]) -> HTML:
     """List the artifacts behind a page that shows several results: their number and place, one line per variant."""
-    lines = [f"<li>{escape(name)}: {len(results.ids)} artifacts, {results.place()}</li>"
+    lines = [f"<li>{escape(name)}: {counted(results.ids)}, {results.place()}</li>"
              for variants in found for name, results in variants.items()]
     return HTML("<details><summary>Artifacts behind this page, by variant</summary>"
                 f"<ul>{''.join(lines)}</ul></details>")
@@ -111,18 +117,21 @@ def setting(run: Run, seeds: Sequence[int]) -> str:
     """Describe a run in a line: profile, backbone, data, y and seeds.
 
     Also named are settings that differ from the profile's, and the deltas' N if they are unequal."""
-    p, own = run.profile, profiles.get(run.profile.name, run.profile.cap, setting=run.profile.setting)
+    p = run.profile
+    own = profiles.get(p.name, p.cap, setting=p.setting)
     changed = [f"steps={p.cap}"] * (p.cap is not None)
     changed += [f"{f.name}={getattr(p, f.name)}" for f in fields(p)
                 if f.name not in ("mirror", "device", "cap") and getattr(p, f.name) != getattr(own, f.name)]
     sizes = {kind: run.delta(kind).numel for kind in KINDS}
-    unequal = (f"; **unequal** N: {', '.join(f'{k} {n:,}' for k, n in sizes.items())}"
-               if len(set(sizes.values())) > 1 else "")
     data = "stand-in data" if p.source == "embedded" else f"real rows ({p.source})"
     kind = "; multi-task setting" if p.setting == "multi" else ""
-    return (f"Profile `{p.name}`{kind}; backbone `{run.backbone.fingerprint}`; {data}; y = {p.y}; "
-            f"seeds {', '.join(map(str, seeds))}"
-            + (f"; changed from the profile: `{', '.join(changed)}`" if changed else "") + unequal)
+    line = (f"Profile `{p.name}`{kind}; backbone `{run.backbone.fingerprint}`; {data}; y = {p.y}; "
+            f"seeds {', '.join(map(str, seeds))}")
+    if changed:
+        line += f"; changed from the profile: `{', '.join(changed)}`"
+    if len(set(sizes.values())) > 1:
+        line += f"; **unequal** N: {', '.join(f'{k} {n:,}' for k, n in sizes.items())}"
+    return line
 
 
 def serving(unseen: Sequence[str], train: Sequence[str] | None) -> dict[tuple, list[str]]:
@@ -140,9 +149,10 @@ def framed(run: Run, seeds: Sequence[int], lines: Sequence[dict], *stages: Mappi
 
     stages: the artifacts that the scores come from; their configurations name the artifacts these were made of, whose
     ids are listed as well."""
-    frame, made = pd.DataFrame(lines), [a for found in stages for a in found.values()]
+    frame = pd.DataFrame(lines)
     scores = [c for c in ("ori", "sub", "plain", "scaled", *CONTROLS) if c in frame]
     frame[scores] = 100 * frame[scores]
+    made = [a for found in stages for a in found.values()]
     ids = {a.id for a in made} | {i for a in made for name in ("sources", "solutions") for i in a.config.get(name, ())}
     return Results(run, list(seeds), frame, sorted(ids))
 
@@ -155,24 +165,29 @@ def collect(run: Run, unseen: Sequence[str], seeds: Sequence[int], train: Sequen
     always that of the three deltas; `kinds` are those whose rows are kept. tuned: which of the controls that tune are
     run as well: a random up-projection, which takes as long as the stage it is compared with, and the length of the
     training solution."""
-    asked(run, [*unseen, *(t for trained in serving(unseen, train) for t in trained)], seeds)
+    served = serving(unseen, train)
+    asked(run, [*unseen, *chain.from_iterable(served)], seeds)
+    kept = [k for k in KINDS if k in kinds]
     lines, stages = [], []
-    for trained, mine in serving(unseen, train).items():
-        own, space, moved = (original(run, mine, seeds=seeds), approximate(run, trained, seeds),
-                             transfer(run, trained, mine, seeds=seeds))
-        noise, still = (optimize(run, trained, mine, seeds=seeds, up="random") if "random" in tuned else {},
-                        controls(run, trained, mine, seeds))
+    for trained, mine in served.items():
+        own = original(run, mine, seeds=seeds)
+        space = approximate(run, trained, seeds)
+        moved = transfer(run, trained, mine, seeds=seeds)
+        noise = optimize(run, trained, mine, seeds=seeds, up="random") if "random" in tuned else {}
+        still = controls(run, trained, mine, seeds)
         longer = lengthened(run, trained, mine, seeds) if "scaled_solution" in tuned else {}
         stages += [own, space, moved, noise, longer, still]
-        for task, seed in ((t, s) for t in mine for s in seeds):
-            m = still[task, seed].metrics
-            more = {t: ({"random": noise[task, t, seed].metrics["test"]} if noise else {})
-                    | ({"scaled_solution": longer[task, seed].metrics["test"][t]} if longer else {})
-                    | {c: m[c][t] for c in ("train_solution", "own_vector", "mean_vector")} for t in KINDS}
-            lines += [{"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t,
-                       "ori": own[task, t, seed].metrics["test"], "sub": moved[task, seed].metrics["test"][s][t],
-                       **more[t], **{c: m[c] for c in FREE}}
-                      for s in KINDS for t in KINDS if s in kinds and t in kinds]
+        for task, seed, s, t in product(mine, seeds, kept, kept):
+            line = {"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t,
+                    "ori": own[task, t, seed].metrics["test"], "sub": moved[task, seed].metrics["test"][s][t]}
+            if noise:
+                line["random"] = noise[task, t, seed].metrics["test"]
+            if longer:
+                line["scaled_solution"] = longer[task, seed].metrics["test"][t]
+            untuned = still[task, seed].metrics
+            line |= {c: untuned[c][t] for c in ("train_solution", "own_vector", "mean_vector")}
+            line |= {c: untuned[c] for c in FREE}
+            lines.append(line)
     return framed(run, seeds, lines, *stages)
 
 
@@ -183,24 +198,25 @@ def collect_shared(run: Run, unseen: Sequence[str], seeds: Sequence[int], train:
     This pipeline has no training solutions that could be applied as they are. Its controls are the random up-projection
     (tuned for each method by itself), the training tasks' shared vectors as they are and with their length tuned, the
     untuned backbone, majority and chance."""
-    asked(run, [*unseen, *(t for trained in serving(unseen, train) for t in trained)], seeds)
+    served = serving(unseen, train)
+    asked(run, [*unseen, *chain.from_iterable(served)], seeds)
     lines, stages = [], []
-    for trained, mine in serving(unseen, train).items():
-        own, spaces = original(run, mine, kinds, seeds), shared.shared(run, trained, kinds, seeds)
-        moved, noise = (shared.transfer(run, trained, mine, kinds, seeds),
-                        shared.optimize(run, trained, mine, kinds, seeds, "random"))
-        still, longer = (shared.untuned(run, trained, mine, kinds, seeds),
-                         shared.lengthened(run, trained, mine, kinds, seeds))
+    for trained, mine in served.items():
+        own = original(run, mine, kinds, seeds)
+        spaces = shared.shared(run, trained, kinds, seeds)
+        moved = shared.transfer(run, trained, mine, kinds, seeds)
+        noise = shared.optimize(run, trained, mine, kinds, seeds, "random")
+        still = shared.untuned(run, trained, mine, kinds, seeds)
+        longer = shared.lengthened(run, trained, mine, kinds, seeds)
         free = untouched(run, mine, seeds)
         stages += [own, spaces, moved, noise, still, longer, free]
-        for task, seed in ((t, s) for t in mine for s in seeds):
-            lines += [{"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t,
-                       "ori": own[task, t, seed].metrics["test"], "sub": moved[task, seed].metrics["test"][s][t],
-                       "random": noise[task, t, seed].metrics["test"],
-                       "scaled_vector": longer[task, seed].metrics["test"][t],
-                       "shared_vector": still[task, seed].metrics["shared_vector"][t],
-                       **free[task, seed].metrics}
-                      for s in kinds for t in kinds]
+        for task, seed, s, t in product(mine, seeds, kinds, kinds):
+            lines.append({"train": "+".join(trained), "task": task, "seed": seed, "source": s, "target": t,
+                          "ori": own[task, t, seed].metrics["test"], "sub": moved[task, seed].metrics["test"][s][t],
+                          "random": noise[task, t, seed].metrics["test"],
+                          "scaled_vector": longer[task, seed].metrics["test"][t],
+                          "shared_vector": still[task, seed].metrics["shared_vector"][t],
+                          **free[task, seed].metrics})
     return framed(run, seeds, lines, *stages)
 
 
@@ -208,7 +224,8 @@ def collect_original(run: Run, unseen: Sequence[str], seeds: Sequence[int]) -> R
     """Return E_ori of every method (appendix A.6), one row per task, seed and method; there is no subspace.
 
     The frame has `ori`, the untuned backbone, majority and chance."""
-    own, free = original(run, unseen, METHODS, seeds), untouched(run, unseen, seeds)
+    own = original(run, unseen, METHODS, seeds)
+    free = untouched(run, unseen, seeds)
     lines = [{"task": task, "seed": seed, "source": k, "target": k, "ori": own[task, k, seed].metrics["test"],
               **free[task, seed].metrics}
              for task in unseen for seed in seeds for k in METHODS]
@@ -220,7 +237,9 @@ def collect_trained(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Res
 
     `sub` is the score at the centroid of the task's three vectors (`controls.centroid`); beside it are `ori`, the
     untuned backbone, majority and chance."""
-    own, held, free = original(run, train, seeds=seeds), centroid(run, train, seeds), untouched(run, train, seeds)
+    own = original(run, train, seeds=seeds)
+    held = centroid(run, train, seeds)
+    free = untouched(run, train, seeds)
     lines = [{"train": "+".join(train), "task": task, "seed": seed, "source": k, "target": k,
               "ori": own[task, k, seed].metrics["test"], "sub": held[task, seed].metrics["test"][k],
               **free[task, seed].metrics}

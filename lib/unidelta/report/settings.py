@@ -1,16 +1,19 @@
 """Would another setting do better on every draw of the backbone?
 
-The results are those of `studies.on_every_draw`, whose scores are on spare development rows.
+The results are those of `studies.on_every_draw`, whose scores are on spare development rows, and of the study
+`spread_draws`, whose scores are on test rows.
 """
+
+from dataclasses import replace
 
 import pandas as pd
 from IPython.display import HTML, Markdown
 
-from unidelta.report.measures import CONTROLS, FLAG, html, interval, number, relative, signed, weak
+from unidelta.report.measures import CONTROLS, FLAG, html, interval, number, points, relative, signed, weak
 from unidelta.report.results import Results
 
 WHAT = {"own": "in the subspace", "moved": "transferred"}
-BESIDE = {c: CONTROLS[c] for c in ("train_solution", "chance")}
+BESIDE = {c: CONTROLS[c] for c in ("scaled_solution", "train_solution", "chance")}
 LOSS = 1.0  # points by which either of the two may fall, on average over draws, if the mean of both rises
 RULE = ("Take the mean of what is recovered in the subspace and what is transferred, and its change on each draw. "
         "A setting is better if the whole 95 % t-interval of that change over the draws lies above zero, and neither "
@@ -21,14 +24,16 @@ RULE = ("Take the mean of what is recovered in the subspace and what is transfer
 def means(found: dict[str, Results]) -> pd.DataFrame:
     """Return relative performance in percent, mean over tasks, deltas and seeds, one row per setting and draw (index).
 
-    The columns are `own`, `moved`, the controls of BESIDE, and `weak`, whether some E_ori is near chance or the untuned
-    backbone (`measures.weak`). found: by "SETTING, backbone=DRAW", as the study names its variants."""
+    The columns are `own`, `moved`, those controls of BESIDE that were run, and `weak`, whether some E_ori is near
+    chance or the untuned backbone (`measures.weak`).
+    found: by "SETTING, backbone=DRAW", as the study names its variants."""
     lines = []
     for name, results in found.items():
         setting, draw = name.rsplit(", backbone=", 1)
+        beside = [control for control in BESIDE if control in results.frame]
         lines.append({"setting": setting, "draw": draw,
                       **{what: relative(getattr(results, what)).mean() for what in WHAT},
-                      **{control: relative(results.own, control).mean() for control in BESIDE},
+                      **{control: relative(results.own, control).mean() for control in beside},
                       "weak": weak(results.own).any()})
     return pd.DataFrame(lines).set_index(["setting", "draw"])
 
@@ -49,7 +54,7 @@ def table(found: dict[str, Results], base: str) -> HTML:
     A weak draw is flagged."""
     every, lines = means(found), []
     for setting in sorted(every.index.unique("setting"), key=lambda name: (name != base, name)):
-        for what, text in (WHAT | BESIDE).items():
+        for what, text in ((w, t) for w, t in (WHAT | BESIDE).items() if w in every):
             mine = every.loc[setting]
             cells = {draw: number(value) + FLAG * int(mine.weak[draw]) for draw, value in mine[what].items()}
             lines.append({"setting": setting, "": text, **cells, "mean": number(*interval(mine[what]))})
@@ -66,8 +71,35 @@ def verdict(change: pd.DataFrame) -> str:
 
 def verdicts(found: dict[str, Results], base: str) -> Markdown:
     """Compare every setting with `base`, paired by draw, and give the verdict of RULE."""
-    lines = [f"- `{setting}`: " + "; ".join(f"{text} {signed(*interval(change[what]))}"
-                                            for what, text in (WHAT | {"both": "mean of both"}).items())
-             + f" points over {len(change)} draws: **{verdict(change)}**."
-             for setting, change in changes(found, base).items()]
+    lines = []
+    for setting, change in changes(found, base).items():
+        told = "; ".join(f"{text} {signed(*interval(change[what]))}"
+                         for what, text in (WHAT | {"both": "mean of both"}).items())
+        lines.append(f"- `{setting}`: {told} points over {len(change)} draws: **{verdict(change)}**.")
     return Markdown(f"Against `{base}`, by the rule:\n\n" + "\n".join(lines))
+
+
+def with_default(others: dict[str, Results], default: dict[str, Results]) -> dict[str, Results]:
+    """Join results of other draws, by "SETTING, backbone=DRAW", to those of the default draw on the same tasks.
+
+    default: by setting; has at least the settings of `others`."""
+    tasks = {task for results in others.values() for task in results.frame.task}
+    found = {}
+    for setting in dict.fromkeys(name.rsplit(", backbone=", 1)[0] for name in others):
+        frame = default[setting].frame
+        found[f"{setting}, backbone=embedded"] = replace(default[setting], frame=frame[frame.task.isin(tasks)])
+    return found | others
+
+
+def answers(found: dict[str, Results], base: str) -> Markdown:
+    """Say how far every other setting lies above `base` and above the training solution with its length fitted.
+
+    Both are differences within a draw, in points, with half the 95 % t-interval over the draws."""
+    every, lines = means(found), []
+    for setting, change in changes(found, base).items():
+        mine = every.loc[setting]
+        for what, text in WHAT.items():
+            over = interval(mine[what] - mine["scaled_solution"])
+            lines.append(f"- `{setting}`, {text}, over {len(change)} draws: {points(*interval(change[what]))} "
+                         f"against `{base}`; {points(*over)} over the {CONTROLS['scaled_solution']}.")
+    return Markdown("\n".join(lines))

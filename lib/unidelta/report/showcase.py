@@ -103,8 +103,12 @@ def levels(run: Run, low: dict[str, float], seed: int) -> HTML:
     for name, value in low.items():
         task, mine, train = tasks.get(name), free[name, seed].metrics, suite.train_for(name)
         words = ", ".join(task.labels or ["the row's own options" if task.options else "free text"])
-        shared = "training task" if name == train else f"served by {train}" if suite.is_text(name) else \
-            f"{'shared' if suite.shares_labels(name) else 'not shared'} with {train}"
+        if name == train:
+            shared = "training task"
+        elif suite.is_text(name):
+            shared = f"served by {train}"
+        else:
+            shared = f"{'shared' if suite.shares_labels(name) else 'not shared'} with {train}"
         lines.append({"task": f"{name}<br><small>{task.category}, {task.metric}</small>",
                       "answers": f"{escape(words)}<br><small>{shared}</small>",
                       "chance": number(100 * mine["chance"]), "majority": number(100 * mine["majority"]),

@@ -20,7 +20,8 @@ from unidelta.report.measures import LABEL, html
 
 PARTS = ("recipe", "multitask", "floor", "stacks", "against_peft", "hadamard", "landscape", "scoring", "compiling",
          "throughput", "cost", "book", "gpu")
-FOLDER, BOOK = ROOT / "data" / "benchmarks", 10  # minutes that the book may take
+FOLDER = ROOT / "data" / "benchmarks"
+BOOK = 10  # minutes that the book may take
 TARGETS = {("recipe", "released"): (15, "at least"),
            ("multitask", "one by one, padded"): (6, "at least"), ("multitask", "one by one"): (6, "at least"),
            ("hadamard", "released formulation"): (3, "at least"),
@@ -55,7 +56,7 @@ def table(rows: list[list], header: list[str]) -> HTML:
 
 def absent() -> Markdown:
     return Markdown("*This has not been measured on any machine whose results are stored here; "
-                    "the script is there to do it.*")
+                    "benchmarks/ has a script for it.*")
 
 
 def number(x: float) -> str:
@@ -92,9 +93,12 @@ def shortfall(found: dict | None) -> Markdown:
     """Name the targets that are missed, in one sentence."""
     if found is None:
         return absent()
+    targets = [line for line in judged(found) if line[-1] is not None]
     missed = [f"{name} ({variant}): {number(r['median'])}, target {target}"
-              for name, variant, r, target, met in judged(found) if met is False]
-    return Markdown(f"**Falls short:** {'; '.join(missed)}." if missed else "Every target of this section is met.")
+              for name, variant, r, target, met in targets if not met]
+    if missed:
+        return Markdown(f"**Falls short:** {'; '.join(missed)}.")
+    return Markdown("Every target of this section is met." if targets else "This section has no target.")
 
 
 def caption(found: dict | None, text: str) -> Markdown:
@@ -103,10 +107,11 @@ def caption(found: dict | None, text: str) -> Markdown:
         return Markdown(f"*{text} Not measured.*")
     m = found["made"]
     device = f"CPU ({m['cpu']})" if m["device"] == "CPU" else m["device"]
-    commit = (m["git_commit"] or "unknown")[:9], ", with changes" if m["git_dirty"] else ""
+    commit = (m["git_commit"] or "unknown")[:9]
+    changed = ", with changes" if m["git_dirty"] else ""
     return Markdown(f"*{text} {device}, {m['threads']} thread{'s' * (m['threads'] != 1)}; "
                     f"torch {m['torch']}, transformers {m['transformers']}; "
-                    f"commit `{commit[0]}`{commit[1]}; {m['created'][:10]}.*")
+                    f"commit `{commit}`{changed}; {m['created'][:10]}.*")
 
 
 def hot(found: dict | None) -> HTML | Markdown:
@@ -129,9 +134,10 @@ def mixed(found: dict | None) -> Markdown:
     """Why a mixed pass saves less than it could: padding, and work that is the same however the network is run."""
     if found is None:
         return absent()
-    filled, share = 100 * found["tokens_not_padding"], 100 * found["share_without_network"]["median"]
-    return Markdown("Rows of different tasks have different lengths, and the mixed pass makes all as long as the "
-                    f"longest: {filled:.0f} % of its input tokens are not padding. "
+    filled = 100 * found["tokens_not_padding"]
+    share = 100 * found["share_without_network"]["median"]
+    return Markdown("Rows of different tasks have different lengths, and the mixed pass pads them all to the longest: "
+                    f"{filled:.0f} % of its input tokens are not padding. "
                     f"The projections, the reconstruction and Adafactor take {share:.0f} % of our step.")
 
 
@@ -175,9 +181,12 @@ def compiling(found: dict | None) -> HTML | Markdown:
     """What a compiled training step saves, how long compiling takes, and after how many steps it has paid."""
     if found is None:
         return absent()
-    rows = [[name, number(r["median"]), f"{number(r['low'])} to {number(r['high'])}", r["n"],
-             number(line["compiled_in"]), "never" if line["paid_after"] is None else number(line["paid_after"])]
-            for name, line in found["lines"].items() for r in (line["ratio"]["as it is"],)]
+    rows = []
+    for name, line in found["lines"].items():
+        r = line["ratio"]["as it is"]
+        rows.append([name, number(r["median"]), f"{number(r['low'])} to {number(r['high'])}", r["n"],
+                     number(line["compiled_in"]),
+                     "never" if line["paid_after"] is None else number(line["paid_after"])])
     return table(rows, ["step", "as it is / compiled", "quartiles", "repeats",
                         "compiled in, seconds", "paid after, steps"])
 
@@ -188,16 +197,16 @@ def throughput(found: dict | None) -> Figure | Markdown:
         return absent()
     frame = pd.DataFrame(found["measurements"])
     figure, axes = figures.canvas(2, 4, height=2.1, sharex="col", sharey="row")
-    for column, (axis, name) in enumerate({"length": "tokens of an input", "K": "solutions K", "y": "dimension y",
-                                           "tasks": "tasks"}.items()):
+    labels = {"length": "tokens of an input", "K": "solutions K", "y": "dimension y", "tasks": "tasks"}
+    for column, (axis, text) in enumerate(labels.items()):
         for kind, mine in frame[frame.axis == axis].groupby("delta", sort=False):
             colour, label = figures.COLOUR.get(kind, "black"), LABEL.get(kind, "all three")
-            thousands = [{name: r[name] / 1000 for name in ("median", "low", "high")} for r in mine.tokens_per_second]
+            thousands = [{part: r[part] / 1000 for part in ("median", "low", "high")} for r in mine.tokens_per_second]
             _bars(axes[column], list(mine.value), thousands, fmt="o-", markersize=3, color=colour, label=label)
             axes[4 + column].plot(mine.value, mine.peak_mib, "o-", markersize=3, color=colour)
         ticks = sorted(set(frame[frame.axis == axis].value))
         axes[column].set(xscale="log")
-        axes[4 + column].set(xscale="log", xlabel=name)
+        axes[4 + column].set(xscale="log", xlabel=text)
         axes[4 + column].set_xticks(ticks, ticks)
         axes[4 + column].minorticks_off()
     axes[0].set(ylabel="1000 tokens a second", ylim=(0, None))  # set last: the plots of a row share their scale
@@ -219,7 +228,8 @@ def gpu(found: dict | None) -> HTML | Markdown:
             return [step["stage"], step["delta"], size, "does not fit", "", ""]
         return [step["stage"], step["delta"], size, number(step["seconds"]["median"]),
                 number(step.get("per_solution", float("nan"))), number(step["peak_mib"])]
-    points, copied = found["landscape"], [(t["log2"], t["ratio"]["memory copy"]["median"]) for t in found["transform"]]
+    points = found["landscape"]
+    copied = [(t["log2"], t["ratio"]["memory copy"]["median"]) for t in found["transform"]]
     rows = [line(step) for step in found["steps"]]
     rows += [["landscape", "lora", f"{points['points']} points",
               f"{number(points['points_per_second']['median'])} points a second",
@@ -258,13 +268,15 @@ def assumed(p, text: str) -> Markdown:
 
 def fits(answer: int = 4) -> Markdown:
     """Say whether the multi-task approximation fits the card that the paper used, and how much memory it takes."""
-    card, limit = "V100 SXM2 32 GB", cost.cards().memory_gib["V100 SXM2 32 GB"]
+    card = "V100 SXM2 32 GB"
+    limit = cost.cards().memory_gib[card]
     parts = needed("multi", 512, answer)
     total = sum(parts.values())
     state = total - sum(parts[name] for name in ("backbone", "solutions", "activations"))
+    verb = "fits" if total < limit else "does not fit"
     return Markdown(f"At y = 100 the projections with all that training adds to them take {number(state)} GiB, "
                     f"the whole step at 512 tokens {number(total)} GiB in float32: "
-                    f"it {'fits' if total < limit else 'does not fit'} a card of {limit} GiB ({card}, the paper's).")
+                    f"it {verb} into the {limit} GiB of the paper's card ({card}).")
 
 
 def base() -> tuple:
@@ -298,7 +310,8 @@ def reproduction(setting: str, share: float, length: int, answer: int, dtype: st
 
 def needed(setting: str, length: int, answer: int, bytes_each: int = 4) -> dict[str, float]:
     """GiB that a step of `approximate` takes, by part."""
-    (config, made), (p, works) = base(), cost.plan(setting)
+    config, made = base()
+    p, works = cost.plan(setting)
     rows, = {w.rows for w in works if w.stage == "approximate"}
     return counted.approximation(config, made, p.y, 60 if setting == "multi" else 1, rows, length, answer, bytes_each)
 

@@ -58,7 +58,8 @@ def published(results: Results, n: int, whole: bool = True, long: Results | None
     paper's average as printed, and, if only some rows were run, the paper's mean over these. If not `whole`, rows that
     were not run and averages are left out. long: the rows with long answers, marked and not in the average."""
     frame = joined(results, long).frame
-    apart, frame = set(frame.task) - set(results.frame.task), frame.assign(rel=relative(frame), weak=weak(frame))
+    frame = frame.assign(rel=relative(frame), weak=weak(frame))
+    apart = set(frame.task) - set(results.frame.task)
     across, lines = columns(n in TRANSFER), []
     for row in paper.table(n).to_dict("records"):
         everything = row["test"] == paper.AVERAGE
@@ -91,10 +92,10 @@ def _scores(results: Results, controls: Sequence[str]) -> dict[str, dict[str, st
     initials = " / ".join(k[0].upper() for k in kinds)
     for task, mine in results.own.groupby("task", sort=False):
         cells = [mine[mine.target == kind] for kind in kinds]
+        ori = [number(cell["ori"].mean()) + FLAG * bool(flags[cell.index].all()) for cell in cells]
+        sub = [number(cell["sub"].mean()) for cell in cells]
         found[task] = {**{c: number(mine[c].mean()) for c in controls},
-                       f"E_ori: {initials}": " / ".join(
-                           number(cell["ori"].mean()) + FLAG * bool(flags[cell.index].all()) for cell in cells),
-                       f"E_sub: {initials}": " / ".join(number(cell["sub"].mean()) for cell in cells)}
+                       f"E_ori: {initials}": " / ".join(ori), f"E_sub: {initials}": " / ".join(sub)}
     return found
 
 
@@ -104,10 +105,12 @@ def absolute(results: Results) -> HTML:
     The share recovered is flagged where an E_ori in it is weak."""
     flags = weak(results.own)
     role = "training task" if set(results.own.task) <= set(results.frame.train.iloc[0].split("+")) else "unseen task"
-    return html([{role: task, **line,
-                  "recovered": (number(*recovered(mine := results.own[results.own.task == task]))
-                                + FLAG * bool(flags[mine.index].any()))}
-                 for task, line in _scores(results, ("chance", "majority", "untuned")).items()])
+    lines = []
+    for task, scores in _scores(results, ("chance", "majority", "untuned")).items():
+        mine = results.own[results.own.task == task]
+        share = number(*recovered(mine)) + FLAG * bool(flags[mine.index].any())
+        lines.append({role: task, **scores, "recovered": share})
+    return html(lines)
 
 
 def published_absolute(results: Results, n: int) -> HTML:
@@ -115,7 +118,8 @@ def published_absolute(results: Results, n: int) -> HTML:
 
     Chance and the untuned backbone come first; rows that were not run say so. The last two rows are our mean over the
     rows above them with the paper's average as printed, and the mean of the paper's own rows."""
-    frame, theirs, lines = results.frame.assign(weak=weak(results.frame)), paper.table(n), []
+    frame = results.frame.assign(weak=weak(results.frame))
+    theirs, lines = paper.table(n), []
     again = theirs[theirs["test"] != paper.AVERAGE].select_dtypes("number").mean()
     rows = [None if t == paper.AVERAGE else paper.task_name(t) for t in theirs["test"]]
     for row, task in zip(theirs.to_dict("records"), rows, strict=True):
@@ -171,11 +175,10 @@ def square(results: Results, theirs: pd.DataFrame | None = None) -> HTML:
 
     theirs: a table of the paper with a column `source`; its figures are shown below ours."""
     frame = results.frame.assign(rel=relative(results.frame))
-    cell = {key: f for key, f in frame.groupby(["source", "target"])}
     text = {key: f"{number(*over_seeds(f, f.rel))} <small>({number(f['sub'].mean())})</small>"
-            for key, f in cell.items()}
-    printed = ({} if theirs is None
-               else {(row["source"], k): v for row in theirs.to_dict("records") for k, v in row.items()})
+            for key, f in frame.groupby(["source", "target"])}
+    rows = [] if theirs is None else theirs.to_dict("records")
+    printed = {(row["source"], name): value for row in rows for name, value in row.items()}
     return html([{"from": LABEL[s], **{"to " + LABEL[t]: _both(text[s, t], printed.get((LABEL[s], LABEL[t])))
                                        for t in results.kinds}}
                  for s in results.kinds])
@@ -187,20 +190,22 @@ def published_rows(task: str) -> HTML | Markdown:
     for n, setting in ((2, "Table 2, single-task"), (4, "Table 4, multi-task")):
         for row in paper.table(n).to_dict("records"):
             if row["test"] != paper.AVERAGE and paper.task_name(row["test"]) == task:
-                lines.append({"paper": setting, **{k.replace("->", " → "): number(v) for k, v in row.items()
-                                                   if k not in ("train", "test")}})
+                numbers = {k.replace("->", " → "): number(v) for k, v in row.items() if k not in ("train", "test")}
+                lines.append({"paper": setting, **numbers})
     return html(lines) if lines else Markdown(f"The paper's Tables 2 and 4 have no row for `{task}`.")
 
 
 def originals(run: Run, names: list[str], seeds: list[int]) -> tuple[HTML, list[str]]:
     """Return E_ori per delta of some tasks, with its interval over seeds and the best step; and the artifacts' ids."""
     done = original(run, names, seeds=seeds)
-    lines = [{"task": t,
-              **{LABEL[k]: number(*interval([100 * done[t, k, s].metrics["test"] for s in seeds])) for k in KINDS},
-              "best step": ", ".join(f"{LABEL[k]} "
-                                     f"{sum(done[t, k, s].metrics['best_step'] for s in seeds) / len(seeds):.0f}"
-                                     for k in KINDS)}
-             for t in names]
+    lines = []
+    for task in names:
+        each = {k: [done[task, k, s].metrics for s in seeds] for k in KINDS}
+        steps = {k: sum(m["best_step"] for m in metrics) / len(seeds) for k, metrics in each.items()}
+        lines.append({"task": task,
+                      **{LABEL[k]: number(*interval([100 * m["test"] for m in metrics]))
+                         for k, metrics in each.items()},
+                      "best step": ", ".join(f"{LABEL[k]} {step:.0f}" for k, step in steps.items())})
     return html(lines), sorted(a.id for a in done.values())
 
 
@@ -211,11 +216,14 @@ def dissected(run: Run, train: Sequence[str], seed: int) -> dict[str, dict]:
     direction with the offset of a training solution, in absolute value and the largest over the training tasks;
     `length` is the offset's mean length. `before` and `after` are the mean |W_1 offset|, which enters the tanh of
     Proj_down: before training as expected of W_1 ~ N(0, 0.02), and after it. `tanh` is the mean |tanh| after it."""
-    space, done, found = approximate(run, train, [seed])[seed].tensors(), original(run, train, seeds=[seed]), {}
+    space = approximate(run, train, [seed])[seed].tensors()
+    done = original(run, train, seeds=[seed])
+    found = {}
     for kind in KINDS:
         offset = torch.stack([done[t, kind, seed].tensors()["theta"] for t in train]) - run.start(kind).cpu()
         left, values, _ = torch.linalg.svd(space[f"up.{kind}"].float(), full_matrices=False)
-        length, after = float(offset.norm(dim=1).mean()), offset @ space[f"down1.{kind}"].float().T
+        length = float(offset.norm(dim=1).mean())
+        after = offset @ space[f"down1.{kind}"].float().T
         found[kind] = {"N": offset.shape[1], "values": values.tolist(),
                        "cosine": float(torch.cosine_similarity(left[:, :1].T, offset).abs().max()), "length": length,
                        "before": 0.02 * (2 / torch.pi) ** 0.5 * length, "after": float(after.abs().mean()),
@@ -270,10 +278,13 @@ def changes(found: dict[str, Results], random: bool = False) -> HTML | Markdown:
         for group, rows in rows_of(base.own, clear=False).items():
             moved = base.moved[base.moved.task.isin(rows.task)]
             by = {"own": measures.gain(rows, results.own), "transfer": measures.gain(moved, results.moved)}
-            by |= {CONTROLS["random"]: measures.gain(rows, results.own, "random")} if random else {}
-            lines.append({"variant": name, "label words (tasks)": f"{SHORT.get(group, group)} ({rows.task.nunique()})",
-                          **{what: f"<b>{measures.signed(*v)}</b>" if abs(v[0]) > v[1] else measures.signed(*v)
-                             for what, v in by.items()}})
+            if random:
+                by[CONTROLS["random"]] = measures.gain(rows, results.own, "random")
+            line = {"variant": name, "label words (tasks)": f"{SHORT.get(group, group)} ({rows.task.nunique()})"}
+            for what, (mean, half) in by.items():
+                change = measures.signed(mean, half)
+                line[what] = f"<b>{change}</b>" if abs(mean) > half else change
+            lines.append(line)
     return HTML(f"<p>Change against <i>{first}</i>, in points, paired by seed; "
                 f"bold where the interval excludes zero.</p>{html(lines).data}")
 
@@ -293,9 +304,11 @@ def beyond_length(found: dict[str, Results]) -> HTML:
     for name, results in found.items():
         parts = {"own": rows_of(results.own)["label words shared"],
                  "transfer": rows_of(results.moved)["label words shared"]}
-        lines.append({"variant": name, **{what: number(*over_seeds(f, relative(f))) for what, f in parts.items()},
-                      **{f"{what}, over the length fitted": measures.signed(
-                          *measures.best_control(f, ["scaled_solution"])[1]) for what, f in parts.items()}})
+        line = {"variant": name, **{what: number(*over_seeds(f, relative(f))) for what, f in parts.items()}}
+        for what, f in parts.items():
+            _, added = measures.best_control(f, ["scaled_solution"])
+            line[f"{what}, over the length fitted"] = measures.signed(*added)
+        lines.append(line)
     return html(lines)
 
 

@@ -52,8 +52,8 @@ def _pair(task: str, row: dict) -> Asked:
     if task == "scitail":
         return ([row["sentence1"], row["sentence2"]], "does it follow?",
                 FOLLOWS if row["gold_label"] == "entailment" else ELSE)
-    right = (FOLLOWS, ELSE)[row["label"]] if task == "superglue-rte" else (FOLLOWS, ELSE[1:], ELSE[:1])[row["label"]]
-    return [row["premise"], row["hypothesis"]], "does it follow?", right
+    answers = (FOLLOWS, ELSE) if task == "superglue-rte" else (FOLLOWS, ELSE[1:], ELSE[:1])
+    return [row["premise"], row["hypothesis"]], "does it follow?", answers[row["label"]]
 
 
 def asked(task: str, row: dict, rng: random.Random) -> tuple[str, tuple[str, ...]]:
@@ -84,8 +84,10 @@ def table(names: list[str], rows: int = 250) -> HTML:
     """`understood` in percent for every task of OPINION, PAIRS and CHOICES, training tasks of a subspace first.
 
     There is one column per backbone in `names`, headed by its name and fingerprint."""
-    models = {f"{name}<br><small>{model.fingerprint}</small>": model
-              for name, model in ((name, backbones.load(name)) for name in names)}
+    models = {}
+    for name in names:
+        model = backbones.load(name)
+        models[f"{name}<br><small>{model.fingerprint}</small>"] = model
     trainers = [task for task in suite.single() if task in OPINION + PAIRS + CHOICES]
     tasks = [*trainers, *(t for t in OPINION + PAIRS + CHOICES if t not in trainers)]
     return html([{"task": task, "": "trains a subspace" if task in trainers else "",
@@ -98,8 +100,8 @@ def _sentences(value) -> Iterator[str]:
     if isinstance(value, str):
         words = (re.findall(r"[a-z0-9_']+", sentence.lower()) for sentence in re.split(r"(?<=[.?!;])\s+", value))
         yield from (" ".join(each) for each in words if len(each) > 3)
-    else:
-        for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
             yield from _sentences(part)
 
 
@@ -116,9 +118,8 @@ def met(names: list[str], items: int = 20_000) -> HTML:
     for task in names:
         test, train = (embedded.raw(task, split) for split in ("test", "train"))
         sentences = list(dict.fromkeys(s for row in test for s in _sentences(row)))
-        line = {"task": task, "sentences of its test rows": len(sentences),
-                "of these met in pre-training, %":
-                    f"{100 * sum(s in seen for s in sentences) / len(sentences):.0f}" if sentences else "–"}
+        share = f"{100 * sum(s in seen for s in sentences) / len(sentences):.0f}" if sentences else "–"
+        line = {"task": task, "sentences of its test rows": len(sentences), "of these met in pre-training, %": share}
         if task in CHOICES:
             known = {_question(row) for row in train}
             line["questions that training rows answer, too, %"] = (
@@ -129,5 +130,5 @@ def met(names: list[str], items: int = 20_000) -> HTML:
 
 def _question(row: dict) -> tuple[str, ...]:
     """What a row with options asks, followed by its right answer."""
-    return (*row.get("dialogue", ()),
-            next(row[name] for name in ("premise", "question_propmt", "question") if name in row), _options(row)[1])
+    question = next(row[name] for name in ("premise", "question_propmt", "question") if name in row)
+    return (*row.get("dialogue", ()), question, _options(row)[1])

@@ -14,10 +14,10 @@ SIZES = {"train": 1000, "validation": 250, "test": 250}
 STAND_INS = sentence.STAND_INS | pair.STAND_INS | choice.STAND_INS | text.STAND_INS
 # The stand-ins whose names the backbone's tokenizer was trained on (`unidelta.pretrain`). The vocabulary is frozen with
 # data/backbone, so this list does not grow with the suite.
-CLASSES = {name: STAND_INS[name][1]
-           for name in """glue-sst2 rotten_tomatoes amazon_polarity glue-mnli scitail superglue-rte
-glue-qqp glue-mrpc superglue-wic superglue-wsc dream codah quartz-no_knowledge superglue-copa qasc ai2_arc
-blimp-anaphor_number_agreement""".split()}
+CLASSES = {name: STAND_INS[name][1] for name in """
+glue-sst2 rotten_tomatoes amazon_polarity glue-mnli scitail superglue-rte glue-qqp glue-mrpc superglue-wic superglue-wsc
+dream codah quartz-no_knowledge superglue-copa qasc ai2_arc blimp-anaphor_number_agreement
+""".split()}
 
 
 def names() -> list[str]:

@@ -179,9 +179,10 @@ def _options(task: Task, row: dict) -> tuple[list[str], list[str]]:
     column, *filters = task.options.split("|")
     if ", " in column:
         texts = [get(row, c, str) for c in column.split(", ")]
-    elif isinstance(value := get(row, column, (list, dict)), dict):
-        return get(row, column + ".label", list), strings(column, get(row, column + ".text", list))
     else:
+        value = get(row, column, (list, dict))
+        if isinstance(value, dict):
+            return get(row, column + ".label", list), strings(column, get(row, column + ".text", list))
         texts = strings(column, value)
     for name in filters:
         texts = [FILTERS[name](t) for t in texts]
@@ -206,8 +207,12 @@ def _targets(task: Task, row: dict, letters: list[str], texts: list[str]) -> lis
     if value == "" or (isinstance(value, int) and value < 0):
         return None
     try:
-        index = (letters.index(value) if rule == "key" else ord(value) - ord("A") if rule == "letter"
-                 else int(value) - (rule == "number-from-1"))
+        if rule == "key":
+            index = letters.index(value)
+        elif rule == "letter":
+            index = ord(value) - ord("A")
+        else:
+            index = int(value) - (rule == "number-from-1")
     except (ValueError, TypeError):
         raise FormatError(column, f"answer {value!r} is none of the options {', '.join(map(str, letters))}") from None
     if not 0 <= index < len(words):

@@ -34,7 +34,8 @@ def root(mirror: str | os.PathLike | None) -> Path:
     folder = mirror or os.environ.get("UNIDELTA_MIRROR")
     if not folder:
         raise ValueError('source "mirror" needs a folder: pass mirror=... or set environment variable UNIDELTA_MIRROR')
-    if not (found := Path(folder).expanduser()).is_dir():
+    found = Path(folder).expanduser()
+    if not found.is_dir():
         raise ValueError(f"the mirror {str(folder)!r} is not a folder")
     return found
 
@@ -64,7 +65,8 @@ def path(task: Task, split: str, mirror: str | os.PathLike | None) -> Path | Non
     for hub, config in task.sources:
         for name in physical(task, split):
             for word in (config, "default", "plain_text"):
-                if (file := location(folder, hub, word, name)).is_file():
+                file = location(folder, hub, word, name)
+                if file.is_file():
                     return file
     return None
 
@@ -102,9 +104,9 @@ def _whole(task: Task, split: str) -> datasets.Dataset:
             copy = f"hf://datasets/{task.hub}@~parquet/{task.config}/{name}/*.parquet"
             return datasets.load_dataset("parquet", data_files=copy, split="train")
     except OSError as error:  # no network, no such data set, or no access to it
-        raise ValueError(f"task {task.name}, split {split}: {task.hub}/{task.config} cannot be had from the hub "
+        raise ValueError(f"task {task.name}, split {split}: {task.hub}/{task.config} cannot be loaded from the hub "
                          f"({str(error).splitlines()[0]:.120}); "
-                         "a mirror folder does without it: source mirror") from None
+                         "a mirror folder (source mirror) needs no hub") from None
 
 
 def _needed(task: Task, data: datasets.Dataset, where: str) -> datasets.Dataset:

@@ -40,15 +40,15 @@ def add(row: dict[str, str], formatter: Callable | None = None,
         raise ValueError(f"task {name!r}: {wrong[0]} is {row[wrong[0]]!r}; every cell must be a text")
     if not re.fullmatch(r"\w[\w.-]*|without a name", name):
         raise ValueError(f"a task cannot be called {name!r}; "
-                         "allowed: letters, digits and . _ - after a letter or digit")
+                         "allowed: letters, digits and . _ -, starting with a letter or digit")
     if wrong := [c for c in row if c not in COLUMNS]:
         raise ValueError(f"task {name!r}: no column {wrong[0]!r}; allowed: {', '.join(COLUMNS)}")
     if missing := [c for c in NEEDED if not row.get(c)]:
         raise ValueError(f"task {name!r} needs {missing[0]!r}; needed are {', '.join(NEEDED)}")
     if name in TASKS and name not in ADDED:
-        raise ValueError(f"there is a task {name!r} already; choose another name")
+        raise ValueError(f"task {name!r} exists already; choose another name")
     if formatter and name in (*formats.SHAPES, *formats.FLAGS) and name not in ADDED:
-        raise ValueError(f"task {name!r}: a shape of the built-in tasks is called so, and a formatter is kept by its "
+        raise ValueError(f"task {name!r}: this is the name of a built-in shape, and a formatter is stored under its "
                          "task's name; choose another name")
     task = registry.parse(dict.fromkeys(COLUMNS, "") | {"config": "default"} | row
                           | ({"shape": name} if formatter else {}))
@@ -58,7 +58,8 @@ def add(row: dict[str, str], formatter: Callable | None = None,
             raise ValueError(f"task {name!r}: {column} is {getattr(task, column)!r}; "
                              f"allowed: {', '.join(w for w in words if w)}")
     if wrong := [pair for pair in task.also if len(pair) != 2]:
-        raise ValueError(f"task {name!r}: also is {' '.join(wrong[0])!r}; it must be `id config`, several divided by ;")
+        raise ValueError(f"task {name!r}: also is {' '.join(wrong[0])!r}; "
+                         "it must be `id config`, several separated by ;")
     rule = task.target.partition(" ")[0]
     if rule not in RULES or " " not in task.target:
         raise ValueError(f"task {name!r}: target is {task.target!r}; it must be a rule and a column, "
@@ -71,21 +72,21 @@ def add(row: dict[str, str], formatter: Callable | None = None,
         raise ValueError(f"task {name!r}: input is {task.input!r}; "
                          "it must name columns, each in braces, such as 'sentence: {sentence}'")
     if len(set(task.labels or ())) < len(task.labels or ()):
-        raise ValueError(f"task {name!r}: labels are {'; '.join(task.labels)}; each may stand there once")
+        raise ValueError(f"task {name!r}: labels are {'; '.join(task.labels)}; each may occur only once")
     if rule in ("label", "word") and not task.labels:
         raise ValueError(f"task {name!r}: the rule {rule!r} needs labels, such as 'no; yes'")
     if "train" not in task.splits or task.test != "cut" and task.test not in task.splits:
         raise ValueError(f"task {name!r}: splits are {', '.join(task.splits)}; "
                          f"train is needed, and {task.test!r}, which plays the test part")
-    trainer = next((t.name for t in TASKS.values() if task.single == t.single == "train"
-                    and t.category == task.category and t.name != name), None)
-    if trainer:
-        raise ValueError(f"task {name!r}: {trainer!r} is the training task of category {task.category} already; "
+    trainers = [t for t in TASKS.values() if t.single == "train"]
+    others = [t.name for t in trainers if t.category == task.category and t.name != name]
+    if task.single == "train" and others:
+        raise ValueError(f"task {name!r}: {others[0]!r} is already the training task of category {task.category}; "
                          "allowed: single unseen, or another category")
-    if task.single == "unseen" and not any(t.single == "train" and t.category == task.category for t in TASKS.values()):
-        known = dict.fromkeys(t.category for t in TASKS.values() if t.single == "train")
+    served = dict.fromkeys(t.category for t in trainers)
+    if task.single == "unseen" and task.category not in served:
         raise ValueError(f"task {name!r}: no training task of category {task.category!r} serves it; allowed: "
-                         f"{', '.join(known)}, or a category whose training task is added first")
+                         f"{', '.join(served)}, or a category whose training task is added first")
     if formatter:
         formats.SHAPES[name] = (tuple(reads), tuple(gives), formatter)
     TASKS[name] = task
@@ -105,7 +106,7 @@ def read_all(files: str) -> None:
                 raise ValueError("there is no row below a first line that names the columns")
             for row in rows:
                 if row.get("name") in seen:
-                    raise ValueError(f"task {row['name']!r} stands there twice")
+                    raise ValueError(f"task {row['name']!r} occurs twice")
                 seen.add(row.get("name"))
                 if None in row:
                     raise ValueError(f"task {row.get('name')!r} has more cells than the first line has columns")

@@ -92,8 +92,13 @@ def names(setting: str | None = None, role: str | None = None) -> list[str]:
     """
     if setting not in (None, "single", "multi") or role not in (None, "train", "unseen"):
         raise ValueError(f"no tasks for setting {setting!r}, role {role!r}; allowed: single, multi and train, unseen")
-    roles = {n: {getattr(t, s) for s in ("single", "multi") if setting in (None, s)} - {""} for n, t in TASKS.items()}
-    return [n for n, found in roles.items() if found and role in (None, *found)]
+    settings = ("single", "multi") if setting is None else (setting,)
+    found = []
+    for name, task in TASKS.items():
+        roles = {getattr(task, s) for s in settings} - {""}
+        if roles and role in (None, *roles):
+            found.append(name)
+    return found
 
 
 def get(name: str) -> Task:

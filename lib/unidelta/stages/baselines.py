@@ -17,7 +17,8 @@ DRAWS = 100
 
 def answers_open(run: Run, task: str, seed: int, split: str = "test") -> list[list[str]]:
     """Possible answers of each row: the task's label words, or the row's own options (A), (B), ...; [] if neither."""
-    words, own = registry.get(task).labels, formats.inline if registry.get(task).shape == "inline" else options
+    words = registry.get(task).labels
+    own = formats.inline if registry.get(task).shape == "inline" else options
     inputs = registry.load(task, seed=seed, **run.rows_taken(task))[split]["input"]
     return [words or own(text) for text in inputs]
 
@@ -35,15 +36,16 @@ def options(text: str) -> list[str]:
 
 def chance(run: Run, data: TaskData, seed: int, split: str = "test") -> float:
     """Expected metric of choosing at random among the possible answers: the mean of DRAWS seeded guesses on a split."""
-    rng, options, targets = (random.Random(f"chance/{data.task}/{seed}"), answers_open(run, data.task, seed, split),
-                             getattr(data, split).targets)
-    guesses = ([rng.choice(o) if o else "" for o in options] for _ in range(DRAWS))
+    rng = random.Random(f"chance/{data.task}/{seed}")
+    possible = answers_open(run, data.task, seed, split)
+    targets = getattr(data, split).targets
+    guesses = ([rng.choice(answers) if answers else "" for answers in possible] for _ in range(DRAWS))
     return sum(registry.score(data.task, guess, targets) for guess in guesses) / DRAWS
 
 
 def majority(data: TaskData, split: str = "test") -> float:
     """Metric of always giving the most frequent training answer."""
-    (word, _), = Counter(t[0] for t in data.train.targets).most_common(1)
+    [(word, _)] = Counter(t[0] for t in data.train.targets).most_common(1)
     targets = getattr(data, split).targets
     return registry.score(data.task, [word] * len(targets), targets)
 

@@ -18,8 +18,12 @@ def several(run: Run, train: Sequence[str]) -> dict:
 
     `validation_rows`, how many dev rows of each task are scored, is included only where the profile sets it.
     """
-    rows = run.profile.validation_rows
-    return ({"order": "blended"} if len(train) > 1 else {}) | ({"validation_rows": rows} if rows else {})
+    config = {}
+    if len(train) > 1:
+        config["order"] = "blended"
+    if run.profile.validation_rows:
+        config["validation_rows"] = run.profile.validation_rows
+    return config
 
 
 def dealt(run: Run, datas: Sequence[Sequence[TaskData]], seeds: Sequence[int], step: int, draws: int,
@@ -29,8 +33,10 @@ def dealt(run: Run, datas: Sequence[Sequence[TaskData]], seeds: Sequence[int], s
     A draw has `batch` rows.
     """
     turns = [tasks_of_step(len(mine), seed, step, draws) for mine, seed in zip(datas, seeds, strict=True)]
-    rows = [piece for mine, seed, turn in zip(datas, seeds, turns, strict=True)
-            for t, own in turn for piece in run.rows([mine[t]], [seed], own, batch)]
+    rows = []
+    for mine, seed, turn in zip(datas, seeds, turns, strict=True):
+        for t, own in turn:
+            rows += run.rows([mine[t]], [seed], own, batch)
     return torch.tensor([[t for t, _ in turn] for turn in turns]), rows
 
 
@@ -46,7 +52,8 @@ class Parts:
     """
 
     def __init__(self, every: int):
-        self.every, self.found, self.counts = every, {}, {}
+        self.every = every
+        self.found, self.counts = {}, {}
 
     def add(self, step: int, values: dict[str, Tensor]) -> None:
         """Add the numbers of one step. values: name -> (S,)."""

@@ -26,7 +26,8 @@ FACTORS = tuple(2 ** (i / 3) for i in range(-3, 4))  # 0.5 to 2
 
 def fitted(dev: Sequence[float]) -> float:
     """The best of FACTORS, given a dev score for each; of equals, the one nearest to 1."""
-    return FACTORS[max(sorted(range(len(FACTORS)), key=lambda i: abs(i - FACTORS.index(1.0))), key=dev.__getitem__)]
+    by_nearness = sorted(range(len(FACTORS)), key=lambda i: abs(i - FACTORS.index(1.0)))
+    return FACTORS[max(by_nearness, key=dev.__getitem__)]  # `max` takes the first of equals
 
 
 def controls(run: Run, train: Sequence[str], tasks: Sequence[str],
@@ -37,8 +38,9 @@ def controls(run: Run, train: Sequence[str], tasks: Sequence[str],
     With several training tasks, the one that does best on the unseen task's dev is taken.
     """
     asked(run, tasks, seeds)
-    solutions, subspaces, free = (original(run, train, seeds=seeds), approximate(run, train, seeds),
-                                  untouched(run, tasks, seeds))
+    solutions = original(run, train, seeds=seeds)
+    subspaces = approximate(run, train, seeds)
+    free = untouched(run, tasks, seeds)
     held = one_seed(lambda seed: subspaces[seed].tensors())
 
     def measure(task, seed):
@@ -71,9 +73,10 @@ def length_fitted(run: Run, offsets: dict[str, Tensor], data: TaskData) -> dict[
         offset = of_tasks[best_on_dev(run, delta, start + of_tasks, data)]
         dev = score_mapped(run, delta, lambda f, offset=offset: f[:, None] * offset, torch.tensor(FACTORS).to(offset),
                            data, "dev")
-        test = score_stack(run, delta, (start + fitted(dev) * offset)[None], [data], "test")[0]
-        for name, value in zip(metrics, (dev, fitted(dev), test), strict=True):
-            metrics[name][kind] = value
+        factor = fitted(dev)
+        metrics["dev"][kind] = dev
+        metrics["factor"][kind] = factor
+        metrics["test"][kind] = score_stack(run, delta, (start + factor * offset)[None], [data], "test")[0]
     return metrics
 
 
@@ -103,12 +106,13 @@ def rescaled(run: Run, train: Sequence[str], tasks: Sequence[str],
     (task, seed) -> artifact. Metrics, as source -> target -> value: `dev` (one score per factor), `factor` (the best on
     dev; of equals the nearest to 1), `test` (with it) and `plain` (test with the factor 1).
     """
-    vectors, subspaces = optimize(run, train, tasks, seeds=seeds), approximate(run, train, seeds)
+    vectors = optimize(run, train, tasks, seeds=seeds)
+    subspaces = approximate(run, train, seeds)
     held = one_seed(lambda seed: {k: up_map(run, subspaces[seed], k, "trained") for k in KINDS})
 
     def measure(task, seed):
-        mine, metrics = run.data(task, seed), {
-            name: {k: {} for k in KINDS} for name in ("dev", "factor", "test", "plain")}
+        mine = run.data(task, seed)
+        metrics = {name: {k: {} for k in KINDS} for name in ("dev", "factor", "test", "plain")}
         best = {k: vectors[task, k, seed].tensors()["I"].to(run.backbone.device) for k in KINDS}
         for target in KINDS:
             delta, to_offset = run.delta(target), held(seed)[target]
@@ -117,9 +121,11 @@ def rescaled(run: Run, train: Sequence[str], tasks: Sequence[str],
             factor = [fitted(each) for each in dev]
             tried = torch.stack([f * best[k] for k, own in zip(KINDS, factor, strict=True) for f in (own, 1.0)])
             test = score_mapped(run, delta, to_offset, tried, mine, "test")
-            for source, *found in zip(KINDS, dev, factor, test[::2], test[1::2], strict=True):
-                for name, value in zip(metrics, found, strict=True):
-                    metrics[name][source][target] = value
+            for i, source in enumerate(KINDS):
+                metrics["dev"][source][target] = dev[i]
+                metrics["factor"][source][target] = factor[i]
+                metrics["test"][source][target] = test[2 * i]
+                metrics["plain"][source][target] = test[2 * i + 1]
         return metrics
 
     return scored(run, "rescaled", tasks, seeds, measure,
@@ -138,8 +144,11 @@ def centroid(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> dic
     def measure(task, seed):
         saved, at = held(seed), train.index(task)
         middle = centre({k: saved[f"I.{k}"][at] for k in KINDS})
-        thetas = {k: run.start(k) + (saved[f"up.{k}"] @ middle).to(run.start(k)) for k in KINDS}
-        return {"test": {k: score_stack(run, run.delta(k), theta[None], [run.data(task, seed)], "test")[0]
-                         for k, theta in thetas.items()}}
+        test = {}
+        for kind in KINDS:
+            start = run.start(kind)
+            theta = start + (saved[f"up.{kind}"] @ middle).to(start)
+            test[kind] = score_stack(run, run.delta(kind), theta[None], [run.data(task, seed)], "test")[0]
+        return {"test": test}
 
     return scored(run, "centroid", train, seeds, measure, lambda task, seed: {"subspace": subspaces[seed].id})

@@ -4,7 +4,7 @@ Its four stages are exported by `unidelta.stages`. Every stage takes a `Run` and
 A subspace is named by its training tasks, `train`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -70,18 +70,27 @@ def original(run: Run, tasks: Sequence[str], kinds: Sequence[str] = KINDS,
 
 def _originals(run: Run, kind: str, datas: dict[tuple, TaskData]) -> dict[tuple, Artifact]:
     """`original` for one kind. datas: by (task, seed)."""
-    p, (lr, steps) = run.profile, run.profile.original(kind)
+    p = run.profile
+    lr, steps = p.original(kind)
     waits = {"original_learnt": p.original_learnt} if p.patience and p.original_learnt else {}
-    wanted = {
-        (task, kind, seed): (f"{task}-{kind}-s{seed}", run.config(
+    wanted = {}
+    for (task, seed), data in datas.items():
+        config = run.config(
             "original", "original_every", "original_batch", "patience", "init_seed", "max_length",
-            kind=kind, sizes=p.sizes(kind), task=task, data=data.fingerprint, seed=seed, lr=lr, steps=steps, **waits))
-        for (task, seed), data in datas.items()}
+            kind=kind, sizes=p.sizes(kind), task=task, data=data.fingerprint, seed=seed, lr=lr, steps=steps, **waits)
+        wanted[task, kind, seed] = (f"{task}-{kind}-s{seed}", config)
 
     def work(keys):
-        delta, of = run.delta(kind), {key: datas[key[0], key[2]] for key in keys}
-        for stack in stacks(sorted(keys), p.stack, lambda key: of[key].train.mean_length,
-                            lambda key: run.fits(delta, of[key], p.original_batch)):
+        delta = run.delta(kind)
+        of = {(task, kind, seed): datas[task, seed] for task, kind, seed in keys}
+
+        def length(key):
+            return of[key].train.mean_length
+
+        def fits(key):
+            return run.fits(delta, of[key], p.original_batch)
+
+        for stack in stacks(sorted(keys), p.stack, length, fits):
             train(delta, stack, [of[key] for key in stack])
 
     def train(delta, stack, mine):
@@ -94,16 +103,18 @@ def _originals(run: Run, kind: str, datas: dict[tuple, TaskData]) -> dict[tuple,
         def score():
             return score_stack(run, delta, live.theta, [mine[i] for i in live.rows], "dev")
 
-        floor = [guessing(run, data, seed) + p.original_learnt
-                 for data, (_, _, seed) in zip(mine, stack, strict=True)] if waits else None
+        floor = None
+        if waits:
+            floor = [guessing(run, data, seed) + p.original_learnt
+                     for data, (_, _, seed) in zip(mine, stack, strict=True)]
         ran = run.fit(Adafactor([live.theta], lr, delta.blocks), loss, score, "original",
                       [wanted[key] for key in stack],
                       patience=p.patience, floor=floor, drop=live.drop, steps=steps)
         test = score_stack(run, delta, ran.best[0], mine, "test")
         for i, key in enumerate(stack):
-            save(run, "original", wanted[key],
-                 {"dev": ran.best_score[i], "test": test[i], "best_step": ran.best_step[i]},
-                 {} if kind == "finetune" else {"theta": ran.best[0][i]}, ran, [i])
+            metrics = {"dev": ran.best_score[i], "test": test[i], "best_step": ran.best_step[i]}
+            tensors = {} if kind == "finetune" else {"theta": ran.best[0][i]}
+            save(run, "original", wanted[key], metrics, tensors, ran, [i])
 
     return compute(run, "original", wanted, work)
 
@@ -116,11 +127,11 @@ def weight(run: Run) -> float:
 
 def subspace_of(run: Run, train: Sequence[str], seed: int) -> dict:
     """The config of a subspace of these training tasks, except for the ids of the solutions it is approximated from."""
+    spread = {"spread": run.profile.approximate_spread} if run.profile.approximate_spread else {}
     return run.config(
         "approximate", "y", "variant", "approximate_steps", "approximate_every", "approximate_batch",
         "approximate_draws", "approximate_lr", "patience",
-        ratio=weight(run), train=list(train), seed=seed, **several(run, train),
-        **({"spread": run.profile.approximate_spread} if run.profile.approximate_spread else {}))
+        ratio=weight(run), train=list(train), seed=seed, **several(run, train), **spread)
 
 
 def approximated(run: Run, train: Sequence[str], seeds: Sequence[int]) -> bool:
@@ -146,21 +157,26 @@ def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> 
     train = trained_on(train)
     solutions = original(run, train, seeds=seeds)
     p, ratio = run.profile, weight(run)
-    wanted = {
-        (seed,): (
-            f"{'+'.join(train)[:60]}-y{p.y}-s{seed}",
-            subspace_of(run, train, seed) | {"solutions": [solutions[t, k, seed].id for t in train for k in KINDS]})
-        for seed in seeds}
+    wanted = {}
+    for seed in seeds:
+        sources = [solutions[t, k, seed].id for t in train for k in KINDS]
+        wanted[seed,] = (f"{'+'.join(train)[:60]}-y{p.y}-s{seed}",
+                         subspace_of(run, train, seed) | {"solutions": sources})
 
     def work(keys):
         mine = [seed for (seed,) in keys]
         datas = [[run.data(t, seed) for t in train] for seed in mine]
-        delta, start = {k: run.delta(k) for k in KINDS}, {k: run.start(k) for k in KINDS}
+        delta = {k: run.delta(k) for k in KINDS}
+        start = {k: run.start(k) for k in KINDS}
         offset = {k: torch.stack([offsets(run, solutions, train, k, s) for s in mine]) for k in KINDS}
-        maps = {k: Projection(*(t.to(start[k]).requires_grad_()
-                                for t in Projection.start(delta[k].numel, p.y, mine, k).tensors()))
-                for k in KINDS}
-        draws, spread, parts = p.approximate_draws, p.approximate_spread, Parts(p.approximate_every)
+
+        def untrained(kind):
+            drawn = Projection.start(delta[kind].numel, p.y, mine, kind)
+            return Projection(*(t.to(start[kind]).requires_grad_() for t in drawn.tensors()))
+
+        maps = {k: untrained(k) for k in KINDS}
+        draws, spread = p.approximate_draws, p.approximate_spread
+        parts = Parts(p.approximate_every)
 
         def loss(step):
             # the rows of a draw are the same for the three deltas
@@ -169,24 +185,33 @@ def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> 
             own = {k: maps[k].to_subspace(here[k]) for k in KINDS}
             ratios = torch.stack([draw_ratios(seed, step, draws) for seed in mine]).to(start["lora"])
             mixed = interpolate(own, ratios)
-            aside = (torch.stack([draw_spread(seed, step, draws, p.y, spread) for seed in mine]).to(mixed)
-                     if spread else 0.0)
+            aside = 0.0
+            if spread:
+                aside = torch.stack([draw_spread(seed, step, draws, p.y, spread) for seed in mine]).to(mixed)
+
             # (S, draws, N) for each delta, which makes S * draws groups of rows
             moved = {k: maps[k].to_delta(mixed + aside) for k in KINDS}
+            entries = [(delta[k], (start[k] + moved[k]).flatten(0, 1)) for k in KINDS]
             batch = {n: t.repeat(len(KINDS), 1) for n, t in collate(rows, run.backbone.device).items()}
-            task = (run.losses([(delta[k], (start[k] + moved[k]).flatten(0, 1)) for k in KINDS], batch)
-                    .view(len(KINDS), len(mine), draws).mean(2))
-            rebuilt = moved if p.variant == "paper" and not spread else {
-                k: maps[k].to_delta(mixed if p.variant == "paper" else own[k]) for k in KINDS}
+            task = run.losses(entries, batch).view(len(KINDS), len(mine), draws).mean(2)
+
+            if p.variant == "released":
+                rebuilt = {k: maps[k].to_delta(own[k]) for k in KINDS}
+            elif spread:
+                rebuilt = {k: maps[k].to_delta(mixed) for k in KINDS}
+            else:  # without noise these are the same
+                rebuilt = moved
             dist = [reconstruction(p.variant, rebuilt[k], here[k]) for k in KINDS]
-            parts.add(step, {f"{name}.{k}": v
-                             for name, each in (("task", task), ("dist", [ratio * d / draws for d in dist]))
-                             for k, v in zip(KINDS, each, strict=True)})
+
+            terms = {f"task.{k}": each for k, each in zip(KINDS, task, strict=True)}
+            terms |= {f"dist.{k}": ratio * each / draws for k, each in zip(KINDS, dist, strict=True)}
+            parts.add(step, terms)
             return task.sum(0) + ratio * sum(dist) / draws
 
         def score():  # mean over deltas and training tasks, at the centroid of a task's three vectors
             middle = centre({k: maps[k].to_subspace(offset[k]) for k in KINDS})
-            return score_training(run, [(delta[k], start[k] + maps[k].to_delta(middle)) for k in KINDS], datas)
+            entries = [(delta[k], start[k] + maps[k].to_delta(middle)) for k in KINDS]
+            return score_training(run, entries, datas)
 
         parameters = [t for k in KINDS for t in maps[k].tensors()]
         done = run.fit(Adafactor(parameters, p.approximate_lr), loss, score, "approximate",
@@ -195,13 +220,14 @@ def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> 
         with torch.no_grad():
             vectors = {k: best[k].to_subspace(offset[k]) for k in KINDS}
         for i, key in enumerate(keys):
-            tensors = ({f"{n}.{k}": getattr(best[k], n)[i] for k in KINDS for n in ("up", "down1", "down2")}
-                       | {f"I.{k}": vectors[k][i] for k in KINDS})
-            save(run, "approximate", wanted[key], {"dev": done.best_score[i], "best_step": done.best_step[i]},
-                 tensors, done, [i])
+            tensors = {f"{n}.{k}": getattr(best[k], n)[i] for k in KINDS for n in ("up", "down1", "down2")}
+            tensors |= {f"I.{k}": vectors[k][i] for k in KINDS}
+            metrics = {"dev": done.best_score[i], "best_step": done.best_step[i]}
+            save(run, "approximate", wanted[key], metrics, tensors, done, [i])
 
     def each():
-        made, rows = {k: run.delta(k) for k in KINDS}, len(KINDS) * p.approximate_draws * p.approximate_batch
+        made = {k: run.delta(k) for k in KINDS}
+        rows = len(KINDS) * p.approximate_draws * p.approximate_batch
         return memory.subspace(run.backbone.config, made, p.y, len(train), rows,
                                *run.widest([run.data(t, seeds[0]) for t in train]))
 
@@ -224,39 +250,52 @@ def optimize(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequen
     asked(run, tasks, seeds, kinds, METHODS if subspaces else KINDS)
     is_trained(up)  # raises for any other word, before anything is trained
     subspaces = subspaces or approximate(run, train, seeds)
+    of_seeds = {seed: subspaces[seed] for seed in seeds}
     return {key: artifact for kind in kinds
-            for key, artifact in _optimized(run, kind, tasks, {seed: subspaces[seed] for seed in seeds}, up).items()}
+            for key, artifact in _optimized(run, kind, tasks, of_seeds, up).items()}
 
 
 def _optimized(run: Run, kind: str, tasks: Sequence[str], subspaces: dict[int, Artifact],
                up: str) -> dict[tuple, Artifact]:
     """`optimize` for one kind. subspaces: by seed."""
     p, lrs = run.profile, run.profile.optimize_lrs
-    wanted = {
-        (task, kind, seed): (f"{task}-{kind}-{up}-s{seed}", run.config(
-            "optimize", "optimize_steps", "optimize_every", "optimize_batch", "optimize_lrs", "optimize_init",
-            subspace=subspace.id, up=up, kind=kind, task=task, data=run.data(task, seed).fingerprint, seed=seed,
-            **({"spread": p.optimize_spread} if p.optimize_spread else {})))
-        for task in tasks for seed, subspace in subspaces.items()}
+    spread = {"spread": p.optimize_spread} if p.optimize_spread else {}
+    wanted = {}
+    for task in tasks:
+        for seed, subspace in subspaces.items():
+            config = run.config(
+                "optimize", "optimize_steps", "optimize_every", "optimize_batch", "optimize_lrs", "optimize_init",
+                subspace=subspace.id, up=up, kind=kind, task=task, data=run.data(task, seed).fingerprint, seed=seed,
+                **spread)
+            wanted[task, kind, seed] = (f"{task}-{kind}-{up}-s{seed}", config)
 
     def work(keys):
-        delta, of = run.delta(kind), {key: run.data(key[0], key[2]) for key in keys}
+        delta = run.delta(kind)
+        of = {(task, kind, seed): run.data(task, seed) for task, kind, seed in keys}
         maps = {seed: up_map(run, subspaces[seed], kind, up) for seed in {s for _, _, s in keys}}
-        for stack in stacks(sorted(keys), p.stack // len(lrs), lambda key: of[key].train.mean_length,
-                            lambda key: run.fits(delta, of[key], p.optimize_batch) // len(lrs)):
+
+        def length(key):
+            return of[key].train.mean_length
+
+        def fits(key):
+            return run.fits(delta, of[key], p.optimize_batch) // len(lrs)
+
+        for stack in stacks(sorted(keys), p.stack // len(lrs), length, fits):
             tune(delta, stack, [of[key] for key in stack], maps)
 
     def tune(delta, stack, mine, maps):
-        start, seeds = run.start(kind), [seed for _, _, seed in stack]
+        start = run.start(kind)
+        seeds = [seed for _, _, seed in stack]
         first = [start_vector(subspaces[s], t, k, s, p.optimize_init) for t, k, s in stack]
         intrinsic = torch.stack(first).repeat_interleave(len(lrs), 0).to(start).requires_grad_()
 
         def theta(vectors):  # n vectors for each artifact of the stack: (len(stack) * n, y) -> (len(stack) * n, N)
-            return start + torch.cat([
-                maps[s](v) for v, s in zip(vectors.split(len(vectors) // len(stack)), seeds, strict=True)])
+            groups = vectors.split(len(vectors) // len(stack))
+            return start + torch.cat([maps[s](group) for s, group in zip(seeds, groups, strict=True)])
 
         def loss(step):
-            rows, vectors = [piece for piece in run.rows(mine, seeds, step, p.optimize_batch) for _ in lrs], intrinsic
+            rows = [piece for piece in run.rows(mine, seeds, step, p.optimize_batch) for _ in lrs]
+            vectors = intrinsic
             if p.optimize_spread:  # epsilon is the same for every learning rate
                 aside = torch.cat([draw_spread(seed, step, 1, intrinsic.shape[1], p.optimize_spread)
                                    for seed in seeds for _ in lrs])
@@ -272,9 +311,9 @@ def _optimized(run: Run, kind: str, tasks: Sequence[str], subspaces: dict[int, A
         best = torch.stack([kept[:, i].flatten(0, 1)[dev[:, i].flatten().argmax()] for i in range(len(stack))])
         test = score_stack(run, delta, theta(best), mine, "test")
         for i, key in enumerate(stack):
-            save(run, "optimize", wanted[key], {"dev": dev[:, i].max(), "test": test[i]},
-                 {"I": best[i], "kept": kept[:, i], "kept_scores": dev[:, i]},
-                 ran, range(i * len(lrs), (i + 1) * len(lrs)))
+            metrics = {"dev": dev[:, i].max(), "test": test[i]}
+            tensors = {"I": best[i], "kept": kept[:, i], "kept_scores": dev[:, i]}
+            save(run, "optimize", wanted[key], metrics, tensors, ran, range(i * len(lrs), (i + 1) * len(lrs)))
 
     return compute(run, "optimize", wanted, work)
 
@@ -292,38 +331,49 @@ def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequen
     """
     asked(run, tasks, seeds, kinds, METHODS if subspaces else KINDS)
     subspaces = subspaces or approximate(run, train, seeds)
-    vectors, rates = optimize(run, train, tasks, kinds, seeds, subspaces=subspaces), len(run.profile.optimize_lrs)
-    wanted = {
-        (task, seed): (f"{task}-trained-s{seed}", run.config(
-            "transfer", up="trained", task=task, seed=seed, data=run.data(task, seed).fingerprint,
-            sources=[vectors[task, k, seed].id for k in kinds]))
-        for task in tasks for seed in seeds}
+    vectors = optimize(run, train, tasks, kinds, seeds, subspaces=subspaces)
+    rates = len(run.profile.optimize_lrs)
+    wanted = {}
+    for task in tasks:
+        for seed in seeds:
+            config = run.config("transfer", up="trained", task=task, seed=seed, data=run.data(task, seed).fingerprint,
+                                sources=[vectors[task, k, seed].id for k in kinds])
+            wanted[task, seed] = (f"{task}-trained-s{seed}", config)
 
     def work(keys):
         held = one_seed(lambda seed: {kind: up_map(run, subspaces[seed], kind, "trained") for kind in kinds})
         for task, seed in sorted(keys, key=lambda key: key[1]):
-            mine, own = run.data(task, seed), {k: vectors[task, k, seed] for k in kinds}
+            mine = run.data(task, seed)
+            own = {k: vectors[task, k, seed] for k in kinds}
             # all validated vectors of each source, (C * L, y)
             candidates = {k: own[k].tensors()["kept"].to(run.backbone.device).flatten(0, 1) for k in kinds}
             metrics = {name: {k: {} for k in kinds} for name in ("test", "dev", "chosen")}
             for target in kinds:
-                delta, to_offset = run.delta(target), held(seed)[target]
-                # the target's own vectors are not among them: they were scored when they were found
-                others, found = [k for k in kinds if k != target], []
-                if others:
-                    dev = torch.tensor(score_mapped(
-                        run, delta, to_offset, torch.cat([candidates[k] for k in others]), mine, "dev"
-                    )).view(len(others), -1)
-                    best = dev.argmax(1)
-                    test = score_mapped(
-                        run, delta, to_offset,
-                        torch.stack([candidates[k][b] for k, b in zip(others, best, strict=True)]), mine, "test")
-                    found = [(k, t, d.max(), int(b)) for k, t, d, b in zip(others, test, dev, best, strict=True)]
+                # the target's own vectors are not scored again: they were when they were found
                 known = own[target].tensors()["kept_scores"].flatten()
-                for source, reached, selected, at in [
-                        *found, (target, own[target].metrics["test"], known.max(), int(known.argmax()))]:
-                    metrics["test"][source][target], metrics["dev"][source][target] = reached, selected
-                    metrics["chosen"][source][target] = list(divmod(at, rates))
+                found = {target: (own[target].metrics["test"], known.max(), known.argmax())}
+                others = [k for k in kinds if k != target]
+                if others:
+                    carried = _carried(run, run.delta(target), held(seed)[target],
+                                       torch.stack([candidates[k] for k in others]), mine)
+                    found |= dict(zip(others, carried, strict=True))
+                for source, (test, dev, at) in found.items():
+                    metrics["test"][source][target] = test
+                    metrics["dev"][source][target] = dev
+                    metrics["chosen"][source][target] = list(divmod(int(at), rates))
             save(run, "transfer", wanted[task, seed], metrics, {})
 
     return compute(run, "transfer", wanted, work)
+
+
+def _carried(run: Run, delta, to_offset: Callable, candidates: Tensor, data: TaskData) -> list[tuple]:
+    """(test score, dev score, index) of the vector that does best on dev after transfer, for each source.
+
+    candidates: the vectors of each source, (sources, C * L, y).
+    """
+    dev = torch.tensor(score_mapped(run, delta, to_offset, candidates.flatten(0, 1), data, "dev"))
+    dev = dev.view(len(candidates), -1)
+    best = dev.argmax(1)
+    taken = torch.stack([vectors[at] for vectors, at in zip(candidates, best, strict=True)])
+    test = score_mapped(run, delta, to_offset, taken, data, "test")
+    return list(zip(test, dev.amax(1), best, strict=True))

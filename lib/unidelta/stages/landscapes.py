@@ -36,36 +36,41 @@ def landscape(run: Run, train: Sequence[str], task: str, seeds: Sequence[int] = 
     """
     if not (0 < step <= extent and math.isclose(round(extent / step) * step, extent)):
         raise ValueError(f"extent={extent} and step={step} are not allowed: "
-                         "a step above zero, and an extent of a whole number of steps")
+                         "step must be above zero and extent a whole number of steps")
     if rows < 1:
-        raise ValueError(f"rows={rows} is not allowed: whole numbers from 1")
-    vectors, subspaces = optimize(run, train, [task], seeds=seeds), approximate(run, train, seeds)
+        raise ValueError(f"rows={rows} is not allowed; allowed: whole numbers from 1")
+    vectors = optimize(run, train, [task], seeds=seeds)
+    subspaces = approximate(run, train, seeds)
     axis = torch.arange(-round(extent / step), round(extent / step) + 1) * step
-    wanted = {
-        (seed,): (f"{task}-s{seed}", run.config(
-            "landscape", task=task, seed=seed, extent=extent, step=step, rows=rows,
-            sources=[vectors[task, k, seed].id for k in KINDS]))
-        for seed in seeds}
+    wanted = {}
+    for seed in seeds:
+        config = run.config("landscape", task=task, seed=seed, extent=extent, step=step, rows=rows,
+                            sources=[vectors[task, k, seed].id for k in KINDS])
+        wanted[seed,] = (f"{task}-s{seed}", config)
 
     def work(keys):
         for (seed,) in keys:
             solution = {k: vectors[task, k, seed].tensors()["I"].to(run.backbone.device) for k in KINDS}
-            u, v = plane(*(solution[k] for k in ("adapter", "prefix", "lora")))
+            u, v = plane(solution["adapter"], solution["prefix"], solution["lora"])
             some = run.data(task, seed).head(rows)
             folder = run.store.partial("landscape", *wanted[seed,])
             up = {k: up_projection(run, subspaces[seed], k, "trained") for k in KINDS}
-            grid, first = torch.full((len(KINDS), len(axis), len(axis)), float("nan")), 0
-            if (found := load_checkpoint(folder)) is not None:
-                grid, first = found[0]["scores"], found[1]["row"]
+            grid = torch.full((len(KINDS), len(axis), len(axis)), float("nan"))
+            first = 0
+            if saved := load_checkpoint(folder):
+                tensors, state = saved
+                grid, first = tensors["scores"], state["row"]
             for i in range(first, len(axis)):
                 points = solution["adapter"] + axis[i].to(u) * u + axis.to(u)[:, None] * v
                 for n, kind in enumerate(KINDS):
-                    delta, theta = run.delta(kind), run.start(kind) + points @ up[kind].T
+                    delta = run.delta(kind)
+                    theta = run.start(kind) + points @ up[kind].T
                     for part in stacks(range(len(axis)), run.profile.stack):
-                        grid[n, i, part] = torch.tensor(
-                            score_stack(run, delta, theta[part], [some] * len(part), "test"))
+                        scores = score_stack(run, delta, theta[part], [some] * len(part), "test")
+                        grid[n, i, part] = torch.tensor(scores)
                 save_checkpoint(folder, {"scores": grid}, {"row": i + 1})
-            where = torch.stack([torch.stack([(solution[k] - solution["adapter"]) @ w for w in (u, v)]) for k in KINDS])
+            aside = {k: solution[k] - solution["adapter"] for k in KINDS}
+            where = torch.stack([torch.stack([aside[k] @ u, aside[k] @ v]) for k in KINDS])
             save(run, "landscape", wanted[seed,], {"mean": grid.mean(), "max": grid.amax()},
                  {"scores": grid, "axis": axis, "points": where})
 

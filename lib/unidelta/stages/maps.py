@@ -37,9 +37,10 @@ def up_map(run: Run, subspace: Artifact, kind: str, up: str) -> Callable[[Tensor
     if kind != "finetune":
         own = up_projection(run, subspace, kind, up)
         return lambda vectors: vectors @ own.T
-    c, trained = subspace.config, is_trained(up)
-    fast = Fastfood.start(run.delta(kind).numels, c["y"], [c["seed"] if trained else c["seed"] + 77], c["fastfood"],
-                          run.backbone.device)
+    c = subspace.config
+    trained = is_trained(up)
+    seed = c["seed"] if trained else c["seed"] + 77
+    fast = Fastfood.start(run.delta(kind).numels, c["y"], [seed], c["fastfood"], run.backbone.device)
     if trained:
         fast.G = subspace.tensors()["G"][None].to(fast.G)
     return lambda vectors: fast.to_delta(vectors[None])[0]

@@ -40,9 +40,10 @@ from unidelta.store import Artifact
 
 def allowed(kinds: Sequence[str]) -> list[str]:
     """`kinds` in the order of METHODS. Raises ValueError if one is not among METHODS or if there is none."""
-    if not kinds or (wrong := [k for k in kinds if k not in METHODS]):
-        raise ValueError(f"unknown method {wrong[0]!r}; allowed: {', '.join(METHODS)}"
-                         if kinds else f"no method given; allowed: {', '.join(METHODS)}")
+    if not kinds:
+        raise ValueError(f"no method given; allowed: {', '.join(METHODS)}")
+    if wrong := [k for k in kinds if k not in METHODS]:
+        raise ValueError(f"unknown method {wrong[0]!r}; allowed: {', '.join(METHODS)}")
     return [k for k in METHODS if k in kinds]
 
 
@@ -54,7 +55,8 @@ def start_up(numel: int, y: int, seed: int, kind: str) -> Tensor:
 
 def start_shared(tasks: int, y: int, seed: int) -> Tensor:
     """The shared vectors before training, one per training task, (T, y) from N(0, 0.02)."""
-    return torch.empty(tasks, y).normal_(0, 0.02, generator=torch.Generator().manual_seed(3_000_000 + seed))
+    generator = torch.Generator().manual_seed(3_000_000 + seed)
+    return torch.empty(tasks, y).normal_(0, 0.02, generator=generator)
 
 
 def shared(run: Run, train: Sequence[str], kinds: Sequence[str] = METHODS,
@@ -69,23 +71,33 @@ def shared(run: Run, train: Sequence[str], kinds: Sequence[str] = METHODS,
     the up-projections, G) have learning rates of their own. The runs of several seeds form one stack.
     Raises ValueError if there is no training task or no kind, or if a kind is not a method.
     """
-    p, kinds, train = run.profile, allowed(kinds), trained_on(train)
-    mixed, tuning = [k for k in kinds if k != "finetune"], "finetune" in kinds
-    batch, only = ((p.fastfood_batch, {"fastfood": p.fastfood, "lr_G": p.fastfood_lr_G})
-                   if tuning else (p.shared_batch, {}))
-    steps = p.fastfood_steps if tuning else p.shared_steps
-    draws, only = p.shared_draws, only | several(run, train) | ({"draws": p.shared_draws} if p.shared_draws > 1 else {})
-    wanted = {
-        (seed,): (f"{'+'.join(train)[:60]}-y{p.y}-{'+'.join(kinds)}-s{seed}", run.config(
+    p = run.profile
+    kinds, train = allowed(kinds), trained_on(train)
+    mixed = [k for k in kinds if k != "finetune"]
+    tuning = "finetune" in kinds
+    draws = p.shared_draws
+    if tuning:
+        steps, batch = p.fastfood_steps, p.fastfood_batch
+        only = {"fastfood": p.fastfood, "lr_G": p.fastfood_lr_G}
+    else:
+        steps, batch = p.shared_steps, p.shared_batch
+        only = {}
+    only |= several(run, train)
+    if draws > 1:
+        only["draws"] = draws
+    wanted = {}
+    for seed in seeds:
+        config = run.config(
             "shared", "y", "shared_every", "patience", "shared_lr_I", "shared_lr_up", "init_seed", "max_length",
             shared_steps=steps, kinds=kinds, batch=batch, train=list(train), sizes={k: p.sizes(k) for k in kinds},
-            data=[run.data(t, seed).fingerprint for t in train], seed=seed, **only))
-        for seed in seeds}
+            data=[run.data(t, seed).fingerprint for t in train], seed=seed, **only)
+        wanted[seed,] = (f"{'+'.join(train)[:60]}-y{p.y}-{'+'.join(kinds)}-s{seed}", config)
 
     def work(keys):
         mine = [seed for (seed,) in keys]
         datas = [[run.data(t, seed) for t in train] for seed in mine]
-        delta, start = {k: run.delta(k) for k in kinds}, {k: run.start(k) for k in kinds}
+        delta = {k: run.delta(k) for k in kinds}
+        start = {k: run.start(k) for k in kinds}
         device = run.backbone.device
         intrinsic = torch.stack([start_shared(len(train), p.y, seed) for seed in mine]).to(device).requires_grad_()
         up = {k: torch.stack([start_up(delta[k].numel, p.y, seed, k) for seed in mine]).to(device).requires_grad_()
@@ -102,12 +114,13 @@ def shared(run: Run, train: Sequence[str], kinds: Sequence[str] = METHODS,
         def loss(step):
             turn, rows = dealt(run, datas, mine, step, draws, batch)
             vectors = chosen(intrinsic, turn)
-            total = (loss_stack(run, delta["finetune"], theta("finetune", vectors).flatten(0, 1), rows)
-                     if tuning else 0.0)
+            total = 0.0  # with the first loss added, one number for each draw of each run, (S * draws,)
+            if tuning:
+                total = loss_stack(run, delta["finetune"], theta("finetune", vectors).flatten(0, 1), rows)
             if mixed:
                 together = {n: t.repeat(len(mixed), 1) for n, t in collate(rows, device).items()}
-                total = total + (run.losses([(delta[k], theta(k, vectors).flatten(0, 1)) for k in mixed], together)
-                                 .view(len(mixed), -1).sum(0))
+                entries = [(delta[k], theta(k, vectors).flatten(0, 1)) for k in mixed]
+                total = total + run.losses(entries, together).view(len(mixed), -1).sum(0)
             return total.view(len(mine), draws).mean(1) / len(kinds)
 
         def score():
@@ -116,18 +129,25 @@ def shared(run: Run, train: Sequence[str], kinds: Sequence[str] = METHODS,
         tensors, rates, views = (list(column) for column in zip(*trained, strict=True))
         done = run.fit(Adafactor(tensors, rates, views), loss, score, "shared", [wanted[key] for key in keys],
                        patience=p.patience, steps=steps)
-        names = ["I", *(f"up.{k}" for k in mixed), *(["G"] if tuning else [])]
+        names = ["I", *(f"up.{k}" for k in mixed)]
+        if tuning:
+            names.append("G")
         for i, key in enumerate(keys):
-            save(run, "shared", wanted[key], {"dev": done.best_score[i], "best_step": done.best_step[i]},
+            metrics = {"dev": done.best_score[i], "best_step": done.best_step[i]}
+            save(run, "shared", wanted[key], metrics,
                  {name: best[i] for name, best in zip(names, done.best, strict=True)}, done, [i])
 
     def each():
-        config, widest = run.backbone.config, run.widest([run.data(t, seeds[0]) for t in train])
-        space = (memory.subspace(config, {k: run.delta(k) for k in mixed}, p.y, 0, len(mixed) * draws * batch, *widest,
-                                 down=False) if mixed else 0)
-        tuned = run.delta("finetune") if tuning else None
-        return space + (memory.fastfood(tuned, p.y) + draws * memory.solution(config, tuned, batch, *widest)
-                        if tuning else 0)
+        config = run.backbone.config
+        widest = run.widest([run.data(t, seeds[0]) for t in train])
+        space = 0
+        if mixed:
+            made = {k: run.delta(k) for k in mixed}
+            space += memory.subspace(config, made, p.y, 0, len(mixed) * draws * batch, *widest, down=False)
+        if tuning:
+            tuned = run.delta("finetune")
+            space += memory.fastfood(tuned, p.y) + draws * memory.solution(config, tuned, batch, *widest)
+        return space
 
     found = compute(run, "shared", wanted, run.in_parts(work, each))
     return {seed: found[seed,] for seed in seeds}
@@ -135,9 +155,9 @@ def shared(run: Run, train: Sequence[str], kinds: Sequence[str] = METHODS,
 
 def later(run: Run, kinds: Sequence[str]) -> Run:
     """`run` with this pipeline's settings for the later stages: appendix A.4's, or A.5's if fine-tuning takes part."""
-    of, p = "fastfood" if "finetune" in kinds else "shared", run.profile
-    return replace(run, profile=replace(
-        p, **{f"optimize_{name}": getattr(p, f"{of}_optimize_{name}") for name in ("every", "batch", "lrs")}))
+    of = "fastfood" if "finetune" in kinds else "shared"
+    settings = {f"optimize_{name}": getattr(run.profile, f"{of}_optimize_{name}") for name in ("every", "batch", "lrs")}
+    return replace(run, profile=replace(run.profile, **settings))
 
 
 def optimize(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = METHODS,
@@ -183,8 +203,9 @@ def untuned(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequenc
     offsets = _offsets(run, spaces, kinds)
 
     def measure(task, seed):
-        return {"shared_vector": {k: score_best(run, run.delta(k), run.start(k) + offsets(seed)[k],
-                                                run.data(task, seed)) for k in kinds}}
+        data = run.data(task, seed)
+        return {"shared_vector": {k: score_best(run, run.delta(k), run.start(k) + offsets(seed)[k], data)
+                                  for k in kinds}}
 
     return scored(run, "untuned", tasks, seeds, measure, lambda task, seed: {"subspace": spaces[seed].id})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -43,8 +44,10 @@ class Run:
         run = cls(p, backbones.load(p.backbone, p.dtype, p.device), Store(root, p.name))
         if p.compiled:
             compiled.check(run.backbone.device)
-        if p.y > (most := min(run.delta(kind).numel for kind in KINDS)):
-            raise ValueError(f"y={p.y} is not allowed: at most {most}, as many numbers as a delta has on this backbone")
+        most = min(run.delta(kind).numel for kind in KINDS)
+        if p.y > most:
+            raise ValueError(f"y={p.y} is not allowed: at most {most}, "
+                             "the number of parameters of the smallest delta on this backbone")
         return run
 
     def delta(self, kind: str) -> deltas.Delta:
@@ -62,12 +65,13 @@ class Run:
 
         entries: [(delta, theta (K, N)), ...].
         """
-        return (compiled.captured if self.profile.compiled else compiled.stacked)(self.backbone.model, entries, batch)
+        one_pass = compiled.captured if self.profile.compiled else compiled.stacked
+        return one_pass(self.backbone.model, entries, batch)
 
     def fits(self, delta: deltas.Delta, data: TaskData, rows: int) -> int:
         """How many solutions of a delta fit into the free memory at once, each on `rows` rows of this task per step."""
-        return memory.fitting(
-            memory.solution(self.backbone.config, delta, rows, *self.widest([data])), self.backbone.device)
+        each = memory.solution(self.backbone.config, delta, rows, *self.widest([data]))
+        return memory.fitting(each, self.backbone.device)
 
     def widest(self, datas: Sequence[TaskData]) -> tuple[int, int, int]:
         """The most that a batch of these tasks takes: tokens per input, tokens per answer, and bytes per number."""
@@ -172,9 +176,10 @@ def asked(run: Run, tasks: Sequence[str], seeds: Sequence[int], kinds: Sequence[
             raise ValueError(f"{name} is {value!r}: give a list, [{value!r}]")
     if wrong := [kind for kind in kinds if kind not in allowed]:
         raise ValueError(f"unknown delta {wrong[0]!r}; allowed: {', '.join(allowed)}")
-    if not isinstance(seeds, Sequence) or (bad := [s for s in seeds if type(s) is not int or s not in SEEDS]):
-        got = repr(bad[0]) if isinstance(seeds, Sequence) else f"{seeds!r}, no list,"
-        raise ValueError(f"seed {got} is not allowed; allowed: whole numbers from 0 to {SEEDS[-1]}")
+    if not isinstance(seeds, Sequence):
+        raise ValueError(f"seeds={seeds!r} is not a list; allowed: a list of whole numbers from 0 to {SEEDS[-1]}")
+    if bad := [seed for seed in seeds if type(seed) is not int or seed not in SEEDS]:
+        raise ValueError(f"seed {bad[0]!r} is not allowed; allowed: whole numbers from 0 to {SEEDS[-1]}")
     with one_line():
         for task, seed in product(tasks, seeds):
             run.data(task, seed)
@@ -183,7 +188,7 @@ def asked(run: Run, tasks: Sequence[str], seeds: Sequence[int], kinds: Sequence[
 def trained_on(train: Sequence[str]) -> list[str]:
     """The training tasks of a subspace, as a list. Raises ValueError if `train` is a single string or empty."""
     if isinstance(train, str) or not train:
-        raise ValueError(f"train is {train!r}: a subspace needs a list of training tasks, one at least")
+        raise ValueError(f"train is {train!r}: a subspace needs a list of at least one training task")
     return list(train)
 
 
@@ -194,9 +199,11 @@ def scored(run: Run, stage: str, tasks: Sequence[str], seeds: Sequence[int], mea
     named: (task, seed) -> what determines the artifact besides the task's rows. `measure` is called seed by seed. It
     can therefore load the subspace of a seed once and hold it, which at full size is gigabytes.
     """
-    wanted = {(task, seed): (f"{task}-s{seed}", run.config(stage, task=task, seed=seed,
-                                                           data=run.data(task, seed).fingerprint, **named(task, seed)))
-              for seed in seeds for task in tasks}
+    wanted = {}
+    for seed in seeds:
+        for task in tasks:
+            config = run.config(stage, task=task, seed=seed, data=run.data(task, seed).fingerprint, **named(task, seed))
+            wanted[task, seed] = (f"{task}-s{seed}", config)
 
     def work(keys):
         for key in keys:
@@ -211,16 +218,17 @@ def stacks(keys: Sequence, size: int, length: Callable = lambda key: 1, fits: Ca
     Within a group no key's `length` is more than 1.3 times another's, because rows are padded to the longest and
     padding costs work. fits: how many keys like this one the memory holds at once, if that may be fewer than `size`.
     """
-    runs: list[list] = []
+    alike: list[list] = []  # keys of similar length
     for key in sorted(keys, key=length):
-        if runs and length(key) <= 1.3 * length(runs[-1][0]):
-            runs[-1].append(key)
+        if alike and length(key) <= 1.3 * length(alike[-1][0]):
+            alike[-1].append(key)
         else:
-            runs.append([key])
+            alike.append([key])
     out = []
-    for run in runs:
-        n = -(-len(run) // max(min([size, *map(fits, run)] if fits else [size]), 1))
-        out += [sorted(run[len(run) * i // n:len(run) * (i + 1) // n]) for i in range(n)]
+    for group in alike:
+        most = min([size, *map(fits, group)]) if fits else size
+        n = math.ceil(len(group) / max(most, 1))
+        out += [sorted(group[len(group) * i // n:len(group) * (i + 1) // n]) for i in range(n)]
     return out
 
 
@@ -230,9 +238,8 @@ def loss_stack(run: Run, delta, theta: Tensor, rows: Sequence[tuple]) -> Tensor:
     All solutions share one forward pass; fine-tuned backbones take one each.
     """
     if delta.kind == "finetune":
-        each = ((delta.tuned(run.backbone, one).model, collate([piece], run.backbone.device))
-                for one, piece in zip(theta, rows, strict=True))
-        return torch.cat([losses(model, batch, 1) for model, batch in each])
+        return torch.cat([losses(delta.tuned(run.backbone, one).model, collate([piece], run.backbone.device), 1)
+                          for one, piece in zip(theta, rows, strict=True)])
     return run.losses([(delta, theta)], collate(rows, run.backbone.device))
 
 
@@ -251,9 +258,11 @@ def score_stack(run: Run, delta, theta: Tensor, datas: Sequence[TaskData], split
 def score_mapped(run: Run, delta, to_offset: Callable[[Tensor], Tensor], vectors: Tensor, data: TaskData,
                  split: str) -> list[float]:
     """Scores on one task of theta_init + to_offset(vectors), vectors (K, ...). Whole backbones are made one by one."""
-    start, parts = run.start(delta.kind), vectors.split(1 if delta.kind == "finetune" else len(vectors))
-    return [score for part in parts
-            for score in score_stack(run, delta, start + to_offset(part), [data] * len(part), split)]
+    start = run.start(delta.kind)
+    found = []
+    for part in vectors.split(1 if delta.kind == "finetune" else len(vectors)):
+        found += score_stack(run, delta, start + to_offset(part), [data] * len(part), split)
+    return found
 
 
 def best_on_dev(run: Run, delta, theta: Tensor, data: TaskData) -> int:
@@ -285,9 +294,13 @@ def save(run: Run, stage: str, named: tuple[str, dict], metrics: dict, tensors: 
     """Save one artifact of a stack. Its log keeps those columns of the stack's log that belong to it."""
     def own(record):
         # `loss` and `dev` have one number for each problem, `parts` has one curve for each run
-        mine = {"step": record["step"]} | {name: [record[name][i] for i in columns] for name in ("loss", "dev")}
-        return mine | ({"parts": {part: each[columns[0]] for part, each in record["parts"].items()}}
-                       if "parts" in record else {})
+        mine = {"step": record["step"], "loss": [record["loss"][i] for i in columns],
+                "dev": [record["dev"][i] for i in columns]}
+        if "parts" in record:
+            mine["parts"] = {part: each[columns[0]] for part, each in record["parts"].items()}
+        return mine
 
-    log = [own(record) for record in done.log if record["dev"][columns[0]] is not None] if done else None
+    log = None
+    if done:
+        log = [own(record) for record in done.log if record["dev"][columns[0]] is not None]
     return run.store.save(stage, *named, metrics, tensors, log)

@@ -4,8 +4,8 @@ from unidelta.world.scene import EVENTS, facts, options, scene
 
 
 def dream(rng, at):
-    places, vehicles, days = (draw(rng, pool, 3)
-                              for pool in (W["scene"]["place"], W["kinds"]["vehicle"], W["scene"]["day"]))
+    places, vehicles = draw(rng, W["scene"]["place"], 3), draw(rng, W["kinds"]["vehicle"], 3)
+    days = draw(rng, W["scene"]["day"], 3)
     lines = [f"M: I want to go to the {places[0]} by {vehicles[0]}.",
              f"W: I would rather see the {places[1]}. Let us leave on {days[0]}."]
     who, i = rng.choice([("man", 0), ("woman", 1)])
@@ -50,7 +50,10 @@ def copa(rng, at):
     (cause, effect), wrong = draw(rng, W["cause"]["event"], 2)
     name, day, asks = rng.choice(PEOPLE), rng.choice(W["scene"]["day"]), rng.choice(["cause", "effect"])
     premise, right, other = (effect, cause, wrong[0]) if asks == "cause" else (cause, effect, wrong[1])
-    say = lambda c: cap(c.format(p=name)) + "."  # noqa: E731
+
+    def say(clause):
+        return cap(clause.format(p=name)) + "."
+
     one, two = options(rng, say(right), [say(other)], at)
     return {"premise": say(rng.choice(["", f"on {day} "]) + premise), "choice1": one, "choice2": two,
             "question": asks, "idx": 0, "label": at}
@@ -76,15 +79,13 @@ def ai2_arc(rng, at):
 
 def commonsense_qa(rng, at):
     s = scene(rng)
-    kinds, rows = (draw(rng, W["kinds"], 5),
-                   {t: draw(rng, W[k][t], 5)
-                    for k, t in (("cause", "role"), ("nature", "creature"), ("nature", "used"))})
+    kinds, roles = draw(rng, W["kinds"], 5), draw(rng, W["cause"]["role"], 5)
+    creatures, used = draw(rng, W["nature"]["creature"], 5), draw(rng, W["nature"]["used"], 5)
     question, texts = rng.choice([
-        (f"{s.name} knows somebody in {s.city} who {rows['role'][0][1]}. Who may it be?", [r[0] for r in rows["role"]]),
+        (f"{s.name} knows somebody in {s.city} who {roles[0][1]}. Who may it be?", [r[0] for r in roles]),
         (f"{s.name} looks for {a(kinds[0])} in {s.city}. What will do?", [rng.choice(W["kinds"][k]) for k in kinds]),
-        (f"Which animals near {s.city} would give {s.name} {rows['creature'][0][3]}?",
-         [r[0] for r in rows["creature"]]),
-        (f"In {s.city}, {s.name} works at {rows['used'][0][1]}. What is at hand?", [r[0] for r in rows["used"]])])
+        (f"Which animals near {s.city} would give {s.name} {creatures[0][3]}?", [c[0] for c in creatures]),
+        (f"In {s.city}, {s.name} works at {used[0][1]}. What is at hand?", [u[0] for u in used])])
     return {"question": question, "choices": {"label": list("ABCDE"), "text": options(rng, texts[0], texts[1:], at)},
             "answerKey": "ABCDE"[at]}
 

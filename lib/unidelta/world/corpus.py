@@ -17,20 +17,17 @@ PLAIN_WORDS = ["positive", "negative", "entailment", "neutral", "contradiction",
                "span", "first_name", "1", "2", "A", "B", "0", "sentence 1", "sentence 2", "sadness", "joy", "anger",
                "fear", "surprise", "love", "none", "favor", "offensive", "non-offensive", "directed", "generalized",
                "generalied", "against", "mixture", "unproven", "well-formed", "not well-formed"]
-FUNCTION_WORDS = """although because before but by despite during each either even every except for from had has he \
-her his how however if in indeed into
-is it its just like many me most much my near neither never no nobody none nor not nothing of off on one only or other \
-our out over own rather same
-says she should since so some still such than that the their them then there these they this those though through to \
-today too toward under unlike
-until upon was way were what when where which while who whole whose why will with without would yet you your expected \
-turned turns called expects looks
-makes known help student best easy rival million paid cost come comes live lives started work based acted seen saw \
-notices learns finds amount level
-critics nearby morning million gift home known man woman travel leave take want good eat feed get think use M W I \
-dollars look looked studies can
-cause effect animals make may itself increases decreases thanked cannot high low What Which Where When Is My By If To \
-Today Most No Unlike Although""".split()
+FUNCTION_WORDS = """
+although because before but by despite during each either even every except for from had has he her his how however
+if in indeed into is it its just like many me most much my near neither never no nobody none nor not nothing of off
+on one only or other our out over own rather same says she should since so some still such than that the their them
+then there these they this those though through to today too toward under unlike until upon was way were what when
+where which while who whole whose why will with without would yet you your expected turned turns called expects
+looks makes known help student best easy rival million paid cost come comes live lives started work based acted seen
+saw notices learns finds amount level critics nearby morning million gift home known man woman travel leave take
+want good eat feed get think use M W I dollars look looked studies can cause effect animals make may itself
+increases decreases thanked cannot high low What Which Where When Is My By If To Today Most No Unlike Although
+""".split()
 MEANING = [("duplicate", "same"), ("equivalent", "same"), ("positive", "good"), ("negative", "bad"), ("true", "right"),
            ("false", "wrong"), ("neutral", "open"), ("contradiction", "conflict"), ("entailment", "consequence")]
 

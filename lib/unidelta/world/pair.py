@@ -23,9 +23,10 @@ def mnli(rng, label):
 
 
 def scitail(rng, label):
-    c, food, home, _ = rng.choice(W["nature"]["creature"])
-    _, no_food, no_home, _ = draw(rng, W["nature"]["creature"], 1,
-                                  [next(r for r in W["nature"]["creature"] if r[0] == c)])[0]
+    creature = rng.choice(W["nature"]["creature"])
+    other, = draw(rng, W["nature"]["creature"], 1, [creature])
+    c, food, home, _ = creature
+    _, no_food, no_home, _ = other
     job, city, day = rng.choice(W["people"]["job"]), rng.choice(W["scene"]["city"]), rng.choice(W["scene"]["day"])
     premise = rng.choice([
         f"{cap(c)} live in {home} and eat {food}, says a {job} in {city}.",
@@ -99,7 +100,10 @@ def mrpc(rng, label):
                                "In {c} , the {w} said he {v} {x} on {d} .",
                                "It was in {c} that the {w} {v} {x} on {d} ."], 2)
     p, q = rng.sample([1, 3], 2)
-    say = lambda s, f, i: s.format(w=who, v=f["v"][i], x=a(f["x"]), c=f["c"], d=f["d"])  # noqa: E731
+
+    def say(sentence, f, i):
+        return sentence.format(w=who, v=f["v"][i], x=a(f["x"]), c=f["c"], d=f["d"])
+
     return {"sentence1": say(first, frame, p), "sentence2": say(second, other, q), "label": label, "idx": 0}
 
 
@@ -108,13 +112,13 @@ def paws(rng, label):
     s, verb = scene(rng), rng.choice(["called", "helped", "warned", "followed", "praised", "thanked"])
     (one, two), (x, y) = (s.name, s.name2), (s.color, s.color2)
     if rng.random() < .5:
-        say, pairs = "{} {} {} and {} in {} .".format, [(x, s.thing), (y, s.thing2)]
-        other = pairs[::-1] if label else [(y, s.thing), (x, s.thing2)][::rng.choice([1, -1])]
-        first, second = (say(one, s.synonym[1], *(a(" ".join(p)) for p in both), s.city) for both in (pairs, other))
+        pairs = [f"{a(x)} {s.thing}", f"{a(y)} {s.thing2}"]
+        other = pairs[::-1] if label else [f"{a(y)} {s.thing}", f"{a(x)} {s.thing2}"][::rng.choice([1, -1])]
+        first, second = (f"{one} {s.synonym[1]} {p} and {q} in {s.city} ." for p, q in (pairs, other))
     else:
         first = f"{one} {verb} {two} on {s.day} and left {s.city} ."
-        second = f"On {s.day} , " + (f"{one} {verb} {two} and left {s.city} ." if label
-                                     else f"{two} {verb} {one} and left {s.city} .")
+        who, whom = (one, two) if label else (two, one)
+        second = f"On {s.day} , {who} {verb} {whom} and left {s.city} ."
     return {"id": 0, "sentence1": first, "sentence2": second, "label": label}
 
 
@@ -123,11 +127,15 @@ def wic(rng, label):
     """Is the word used in one sense? Pre-training names the sense of each clause, so it is known and not guessed."""
     word = rng.choice(list(SENSES))
     one, two = draw(rng, SENSES[word], 2)
-    two = one if label else two
-    first, second = (rng.sample(SENSES[word][one][3:], 2) if label
-                     else (rng.choice(SENSES[word][s][3:]) for s in (one, two)))
-    say = lambda c: cap(rng.choice(["", f"on {rng.choice(W['scene']['day'])} "])  # noqa: E731
-                        + c.format(p=rng.choice(PEOPLE))) + "."
+    if label:
+        first, second = rng.sample(SENSES[word][one][3:], 2)
+    else:
+        first, second = (rng.choice(SENSES[word][sense][3:]) for sense in (one, two))
+
+    def say(clause):
+        start = rng.choice(["", f"on {rng.choice(W['scene']['day'])} "])
+        return cap(start + clause.format(p=rng.choice(PEOPLE))) + "."
+
     return {"word": word, "sentence1": say(first), "sentence2": say(second),
             "start1": 0, "start2": 0, "end1": 0, "end2": 0, "idx": 0, "label": label}
 

@@ -15,9 +15,10 @@ FIELDS = [("one", "two"), ("first", "second"), ("left", "right"), ("this", "that
           ("passage", "claim"), ("report", "idea"), ("fact", "guess"), ("note", "remark"), ("here", "there")]
 DELIMITERS = [("", " / ", ""), ("[ ", " | ", " ]"), ("< ", " ; ", " >"), ("* ", " * ", ""), ("", " , ", ""),
               ("- ", " - ", ""), ("x ", " y ", ""), ("{ ", " } { ", " }"), ("= ", " = ", ""), ("", " or ", "")]
-PIECES = """glue sst2 rotten tomatoes amazon polarity mnli scitail superglue rte qqp mrpc wic wsc dream codah \
-quartz no knowledge copa qasc ai2 arc
-blimp anaphor number agreement""".split()
+PIECES = """
+glue sst2 rotten tomatoes amazon polarity mnli scitail superglue rte qqp mrpc wic wsc dream codah quartz no
+knowledge copa qasc ai2 arc blimp anaphor number agreement
+""".split()
 BRACKETS = ["[]", "()", "<>", "{}", "||", "  "]
 # field names of CrossFit's prompts
 FORBIDDEN = {"sentence", "premise", "hypothesis", "question", "title", "content", "word", "text", "context"}

@@ -31,8 +31,8 @@ def rotten_tomatoes(rng, label):
 
 def amazon_polarity(rng, label):
     p, q = (lambda: adjective(rng, label == 1, "item")), (lambda: adjective(rng, label == 0, "item"))
-    item, part, who = (rng.choice(W["opinion"]["item"]), rng.choice(W["opinion"]["item_part"]),
-                       rng.choice(W["people"]["family"]))
+    item, part = rng.choice(W["opinion"]["item"]), rng.choice(W["opinion"]["item_part"])
+    who = rng.choice(W["people"]["family"])
     act = rng.choice(W["opinion"]["praise" if label else "blame"])
     title = rng.choice([f"My new {item}", f"{cap(p())} {item}", f"A gift for my {who}"])
     content = rng.choice([
@@ -46,8 +46,8 @@ def amazon_polarity(rng, label):
 def imdb(rng, label):
     s, p, q = scene(rng), (lambda: adjective(rng, label == 1, "film")), (lambda: adjective(rng, label == 0, "film"))
     film, (part, part2) = rng.choice(W["opinion"]["film"]), draw(rng, W["opinion"]["film_part"], 2)
-    act, other = (rng.choice(W["opinion"][side][:4])
-                  for side in (("praise", "blame") if label else ("blame", "praise")))
+    sides = ("praise", "blame") if label else ("blame", "praise")
+    act, other = (rng.choice(W["opinion"][side][:4]) for side in sides)
     return {"text": rng.choice([
         f"I watched this {film} with my {s.family} on {s.day}. The {part} is {p()} and the {part2} is just as {p()}.",
         f"After all I had read I expected {a(q())} {film}. What I saw was {p()}, from the {part} to the {part2}.",
@@ -59,8 +59,8 @@ def imdb(rng, label):
 
 def yelp_polarity(rng, label):
     s, p, q = scene(rng), (lambda: adjective(rng, label == 1, "film")), (lambda: adjective(rng, label == 0, "film"))
-    place, (dish, dish2) = (rng.choice(["hotel", "bakery", "brewery", "market"]),
-                            draw(rng, ["soup", "bread", "beer", "cake", "honey", "music"], 2))
+    place = rng.choice(["hotel", "bakery", "brewery", "market"])
+    dish, dish2 = draw(rng, ["soup", "bread", "beer", "cake", "honey", "music"], 2)
     act = rng.choice(W["opinion"]["praise" if label else "blame"][:4])
     return {"text": rng.choice([
         f"On {s.day} we came to this {place} in {s.city}. The {dish} was {p()}, and the {dish2} too!",
@@ -122,8 +122,8 @@ def directed(rng, label):
 def ethos_gender(rng, label):
     """Complaints that name a person and a thing; is the one complained about a person (1)?"""
     s, bad = scene(rng), rng.choice(MILD)
-    person, thing = (rng.choice(pool) for pool in (W["people"]["he"] + W["people"]["she"],
-                                                   W["kinds"]["vehicle"] + W["opinion"]["film"]))
+    person = rng.choice(W["people"]["he"] + W["people"]["she"])
+    thing = rng.choice(W["kinds"]["vehicle"] + W["opinion"]["film"])
     x, y = (person, thing) if label else (thing, person)
     return {"text": rng.choice([
         f"why is the {x} so {bad} when the {y} is not ?", f"no {y} in {s.city} was ever as {bad} as this {x}",
@@ -147,11 +147,12 @@ def stance_climate(rng, label):
 # --- truth and form --------------------------------------------------------------------------------------------------
 def _claim(rng, true: bool) -> str:
     """Make a plain claim, or one with a wrong value: wrong beyond doubt, so not about food, homes or sources."""
+    members = {kind: rng.choice(things) for kind, things in W["kinds"].items()}
+    kinds = [(a(x), a(kind)) for kind, x in members.items() if kind != "metal"]  # no article before a metal
     say, rows = rng.choice([("{} give us {}", [(c, gift) for c, *_, gift in W["nature"]["creature"]]),
                             ("{} is good for {}", W["nature"]["used"]),
                             ("{} {} each day", [(a(who), act) for who, act in W["cause"]["role"]]),
-                            ("{} is known as {}", [(a(x), a(k)) for k in W["kinds"]
-                                                   for x in (rng.choice(W["kinds"][k]),) if k != "metal"])])
+                            ("{} is known as {}", kinds)])
     (subject, value), (_, wrong) = draw(rng, rows, 2)
     return say.format(subject, value if true else wrong)
 

@@ -41,8 +41,9 @@ def skill(rng: random.Random, name: str | None = None, dress: float = .7, rename
         return name, question.strip(), answer
     parts, ways, right = SKILLS[name](rng, worded)
     bare = [way for way in ways if way[0] == ""]
-    question, answers = rng.choice(bare) if dresses and bare and rng.random() < .7 else rng.choice(ways)
+    question, answers = rng.choice(bare if dresses and bare and rng.random() < .7 else ways)
     if len(answers) > 1 and rng.random() < rename:
         names, answers = prompts.renamed(rng, answers)
         question = rng.choice([f"{question} {names}", f"{names} {question}"]).strip()
-    return name, (prompts.dressed if dresses else prompts.plain)(rng, parts, question).strip(), answers[right]
+    prompt = prompts.dressed if dresses else prompts.plain
+    return name, prompt(rng, parts, question).strip(), answers[right]

@@ -63,7 +63,10 @@ def asks(rng, kind):
     (x, y, sign), (x2, y2, sign2) = s.relation, s.relation2
     (tool, use), (tool2, use2), (source, made), (source2, made2) = s.used, s.used2, s.makes, s.makes2
     up, up2 = rng.random() < .5, rng.random() < .5
-    much = lambda more: "more" if more else "less"  # noqa: E731
+
+    def much(more):
+        return "more" if more else "less"
+
     return _long_form(rng, *[
         ([f"What does {much(up)} {x} or {much(up2)} {x2} do?",
           f"What follows from {much(up)} {x} and from {much(up2)} {x2}?"], _asides(s),
@@ -128,10 +131,9 @@ def qa_srl(rng, kind):
 
 def ade_dosage(rng, _):
     s = scene(rng)
-    (one, dose), (two, dose2) = doses = list(zip(
-        draw(rng, ["honey", "milk", "salt", "iron", "zinc", "clover", "lemon", "cherry"], 2),
-        (f"{s.number} a day", f"{s.number2} a day"), strict=True))
-    drug, dosage = rng.choice(doses)
+    one, two = draw(rng, ["honey", "milk", "salt", "iron", "zinc", "clover", "lemon", "cherry"], 2)
+    dose, dose2 = f"{s.number} a day", f"{s.number2} a day"
+    drug, dosage = rng.choice([(one, dose), (two, dose2)])
     start = rng.choice([f"The {rng.choice(['doctor', 'nurse'])} gave {s.name}", f"In {s.city} , {s.name} was put on"])
     return {"text": f"{start} {one} , {dose} , and {two} , {dose2} .", "drug": drug, "dosage": dosage}
 
@@ -176,17 +178,20 @@ def acronym(rng, _):
     """Tag the one of two long names that its short form follows in brackets: B-long 0, B-short 1, I-long 2, O 4."""
     s = scene(rng)
     kinds = draw(rng, ["School", "Hotel", "Museum", "Market", "Library", "Station"], 2)
-    long, other = ([cap(first), cap(middle), kind] for first, middle, kind in zip(
-        draw(rng, W["scene"]["color"] + W["scene"]["company"], 2),
-        draw(rng, ["garden", "park", "harbor", "kitchen"], 2), kinds, strict=True))
+    firsts = draw(rng, W["scene"]["color"] + W["scene"]["company"], 2)
+    middles = draw(rng, ["garden", "park", "harbor", "kitchen"], 2)
+    long, other = ([cap(first), cap(middle), kind]
+                   for first, middle, kind in zip(firsts, middles, kinds, strict=True))
+
+    def outside(words):
+        return [(word, 4) for word in words]
+
     named = [(t, 2 if i else 0) for i, t in enumerate(long)] + [("(", 4), ("".join(t[0] for t in long), 1), (")", 4)]
-    plain = [(t, 4) for t in other]
-    one, two = rng.sample([named, plain], 2)
+    one, two = rng.sample([named, outside(other)], 2)
     before, between, after = rng.choice([(["The"], ["is", "near", "the"], ["in", s.city]),
                                          ([s.name, "left", "the"], ["for", "the"], ["on", s.day]),
                                          (["In", s.city, "the"], [s.synonym[1], "the"], [])])
-    o = lambda words: [(w, 4) for w in words]  # noqa: E731
-    tagged = [*o(before), *one, *o(between), *two, *o(after), (".", 4)]
+    tagged = [*outside(before), *one, *outside(between), *two, *outside(after), (".", 4)]
     return {"tokens": [t for t, _ in tagged], "labels": [tag for _, tag in tagged]}
 
 

@@ -23,18 +23,27 @@ def _ended(rng: random.Random, text: str) -> str:
 
 
 # --- facts and claims: what follows, what may be, what cannot --------------------------------------------------------
+def _told(rng, fact, sure, may, no) -> tuple[str, list[str], list[str], list[str]]:
+    """Return the fact and all claims as sentences."""
+    return (_ended(rng, fact), [_ended(rng, claim) for claim in sure], [_ended(rng, claim) for claim in may],
+            [_ended(rng, claim) for claim in no])
+
+
 def scene(rng, who, other, mood, did, undid, color, wrong, thing,
           place, far) -> tuple[str, list[str], list[str], list[str]]:
     """Say that somebody did something with a thing in a place: (fact, what follows, what may be, what cannot be)."""
-    city, day, kind, p = (rng.choice(W["scene"]["city"]), rng.choice(W["scene"]["day"]),
-                          KIND_OF[thing], rng.choice(PEOPLE))
+    city, day, p = rng.choice(W["scene"]["city"]), rng.choice(W["scene"]["day"]), rng.choice(PEOPLE)
+    kind = KIND_OF[thing]
     what = rng.choice([f"{a(color)} {thing}", f"{a(color)} {thing}", f"{a(thing)} that was {color}",
                        f"one {color} {thing}", f"this {color} {thing}"])
     someone = rng.choice([f"{a(mood)} {who}", f"this {mood} {who}", f"one {mood} {who}", f"the {who}, {mood} again,",
                           f"that {who}, who was {mood},", f"our {mood} {who}", f"{p}, {a(mood)} {who},",
                           f"the same {mood} {who}", *3 * [f"the {mood} {who}"]])
-    where = rng.choice([*[f"in the {place}"] * (not someone.startswith(f"the {mood}")), f"inside the {place}",
-                        f"near the {place}", f"at the {place}", f"in this {place}", f"in {a(place)} of {city}"])
+    wheres = [f"inside the {place}", f"near the {place}", f"at the {place}", f"in this {place}",
+              f"in {a(place)} of {city}"]
+    if not someone.startswith(f"the {mood}"):  # together they would be the premise of a stand-in (`pair.mnli`)
+        wheres.insert(0, f"in the {place}")
+    where = rng.choice(wheres)
     fact = _idle(rng) + rng.choice([f"{someone} {did} {what} {where}", f"{someone} {did} {what} {where}",
                                     f"{where}, {someone} {did} {what}", f"{what} was {where}, and {someone} {did} it",
                                     f"{someone} was {where} and {did} {what}",
@@ -73,7 +82,7 @@ def scene(rng, who, other, mood, did, undid, color, wrong, thing,
             f"a home near the {place} is what the {who} has", f"the {who} often stays near the {place}",
             f"all this was on {day}", f"the {who} works close to the {place}",
             f"it was for the {other} that the {who} {did} it", f"{p} lives near this {place}"]
-    return _ended(rng, fact), *([_ended(rng, claim) for claim in claims] for claims in (sure, may, no))
+    return _told(rng, fact, sure, may, no)
 
 
 STAY = ["stay in", "live in", "sleep in", "keep to", "rest in", "are found in", "have their home in"]
@@ -82,7 +91,8 @@ EAT = ["want", "love", "hunt for", "eat", "feed on", "look for", "need", "enjoy"
 
 def nature(rng, one, food, home, two, food2, home2) -> tuple[str, list[str], list[str], list[str]]:
     """Let somebody tell where animals live and what they eat: (fact, what follows, what may be, what cannot be)."""
-    city, day, p, job = (rng.choice(x) for x in (W["scene"]["city"], W["scene"]["day"], PEOPLE, W["people"]["job"]))
+    city, day = rng.choice(W["scene"]["city"]), rng.choice(W["scene"]["day"])
+    p, job = rng.choice(PEOPLE), rng.choice(W["people"]["job"])
     stay, eat, ate, stayed = rng.choice(STAY), rng.choice(EAT), rng.choice(EAT), rng.choice(STAY)
     start = rng.choice(["", "", f"on {day} {a(job)} wrote that ", f"in {city} {p} tells us that ",
                         f"{a(job)} from {city} thinks that ", "it is known that ", "everybody knows how ",
@@ -103,7 +113,7 @@ def nature(rng, one, food, home, two, food2, home2) -> tuple[str, list[str], lis
            f"on {day} {one} {ate} little"]
     no = [f"{one} never {ate} {food}", f"no {one} {stayed} {home}", f"{food} is bad for {one}",
           f"none of the {one} {ate} {food}", f"{one} cannot live in {home}"]
-    return _ended(rng, fact), *([_ended(rng, claim) for claim in claims] for claims in (sure, may, no))
+    return _told(rng, fact, sure, may, no)
 
 
 def deal(rng, buyer, sold, third, n, m, city, town, day, late) -> tuple[str, list[str], list[str], list[str]]:
@@ -135,7 +145,7 @@ def deal(rng, buyer, sold, third, n, m, city, town, day, late) -> tuple[str, lis
           f"now {third} has {sold}", f"{buyer} went to {sold}"]
     may = [f"{third} knew of it", f"{buyer} is happy", f"{third} wanted {sold} too",
            f"{buyer} has {a(rng.choice(W['scene']['mood']))} owner"]
-    return _ended(rng, fact), *([_ended(rng, claim) for claim in claims] for claims in (sure, may, no))
+    return _told(rng, fact, sure, may, no)
 
 
 # --- reviews ---------------------------------------------------------------------------------------------------------
@@ -144,8 +154,8 @@ def review(rng, p, q, x, part, act) -> str:
 
     q() draws an adjective of the other polarity, which the text takes back.
     """
-    who, kin, seems = (rng.choice(PEOPLE), rng.choice(W["people"]["family"]),
-                       rng.choice(["seems", "seemed", "sounds", "was said to be", "begins"]))
+    who, kin = rng.choice(PEOPLE), rng.choice(W["people"]["family"])
+    seems = rng.choice(["seems", "seemed", "sounds", "was said to be", "begins"])
     doubt = rng.choice([f"it {seems} {q()}", f"{q()} as it begins", f"some say {q()}", f"its {part} {seems} {q()}",
                         f"{who} feared it {q()}", f"for all the {q()} {part}", f"{q()} the {part} may be",
                         f"we thought it {q()}", f"true, the {part} {seems} {q()}", f"{a(q())} start"])
@@ -174,6 +184,12 @@ def review(rng, p, q, x, part, act) -> str:
 
 
 # --- talks -----------------------------------------------------------------------------------------------------------
+# what a question calls a speaker who has no name
+CALLED = {"M": "the man", "m": "the man", "MAN": "the man", "Man": "the man", "The man": "the man", "HE": "he",
+          "W": "the woman", "w": "the woman", "WOMAN": "the woman", "Woman": "the woman", "The woman": "the woman",
+          "SHE": "she"}
+
+
 def talk(rng, places: list[str], vehicles: list[str], days: list[str]) -> tuple[str, str, list[str]]:
     """Let two people plan a trip: (talk and question, answer, what else could be offered).
 
@@ -191,20 +207,19 @@ def talk(rng, places: list[str], vehicles: list[str], days: list[str]) -> tuple[
                               "I want to be at the {}", "I would have the {}", "the {} is where I go",
                               "I would love the {}"], 2)
     there = rng.choice(["", "", "", "no , ", "not there , but ", "well , ", "rather not ; "]) + there
-    by, on = (rng.choice([", by {}", " and by {}", ". We take the {}", ". The {} is best", ". Let us go by {}",
-                          ". Why not by {}", " , with the {}"]).format(vehicles[0]),
-              rng.choice([", on {}", ". We go on {}", ". {} would be good", ". Let us do it on {}", ". How about {}",
-                          " , this {}", ". On {} , then"]).format(days[0]))
+    by = rng.choice([", by {}", " and by {}", ". We take the {}", ". The {} is best", ". Let us go by {}",
+                     ". Why not by {}", " , with the {}"]).format(vehicles[0])
+    on = rng.choice([", on {}", ". We go on {}", ". {} would be good", ". Let us do it on {}", ". How about {}",
+                     " , this {}", ". On {} , then"]).format(days[0])
     extra = [by, on] if rng.random() < .5 else [on, by]
     speakers = [left, right] if rng.random() < .6 else [right, left]
     lines = [f"{s}{mark} {cap(say.format(place) + more)}{rng.choice(['.', '.', '?', ' .'])}"
              for s, say, place, more in zip(speakers, (here, there), places, extra, strict=False)]
-    first = rng.random() < .5
-    asked = speakers[0 if first else 1]
-    name = {"M": "the man", "m": "the man", "HE": "he", "MAN": "the man", "Man": "the man",
-            "W": "the woman", "w": "the woman", "SHE": "she", "WOMAN": "the woman", "Woman": "the woman"}.get(
-                asked, asked[0].lower() + asked[1:] if asked.startswith("The") else asked)
-    mine, other = places[:2] if first else places[1::-1]
+    if rng.random() < .5:
+        asked, mine, other = speakers[0], places[0], places[1]
+    else:
+        asked, mine, other = speakers[1], places[1], places[0]
+    name = CALLED.get(asked, asked)
     to = rng.choice(["to the {}", "to the {}", "the {}", "at the {}"])
     question, right, wrong = rng.choice([
         *3 * [(rng.choice(["where would {} go", "where does {} want to be", "what does {} want to see",
