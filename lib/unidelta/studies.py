@@ -214,10 +214,10 @@ def spread_seeds(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> d
 
 
 def spread_draws(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
-    """noise in both stages or not, on test rows of the other draws that know the wordings, with twice the seeds, where label words are shared"""
+    """noise in both stages or not, on test rows of the other draws that know the wordings, where label words are shared"""
     tasks, changes = chosen(sharing(open_run()), only), {AS_IT_IS: {}, "wider mixtures and search": WIDER | SEARCH}
     runs = {f"{name}, backbone={draw}": open_run(backbone=draw, **change) for name, change in changes.items() for draw in DRAWS[1:]}
-    return {name: collect(run, tasks, doubled(seeds), tuned=["scaled_solution"]) for name, run in runs.items()}
+    return {name: collect(run, tasks, seeds, tuned=["scaled_solution"]) for name, run in runs.items()}
 
 
 def many_settings(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
