@@ -2,6 +2,7 @@
 
 A test that needs the latter is skipped, with the reason, where it is absent."""
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,15 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 def pytest_configure(config):
     config.addinivalue_line("markers", "fullsize: needs about 4 GB of memory, 2 GB of disk and some minutes; "
                                        "leave out with -m 'not fullsize'")
+
+
+def pytest_collection_modifyitems(items):
+    """Order the files for several processes: those at full size first, then those with the most tests.
+
+    The former have few tests and take longest. If they came last, one process would be left alone with them."""
+    counts = Counter(item.path for item in items)
+    full = {item.path for item in items if item.get_closest_marker("fullsize")}
+    items.sort(key=lambda item: (item.path not in full, -counts[item.path]))
 
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared"
