@@ -420,6 +420,25 @@ def test_six_seeds_answer_what_step_26_asks():
         assert mean - half > AIMS[n], "the aim, by the whole interval"
 
 
+def test_four_draws_answer_what_step_27_asks():
+    """Test rows, label words shared, three seeds: both questions on every draw, and the aims over the draws."""
+    other = archive.load("spread_draws")
+    assert all(r.seeds == [0, 1, 2] and "report_on" not in r.line for r in other.values())
+    draws = settings.with_default(other, archive.load("spread"))
+    assert {name.rsplit("=", 1)[1] for name in draws} == set(studies.DRAWS)
+    every = settings.means(draws)
+    both = every.loc["wider mixtures and search"]
+    change = settings.changes(draws, "as it is")["wider mixtures and search"]
+    for what, n in (("own", 1), ("moved", 2)):
+        for added in (change[what], both[what] - both["scaled_solution"]):
+            mean, half = interval(added)
+            assert (added > 0).all() and mean > half
+        mean, half = interval(both[what])
+        assert mean > AIMS[n] > mean - half, "the aim, on average only"
+        assert list(both.index[both[what] < AIMS[n]]) == ["shorter"]
+    assert settings.answers(draws, "as it is").data.count("interval excludes zero") == 4
+
+
 def test_a_wider_search_does_what_chapters_18_and_28_say_by_hand():
     asked = archive.load("wider_search")
     changes = settings.changes(asked, "former settings")
