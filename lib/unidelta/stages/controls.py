@@ -104,7 +104,7 @@ def rescaled(run: Run, train: Sequence[str], tasks: Sequence[str],
     Where a transfer fails: is it the direction of the vector that does not fit the other delta, or only its length?
 
     (task, seed) -> artifact. Metrics, as source -> target -> value: `dev` (one score per factor), `factor` (the best on
-    dev; of equals the nearest to 1), `test` (with it) and `plain` (test with the factor 1).
+    dev; among equals, the nearest to 1), `test` (with it) and `plain` (test with the factor 1).
     """
     vectors = optimize(run, train, tasks, seeds=seeds)
     subspaces = approximate(run, train, seeds)
