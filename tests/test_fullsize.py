@@ -27,7 +27,7 @@ import resources
 from unidelta import stages
 from unidelta.stages import controls, landscapes
 folder, root = sys.argv[1:]
-run = stages.Run.open("paper", root, backbone=folder, source="embedded", steps=2)
+run = stages.Run.open("paper", root, backbone=folder, source="embedded", steps=1)
 task, peak, spent = ["rotten_tomatoes"], {}, {}
 def timed(name, call):
     began = time.monotonic()

@@ -23,12 +23,18 @@ from unidelta.studies import STUDIES, main
 TINY = ["--seeds", "0", "--steps", "1"]
 
 
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """One store for all studies here, as for the book's: what one has computed, the next ones load."""
+    return tmp_path_factory.mktemp("runs")
+
+
 @pytest.fixture
-def study(tiny_t5, tmp_path, monkeypatch):
+def study(tiny_t5, runs, tmp_path, monkeypatch):
     """Return a function that runs a study as from the shell and reads its variants back from its archive folder.
 
     The backbone is tiny, and there are few training tasks."""
-    monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("UNIDELTA_RUNS", str(runs))
     monkeypatch.setattr(suite, "BRIEF", ("glue-sst2", "amazon_polarity", "imdb"))
 
     def run(name, task="rotten_tomatoes"):
@@ -102,7 +108,7 @@ def test_multi_task(study):
     assert "not run" in tables.published(results, 3).data and claims_archived.slowest(results)[2] == "open"
 
 
-def test_simplified_and_dimension_share_what_they_have_in_common(study, tmp_path):
+def test_simplified_and_dimension_share_what_they_have_in_common(study):
     simple = study("simplified")
     assert set(simple) == {"single", "multi"} and [len(r.frame) for r in simple.values()] == [9, 9] \
         and simple["multi"].run.profile.y == 100
@@ -117,7 +123,8 @@ def test_simplified_and_dimension_share_what_they_have_in_common(study, tmp_path
     many = {name for name in originals if "many" in name or name == "multi"}
     assert [len({ids for name, ids in originals.items() if (name in many) == several})
             for several in (False, True)] == [1, 1], "once in each setting"
-    assert len(list((tmp_path / "runs" / "embedded" / "shared").iterdir())) == 2
+    shared = [{i for i in r.ids if i.startswith("shared/")} for r in simple.values()]
+    assert [len(ids) for ids in shared] == [1, 1] and not shared[0] & shared[1], "each setting trains its own vector"
 
 
 def test_rows_with_long_answers_stand_apart_in_the_simplified_pipeline_too(study):
