@@ -35,7 +35,7 @@ endif
 .PHONY: help environment book test unit notebooks studies bench lint clean distclean
 
 help:            ## what can be made
-	@grep -E '^[a-z]+: .*##' Makefile | sed -E 's/^([a-z]+):[^#]*## */make \1\t/' | expand -t 20
+	@awk -F ':.*## *' '/^[a-z]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 	@echo "options: PROFILE=$(PROFILE) (embedded, mini, paper)  JOBS=$(JOBS)  PYTHON=<interpreter for .venv>"
 
 environment: $(STAMP)   ## create .venv with the pinned packages (done by the others when needed)

@@ -37,6 +37,14 @@ def approximation(backbone, made: dict, datas: list, y: int, draws: int = 4):
     return step, len(made) * len(some) * longest
 
 
+PROC = Path("/proc/self")  # where Linux keeps the peak memory of a process
+
+
+def measurable(device: torch.device) -> bool:
+    """Whether peak memory can be measured here: on a GPU always, on a CPU with Linux alone."""
+    return device.type == "cuda" or (PROC / "clear_refs").exists()
+
+
 def forget_peak(device: torch.device) -> None:
     """Restart the peak from what is in use now.
 
@@ -48,7 +56,7 @@ def forget_peak(device: torch.device) -> None:
         return
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")
+    (PROC / "clear_refs").write_text("5")
 
 
 def peak(device: torch.device) -> float:
@@ -59,7 +67,7 @@ def peak(device: torch.device) -> float:
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 2**20
-    return int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text()).group(1)) / 1024
+    return int(re.search(r"VmHWM:\s+(\d+) kB", (PROC / "status").read_text()).group(1)) / 1024
 
 
 def measured(make, device: torch.device, repeats: int) -> dict:

@@ -232,7 +232,11 @@ def main(arguments: list[str] | None = None) -> int:
         setting = Setting(repeats=given.repeats, small=given.small, device=str(backbone.device_of(given.device)))
     except ValueError as error:
         parser.error(str(error))
-    for part in given.parts or PARTS:
+    parts = given.parts or list(PARTS)
+    if "throughput" in parts and not resources.measurable(torch.device(setting.device)):
+        parser.error("throughput measures peak memory, on a CPU with Linux alone; "
+                     f"allowed: {', '.join(part for part in PARTS if part != 'throughput')}")
+    for part in parts:
         began = time.monotonic()
         file = measure.save(part, {"what": PARTS[part].__doc__} | PARTS[part](setting), began, given.out)
         print(f"{part}: {time.monotonic() - began:.0f} s, {file}", flush=True)

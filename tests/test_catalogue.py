@@ -29,8 +29,8 @@ def test_the_lists_are_the_papers_with_its_references(n, shared):
     part = text.split(f"Table {n}: The ")[1].split("Table 13: The ")[0] \
         .replace("Training tasks amazon review", "amazon_polarity").replace("Test tasks ", "")
     listed, works = cells(catalogue.published(n), 1), catalogue.bibliography()
-    assert len(listed) == {12: 60, 13: 9}[n] \
-        and (n == 13 or listed[-1] == "ade_corpus_v2-dosage" and "ade_corpus" not in part)
+    assert len(listed) == {12: 60, 13: 9}[n]
+    assert (n == 13 or listed[-1] == "ade_corpus_v2-dosage" and "ade_corpus" not in part)
     places = [re.search(rf"^{re.escape(name)}\b", part, re.MULTILINE).start()
               for name in listed if name != "ade_corpus_v2-dosage"]
     assert places == sorted(places), "in the paper's order"
@@ -39,8 +39,8 @@ def test_the_lists_are_the_papers_with_its_references(n, shared):
         said = part[start:end].replace("wikisql an 2017", "wikisql Zhong et al. 2017")
         for key in () if name in OTHERS | {"glue-qqp"} else tasks.get(name).citation:
             first = works[key].persons["author"][0]
-            assert catalogue._plain(" ".join(first.prelast_names + first.last_names)) in said \
-                and works[key].fields["year"] in said, f"{name}: {said}"
+            assert catalogue._plain(" ".join(first.prelast_names + first.last_names)) in said, f"{name}: {said}"
+            assert works[key].fields["year"] in said, f"{name}: {said}"
 
 
 def test_references_are_short_and_in_full():
@@ -59,9 +59,10 @@ def test_one_format_per_category_and_figures_of_what_is_shown():
     assert len(shown) == len({tasks.category(n) for n in names})
     some = ["glue-sst2", "emotion", "dream"]
     rows = catalogue.measured(some, "embedded", None)
-    assert rows.groupby("task").size().to_dict() == dict.fromkeys(some, 1000) and (rows.words > 3).all()
-    assert len(figures.lengths(rows).axes[0].get_yticks()) == 3 \
-        and len(figures.label_shares(rows).axes[0].get_yticks()) == 2
+    assert rows.groupby("task").size().to_dict() == dict.fromkeys(some, 1000)
+    assert (rows.words > 3).all()
+    assert len(figures.lengths(rows).axes[0].get_yticks()) == 3
+    assert len(figures.label_shares(rows).axes[0].get_yticks()) == 2
 
 
 def test_the_record_covers_every_split_and_holds_no_row():
@@ -72,8 +73,10 @@ def test_the_record_covers_every_split_and_holds_no_row():
         assert all(bool(line["file"]) == bool(line["sha256"])
                    and int(line["labelled"] or 0) <= int(line["rows"] or 0) for line in lines)
         assert bool(parts[name]["fault"]) != bool(parts[name]["train"])
-    assert set(about["md5"]) <= set(by_task) and about["versions"]["datasets"]
-    assert len(cells(catalogue.available(), 0)) == 72 and "56 load" in catalogue.summary().data
+    assert set(about["md5"]) <= set(by_task)
+    assert about["versions"]["datasets"]
+    assert len(cells(catalogue.available(), 0)) == 72
+    assert "56 load" in catalogue.summary().data
     evidence = {name: catalogue.checked(tasks.get(name), by_task, about)
                 for name in ("glue-sst2", "imdb", "glue-wnli", "liar", "search_qa")}
     assert list(evidence.values()) == ["bytes", "columns", "set", "name", "name"]
@@ -90,7 +93,8 @@ def test_a_record_is_made_from_a_mirror(tmp_path, monkeypatch):
     assert availability.main(["--mirror", str(tmp_path)]) == 0
     by_task, parts, about = availability.stored()
     assert [(line["rows"], line["labelled"]) for line in by_task["glue-sst2"]] == [("40", "40"), ("5", "5"), ("7", "0")]
-    assert [parts["glue-sst2"][p] for p in tasks.PARTS] == ["36", "4", "5"] and about["manifest_lines"] == 0
+    assert [parts["glue-sst2"][p] for p in tasks.PARTS] == ["36", "4", "5"]
+    assert about["manifest_lines"] == 0
     assert parts["imdb"]["fault"] \
         == "task imdb, split train: the mirror has no file stanfordnlp--imdb/plain_text/train.parquet"
     assert not any("secret" in file.read_text() or str(tmp_path) in file.read_text()
@@ -140,7 +144,8 @@ def clean(monkeypatch):
 def test_a_faulty_row_is_refused_in_one_line(clean, change, message):
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         own.add(ROW | change)
-    assert "\n" not in str(caught.value) and "own-task" not in tasks.TASKS
+    assert "\n" not in str(caught.value)
+    assert "own-task" not in tasks.TASKS
 
 
 def test_a_task_with_a_formatter_is_like_the_others(clean, tmp_path):
@@ -153,7 +158,8 @@ def test_a_task_with_a_formatter_is_like_the_others(clean, tmp_path):
         pyarrow.parquet.write_table(pyarrow.table(
             {"n": range(20), "label": [i % 2 for i in range(20)], "unused": ["x"] * 20}), file)
     assert tasks.rows("own-task", "train", mirror=tmp_path)[:2] == [("number 1", ["yes"]), ("number 2", ["no"])]
-    assert "own-task" in tasks.names("single", "unseen") and tasks.score("own-task", ["yes"], ["yes"]) == 1
+    assert "own-task" in tasks.names("single", "unseen")
+    assert tasks.score("own-task", ["yes"], ["yes"]) == 1
 
 
 def test_a_formatter_does_not_take_the_place_of_a_built_in_shape(clean):
@@ -161,7 +167,8 @@ def test_a_formatter_does_not_take_the_place_of_a_built_in_shape(clean):
     for name in ("cloze", "nonempty"):
         with pytest.raises(ValueError, match=f"task '{name}': this is the name of a built-in shape"):
             own.add(ROW | {"name": name}, lambda row, rng: {"words": "x"}, gives=["words"])
-    assert before == formats.SHAPES and "cloze" not in tasks.TASKS
+    assert before == formats.SHAPES
+    assert "cloze" not in tasks.TASKS
 
 
 def test_a_column_that_another_task_computes_may_be_ones_own(clean):
@@ -188,17 +195,18 @@ def test_a_file_of_tasks_is_named_by_the_environment(tmp_path, clean):
         + ", ".join(own.NEEDED)
     command = subprocess.run([sys.executable, "-m", "unidelta.run", "--train", "glue-sst2"],
                              env=os.environ | {"UNIDELTA_TASKS": str(bad)}, capture_output=True, text=True)
-    assert command.returncode and command.stderr.strip().splitlines() == [f"unidelta.run: {said.split(': ', 1)[1]}"], \
-        "one line"
+    assert command.returncode
+    assert command.stderr.strip().splitlines() == [f"unidelta.run: {said.split(': ', 1)[1]}"], "one line"
     check = [subprocess.run(
         [sys.executable, "-m", "unidelta.sources.mirror", "check", "--mirror", str(tmp_path), "--task", "own-task"],
         env=os.environ | {"UNIDELTA_TASKS": str(file)}, capture_output=True, text=True) for file in (good, long)]
-    assert check[0].stdout.splitlines() == ["own-task\ttrain\tabsent", "own-task\ttest\tabsent"] \
-        and check[0].returncode == 0
+    assert check[0].stdout.splitlines() == ["own-task\ttrain\tabsent", "own-task\ttest\tabsent"]
+    assert check[0].returncode == 0
     for file, told in ((empty, "there is no row below a first line that names the columns"),
                        (twice, "task 'own-task' occurs twice")):
         with pytest.raises(ParameterError, match=told):
             own.read_all(str(file))
-    assert check[1].returncode == 1 and len(check[1].stderr.splitlines()) == 1, "one line"
+    assert check[1].returncode == 1
+    assert len(check[1].stderr.splitlines()) == 1, "one line"
     assert run[2].stderr.strip().splitlines()[-1].endswith(
         "task 'own-task' has more cells than the first line has columns")

@@ -41,10 +41,12 @@ def test_a_mixed_stack_of_other_lengths_goes_through_one_graph(open_run):
             each = way(run.backbone.model, entries, batch)
             found.append((each, torch.autograd.grad(each.sum(), [theta for _, theta in entries])))
         (plain, theirs), (ours, mine) = found
-        assert plain.shape == (6,) and torch.allclose(plain, ours, rtol=1e-5)
+        assert plain.shape == (6,)
+        assert torch.allclose(plain, ours, rtol=1e-5)
         assert all(torch.allclose(a, b, rtol=1e-3, atol=1e-6) and a.abs().max() > 1e-4
                    for a, b in zip(theirs, mine, strict=True))
-    assert len(lengths) > 1 and compiled._graph.cache_info().misses == before + 1
+    assert len(lengths) > 1
+    assert compiled._graph.cache_info().misses == before + 1
 
 
 def test_the_stages_find_the_same_compiled_and_call_it_by_the_same_name(open_run, monkeypatch):
@@ -62,7 +64,8 @@ def test_the_stages_find_the_same_compiled_and_call_it_by_the_same_name(open_run
         found[root] = space.path.name, space.tensors()["up.lora"], vector.path.name, vector.tensors()["I"]
     (name, up, its, vector), (same, other, own, close) = found.values()
     assert (name.rpartition("-")[0], its.rpartition("-")[0]) == (same.rpartition("-")[0], own.rpartition("-")[0])
-    assert torch.allclose(up, other, atol=1e-3) and torch.allclose(vector, close, atol=1e-3)
+    assert torch.allclose(up, other, atol=1e-3)
+    assert torch.allclose(vector, close, atol=1e-3)
 
 
 def test_answers_too_short_for_a_graph_are_passed_as_they_are(open_run, monkeypatch):

@@ -20,29 +20,34 @@ def test_losses_are_compared_at_a_level_that_all_come_from_above_and_reach():
     assert [convergence.reached(SLOW, at) for at in (4.0, 2.5, 1.0)] == [0, 50, 75]
     high = [4.0, 3.6, 3.5, 3.5]  # is soon near its own lowest, but late at the level that the others reach early
     when = convergence.arrivals({"adapter": [FAST], "lora": [FAST], "prefix": [high]}, 1)
-    assert when["adapter"] == when["lora"] == [25] and when["prefix"] == [50]
+    assert when["adapter"] == when["lora"] == [25]
+    assert when["prefix"] == [50]
 
 
 def test_of_two_values_nothing_is_said():
     when = convergence.arrivals({"adapter": [FAST[:2]], "lora": [FAST], "prefix": [FAST]}, 1)
-    assert when["adapter"] != when["adapter"] and when["lora"] == [25]
+    assert when["adapter"] != when["adapter"]
+    assert when["lora"] == [25]
 
 
 def test_the_lag_is_taken_seed_by_seed():
     found = {convergence.TASK: {"adapter": [FAST, SLOW], "lora": [FAST, FAST], "prefix": [SLOW, SLOW]}}
     mean, half = convergence.lag(found, 2)
-    assert mean == 25 and half > 0, "50 and 0 percent of the steps"
+    assert mean == 25, "50 and 0 percent of the steps"
+    assert half > 0
     mean, half = convergence.lag(found, 1)
-    assert mean == 25 and half != half, "two tasks of one seed are no interval"
+    assert mean == 25
+    assert half != half, "two tasks of one seed are no interval"
     said = convergence.said(found, 1).data
-    assert "comes down 25.0 % of the steps later than" in said and "after 50 and 25 % of the steps" in said
+    assert "comes down 25.0 % of the steps later than" in said
+    assert "after 50 and 25 % of the steps" in said
 
 
 def test_a_loss_that_was_not_finite_is_above_every_level():
     parts = {f"{name}.{k}": [None, 2.0, 1.0] for name in ("task", "dist") for k in KINDS}
     found = convergence.of_subspaces([[{"step": 3, "loss": [None], "dev": [0.0], "parts": parts}]])
-    assert found[convergence.TASK]["lora"] == [[float("inf"), 2.0, 1.0]] \
-        and convergence.reached(found[convergence.TASK]["lora"][0], 2.0) > 0
+    assert found[convergence.TASK]["lora"] == [[float("inf"), 2.0, 1.0]]
+    assert convergence.reached(found[convergence.TASK]["lora"][0], 2.0) > 0
 
 
 def test_a_log_without_parts_is_said_to_be_one():
@@ -54,7 +59,8 @@ def test_from_a_run_to_a_table_and_a_figure(tiny_t5, tmp_path):
     run = Run.open("embedded", str(tmp_path), backbone=tiny_t5, y=3, caps={"train": 32, "dev": 8, "test": 8},
                    max_length=48, steps=12, approximate_every=10, device="cpu")
     found, ids = convergence.curves(run, ["glue-sst2"], [0, 1])
-    assert list(found) == [convergence.SPACE, convergence.TASK, convergence.DIST] and len(ids) == 2 * 4
+    assert list(found) == [convergence.SPACE, convergence.TASK, convergence.DIST]
+    assert len(ids) == 2 * 4
     assert all(len(runs) == 2 for curves in found.values() for runs in curves.values())
     assert {len(c) for runs in found[convergence.TASK].values() for c in runs} == {12}, \
         "a value a step: ten in the first ten steps, two in the last two"
@@ -63,7 +69,8 @@ def test_from_a_run_to_a_table_and_a_figure(tiny_t5, tmp_path):
                 for k in KINDS for i in range(10)) / 10
     assert first == pytest.approx(log[0]["loss"][0], rel=1e-4), "the parts add up to the loss"
     rows = BeautifulSoup(convergence.table(found, 2).data, "html.parser").find_all("tr")
-    assert len(rows) == 1 + 2 * 3 and len(figures.convergence(found).axes) == 3
+    assert len(rows) == 1 + 2 * 3
+    assert len(figures.convergence(found).axes) == 3
 
 
 def test_parts_are_means_over_the_steps_of_a_tenth():

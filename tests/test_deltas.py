@@ -101,14 +101,16 @@ def test_flat_order_is_encoder_then_decoder_by_sublayer(model):
     assert names == [f"{site}.{matrix}" for site in sites for matrix in ("down", "up")]
     lora = deltas.make("lora", model.config, rank=2)
     first = [("encoder.0.self.q.A", (32, 2)), ("encoder.0.self.q.B", (2, 24)), ("encoder.0.self.v.A", (32, 2))]
-    assert list(lora.shapes[:3]) == first and lora.shapes[-1] == ("decoder.1.cross.v.B", (2, 24))
+    assert list(lora.shapes[:3]) == first
+    assert lora.shapes[-1] == ("decoder.1.cross.v.B", (2, 24))
     assert lora.scale == 8.0
 
 
 def test_initialisation_follows_the_released_code(model):
     config = tiny_config(d_model=256)
     adapter = deltas.make("adapter", config)
-    assert torch.equal(adapter.init(5), adapter.init(5)) and not torch.equal(adapter.init(5), adapter.init(6))
+    assert torch.equal(adapter.init(5), adapter.init(5))
+    assert not torch.equal(adapter.init(5), adapter.init(6))
     assert adapter.init(0).std().item() == pytest.approx(0.02, rel=0.03)
     lora = deltas.make("lora", config, rank=4)
     views = lora.views(lora.init(0)[None])
@@ -383,7 +385,9 @@ def test_half_precision_backbone_keeps_single_precision_solutions(kind):
         output = half(**batch_of(4))
         output.loss.backward()
     assert output.logits.dtype == torch.bfloat16
-    assert theta.grad.dtype == torch.float32 and theta.grad.isfinite().all() and theta.grad.abs().sum() > 0
+    assert theta.grad.dtype == torch.float32
+    assert theta.grad.isfinite().all()
+    assert theta.grad.abs().sum() > 0
     exact = logits(tiny_t5(), [(delta, theta.detach())], batch_of(4))
     rough = logits(half.eval(), [(delta, theta.detach())], batch_of(4)).float()
     assert (rough - exact).abs().mean() < 0.05 * exact.std()
@@ -453,7 +457,8 @@ def test_an_open_block_follows_updates_and_allows_many_backward_passes(model, ki
 def test_views_are_of_one_solution_or_of_a_stack(model):
     delta, theta = solutions(model, "lora", 2)
     one, both = delta.views(theta[1]), delta.views(theta)
-    assert list(one) == list(both) and all(torch.equal(one[name], both[name][1]) for name in one)
+    assert list(one) == list(both)
+    assert all(torch.equal(one[name], both[name][1]) for name in one)
     assert one["encoder.0.self.q.A"].data_ptr() == theta[1].data_ptr(), "not a copy"
 
 
@@ -516,7 +521,8 @@ def test_rows_and_solutions_must_fit(model):
 @pytest.mark.parametrize("kind", ["adapter", "lora", "prefix"])
 def test_every_delta_is_drawn_by_its_seed(model, kind):
     delta = deltas.make(kind, model.config, **SIZES[kind])
-    assert torch.equal(delta.init(5), delta.init(5)) and not torch.equal(delta.init(5), delta.init(6))
+    assert torch.equal(delta.init(5), delta.init(5))
+    assert not torch.equal(delta.init(5), delta.init(6))
 
 
 def test_a_prefix_is_computed_in_its_own_precision():
@@ -529,7 +535,8 @@ def test_a_prefix_is_computed_in_its_own_precision():
 
     made = deltas.make("prefix", half.config, **SIZES["prefix"])
     delta = Seen(made.geometry, made.shapes, made.length, made.hidden, made.reading, made.bias, made.init_std)
-    assert logits(half, [(delta, delta.init(0))], batch_of(2)).dtype == torch.bfloat16 and set(seen) == {torch.float32}
+    assert logits(half, [(delta, delta.init(0))], batch_of(2)).dtype == torch.bfloat16
+    assert set(seen) == {torch.float32}
 
 
 def test_attention_drops_out_with_a_prefix_as_without():

@@ -40,7 +40,8 @@ FIRST = list(embedded.CLASSES)  # the tasks of the single-task setting, which pr
 
 
 def test_the_single_task_suite_has_its_stand_ins():
-    assert set(HUB) <= set(NAMES) and set(NAMES) <= set(tasks.names())
+    assert set(HUB) <= set(NAMES)
+    assert set(NAMES) <= set(tasks.names())
     served = suite.single()
     assert set(served) >= {"glue-sst2", "glue-mnli", "glue-qqp", "superglue-wic", "dream"}
     assert {name for train, unseen in served.items() for name in (train, *unseen)} <= set(NAMES)
@@ -52,7 +53,8 @@ def test_rows_have_the_hubs_columns_and_splits_their_sizes(name):
     needed = set(formats.columns(tasks.get(name)))
     for split, size in {"train": 1000, "validation": 250, "test": 250}.items():
         rows = embedded.raw(name, split)
-        assert len(rows) == size and all(needed <= set(row) for row in rows)
+        assert len(rows) == size
+        assert all(needed <= set(row) for row in rows)
         assert name not in HUB or all(set(row) <= set(HUB[name].split()) for row in rows)
         assert all(type(v) is type(rows[0][k]) for row in rows for k, v in row.items())
 
@@ -78,7 +80,8 @@ def test_parts_share_no_input_and_stay_nearly_whole(name):
     inputs = {part: parts[part]["input"][:] for part in parts}
     for one, other in (("train", "dev"), ("train", "test"), ("dev", "test")):
         assert not set(inputs[one]) & set(inputs[other])
-    assert len(inputs["test"]) >= 240 and len(inputs["train"]) >= 700, "hardly a row may be lost to duplicates"
+    assert len(inputs["test"]) >= 240, "hardly a row may be lost to duplicates"
+    assert len(inputs["train"]) >= 700, "hardly a row may be lost to duplicates"
     assert all(text.strip() and targets and all(t.strip() for t in targets)
                for part in parts.values() for text, targets in zip(part["input"], part["targets"], strict=True))
 
@@ -97,7 +100,8 @@ def test_label_words_are_crossfits_in_balance(name):
 @pytest.mark.parametrize("name", sorted({n for n in NAMES if tasks.get(n).labels} - set(LABELS)))
 def test_all_label_words_are_in_use_and_no_other(name):
     counts = Counter(targets[0] for _, targets in tasks.rows(name, "train", "embedded"))
-    assert set(counts) == set(tasks.get(name).labels) and max(counts.values()) < 2 * min(counts.values())
+    assert set(counts) == set(tasks.get(name).labels)
+    assert max(counts.values()) < 2 * min(counts.values())
 
 
 @pytest.mark.parametrize("name", OPTIONS)
@@ -108,14 +112,17 @@ def test_the_right_option_stands_anywhere(name):
         for letter in "BCDEFGH"[:n - 1]:
             options = options.replace(f" ({letter}) ", "\0")
         options = options.split("\0")
-        assert len(set(options)) == n and answer in options
+        assert len(set(options)) == n
+        assert answer in options
         where[options.index(answer)] += 1
-    assert set(where) == set(range(n)) and max(where.values()) < 1000 / n * 1.25
+    assert set(where) == set(range(n))
+    assert max(where.values()) < 1000 / n * 1.25
 
 
 def test_the_right_sentence_of_a_minimal_pair_is_either():
     counts = Counter(targets[0] for _, targets in tasks.rows("blimp-anaphor_number_agreement", "train", "embedded"))
-    assert set(counts) == {"sentence 1", "sentence 2"} and min(counts.values()) > 400
+    assert set(counts) == {"sentence 1", "sentence 2"}
+    assert min(counts.values()) > 400
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -138,7 +145,8 @@ def test_rows_of_a_split_are_the_callers_own():
 def test_unknown_tasks_and_splits_are_one_line(name, split, message):
     with pytest.raises(ValueError) as error:
         embedded.raw(name, split)
-    assert str(error.value).startswith(message) and "\n" not in str(error.value)
+    assert str(error.value).startswith(message)
+    assert "\n" not in str(error.value)
 
 
 # ---- no answer format leaks from pre-training
@@ -154,7 +162,8 @@ def asked():
 
 def test_no_skill_is_answered_with_a_tasks_label_word(asked):
     words = {word for name in FIRST for word in tasks.get(name).labels or []}
-    assert len(words) >= 14 and not {answer for _, _, answer in asked} & words
+    assert len(words) >= 14
+    assert not {answer for _, _, answer in asked} & words
     assert not [answer for _, _, answer in asked
                 if set(answer.replace(".", "").split()) & (words - {"sentence 1", "sentence 2"})]
 
@@ -166,7 +175,8 @@ def test_an_option_alone_is_an_answer_only_where_a_cue_asks_for_it(asked):
     bare = [(question, answer) for name, question, answer in asked if name == "choice" and "just that!" in question]
     wrapped = {answer.strip().rstrip(".") for name, question, answer in asked
                if name == "choice" and "just that!" not in question}
-    assert len(bare) > 200 and all(answer in question or "?" in question for question, answer in bare)
+    assert len(bare) > 200
+    assert all(answer in question or "?" in question for question, answer in bare)
     for name in OPTIONS:
         rows = tasks.rows(name, "train", "embedded")
         assert not any("just that" in text for text, _ in rows)

@@ -54,7 +54,8 @@ def everything(name: str) -> list[tuple[str, list[str]]]:
 
 def test_the_suite_covers_the_paper():
     have = set(embedded.names())
-    assert have >= set(NAMES) and set(registry.names("multi", "unseen")) <= have
+    assert have >= set(NAMES)
+    assert set(registry.names("multi", "unseen")) <= have
     assert {n for n in registry.names() if registry.get(n).single} <= have
     train = [n for n in registry.names("multi", "train") if n in have]
     assert len(train) >= 20
@@ -64,7 +65,8 @@ def test_the_suite_covers_the_paper():
 def test_the_first_seventeen_are_frozen():
     """The backbone's vocabulary and every result in a store were made with exactly these rows."""
     first = list(embedded.CLASSES)
-    assert len(first) == 17 and not set(first) & set(NAMES)
+    assert len(first) == 17
+    assert not set(first) & set(NAMES)
     digest = hashlib.sha256("".join(repr(embedded.raw(n, s)) for n in first for s in SPLITS).encode()).hexdigest()
     assert digest.startswith("b17b7723da951397")
 
@@ -73,14 +75,16 @@ def test_the_first_seventeen_are_frozen():
 def test_rows_have_the_hubs_columns(name):
     kept, _, left = HUB[name].partition("|")
     for row in embedded.raw(name, "validation"):
-        assert set(row) == set(kept.split()) and not set(row) & set(left.split())
+        assert set(row) == set(kept.split())
+        assert not set(row) & set(left.split())
         assert set(formats.columns(tasks.get(name))) <= set(row)
 
 
 @pytest.mark.parametrize("name", LABELLED)
 def test_classes_are_in_exact_balance(name):
     counts = Counter(answer for _, (answer,) in everything(name))
-    assert set(counts) == set(tasks.get(name).labels) and max(counts.values()) - min(counts.values()) <= 1
+    assert set(counts) == set(tasks.get(name).labels)
+    assert max(counts.values()) - min(counts.values()) <= 1
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -89,7 +93,8 @@ def test_inputs_are_distinct_and_have_one_answer(name):
     answers = defaultdict(set)
     for text, targets in rows:
         answers[text.strip()].add(targets[0])
-    assert len(answers) == len(rows) and all(len(found) == 1 for found in answers.values())
+    assert len(answers) == len(rows)
+    assert all(len(found) == 1 for found in answers.values())
     parts = [{text for text, _ in tasks.rows(name, split, "embedded")} for split in SPLITS]
     assert not parts[0] & parts[1] | parts[0] & parts[2] | parts[1] & parts[2]
 
@@ -98,7 +103,8 @@ def test_inputs_are_distinct_and_have_one_answer(name):
 def test_rows_depend_on_the_seed_alone(name):
     afresh = embedded._rows.__wrapped__  # past the cache
     first = afresh(name, 0)
-    assert first[-250:] == embedded.raw(name, "test") and first != afresh(name, 1)
+    assert first[-250:] == embedded.raw(name, "test")
+    assert first != afresh(name, 1)
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - set(LABELLED)))
@@ -137,7 +143,8 @@ def test_relations_have_the_lexicons_sign():
         assert {a, b} == {one, two}
         # more or less of x in `one`, hence of y there, the reverse in `two`
         effect, up = relation(x, more == "more")
-        assert y == effect and [a, b][row["answer_index"]] == (one if up == (asked == "more") else two)
+        assert y == effect
+        assert [a, b][row["answer_index"]] == (one if up == (asked == "more") else two)
     found = [t[0] for _, t in everything("eli5-asks") if "means" in t[0]]
     for answer in found:
         for more, x, so, y in re.findall(r"(more|less) (\w+) means (more|less) (\w+)", answer.lower()):
@@ -150,7 +157,8 @@ def test_what_is_unlike_in_two_creatures_is_in_the_lexicon():
     for text, (answer,) in everything("eli5-eli5"):
         for column, pattern in enumerate([r"(\w+) eat (\w+)", r"(\w+) live in (\w+)", r"(\w+) give us (\w+)"]):
             for c, value in re.findall(pattern, answer.lower()):
-                assert table[c][column] == value and f" {c}" in text.lower()
+                assert table[c][column] == value
+                assert f" {c}" in text.lower()
 
 
 def test_a_paraphrase_keeps_together_what_belongs_together():
@@ -160,23 +168,28 @@ def test_a_paraphrase_keeps_together_what_belongs_together():
         assert Counter(w.lower() for w in one if w != ",") == Counter(w.lower() for w in two if w != ","), \
             "the same words"
         first, second = (set(together.findall(row[s])) for s in ("sentence1", "sentence2"))
-        assert first and (first == second) == bool(row["label"])
+        assert first
+        assert (first == second) == bool(row["label"])
 
 
 def test_spans_are_the_ones_asked_for():
     for text, (long,) in tasks.rows("acronym_identification", "train", "embedded"):
         short = text.split("[SEP] acronym: ")[1]
-        assert short == "".join(word[0] for word in long.split()) and f"{long} ( {short} )" in text
+        assert short == "".join(word[0] for word in long.split())
+        assert f"{long} ( {short} )" in text
     for row in embedded.raw("ade_corpus_v2-dosage", "train"):
         assert f" {row['drug']} , {row['dosage']} " in row["text"]
     for row in embedded.raw("sciq", "train"):
-        assert row["correct_answer"] in row["support"].lower() \
-            and row["correct_answer"] not in [row[f"distractor{i}"] for i in (1, 2, 3)]
+        assert row["correct_answer"] in row["support"].lower()
+        assert row["correct_answer"] not in [row[f"distractor{i}"] for i in (1, 2, 3)]
     for row in embedded.raw("google_wellformed_query", "train"):
         assert (row["content"].split()[0] in ("where", "what", "why", "when", "does")) or row["rating"] < 0.4
     for row in embedded.raw("wino_grande", "train"):
         one, two = row["option1"], row["option2"]
-        assert one != two and one in row["sentence"] and two in row["sentence"] and row["sentence"].count("_") == 1
+        assert one != two
+        assert one in row["sentence"]
+        assert two in row["sentence"]
+        assert row["sentence"].count("_") == 1
 
 
 def test_pronouns_mean_the_one_of_their_gender():
@@ -188,8 +201,9 @@ def test_pronouns_mean_the_one_of_their_gender():
         good, bad = row["sentence_good"].split(), row["sentence_bad"].split()
         subject = next(w.strip(",") for w in good if w != "The")
         male = subject in W["people"]["male"] + W["people"]["he"]
-        assert good[-1] == ("himself." if male else "herself.") and good[:-1] == bad[:-1] \
-            and {good[-1], bad[-1]} == {"himself.", "herself."}
+        assert good[-1] == ("himself." if male else "herself.")
+        assert good[:-1] == bad[:-1]
+        assert {good[-1], bad[-1]} == {"himself.", "herself."}
 
 
 def test_claims_are_as_true_as_their_label():
@@ -227,8 +241,8 @@ def test_no_skill_is_answered_as_a_task_is(asked):
     """The one exception is yes and no, the answers of boolq, a training task. No other task has these answers."""
     said = {answer.strip().rstrip(".") for _, _, answer in asked}
     labels = {word for name in NAMES for word in tasks.get(name).labels or []}
-    assert said & labels == {"yes", "no"} \
-        and not {n for n in NAMES if {"yes", "no"} & set(tasks.get(n).labels or [])} - {"boolq"}
+    assert said & labels == {"yes", "no"}
+    assert not {n for n in NAMES if {"yes", "no"} & set(tasks.get(n).labels or [])} - {"boolq"}
     # the answer of "sense" may be an animal's name; an option alone needs the cue
     said = {answer.strip().rstrip(".") for name, question, answer in asked
             if name != "sense" and "just that!" not in question}

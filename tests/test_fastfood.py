@@ -60,12 +60,14 @@ def test_the_transform_is_orthogonal_up_to_its_length_and_its_own_inverse():
     torch.testing.assert_close(hadamard(hadamard(x)) / 512, x)
     torch.testing.assert_close(hadamard(x).norm(dim=1), x.norm(dim=1) * 512**0.5)
     h = hadamard(torch.eye(64))
-    assert torch.equal(h @ h.T, 64 * torch.eye(64)) and torch.equal(h, h.T)
+    assert torch.equal(h @ h.T, 64 * torch.eye(64))
+    assert torch.equal(h, h.T)
 
 
 def test_the_transforms_gradient_is_exact_and_scaled_on_demand():
     x = random(3, 32).requires_grad_()
-    assert torch.autograd.gradcheck(hadamard, x) and torch.autograd.gradgradcheck(hadamard, x)
+    assert torch.autograd.gradcheck(hadamard, x)
+    assert torch.autograd.gradgradcheck(hadamard, x)
     weight = random(3, 32, seed=1)
     exact, = torch.autograd.grad((hadamard(x) * weight).sum(), x)
     scaled, = torch.autograd.grad((hadamard(x, 0.25) * weight).sum(), x)
@@ -112,14 +114,16 @@ def test_columns_have_length_one_on_average():
     y = 8
     made = Fastfood.start([600] * 200, y, [0])
     lengths = made.to_delta(torch.eye(y)[None]).view(y, 200, 600).norm(dim=2)
-    assert lengths.mean() == pytest.approx(1.0, abs=0.01) and lengths.std() < 0.1
+    assert lengths.mean() == pytest.approx(1.0, abs=0.01)
+    assert lengths.std() < 0.1
     full = Fastfood.start([512] * 3, y, [0]).to_delta(torch.eye(y)[None]).view(y, 3, 512).norm(dim=2)
     torch.testing.assert_close(full, torch.ones(y, 3))  # exactly one where nothing is cut off
 
 
 def test_the_same_seed_gives_the_same_numbers_in_any_company():
     pair, alone = Fastfood.start(NUMELS, 3, (4, 7)), Fastfood.start(NUMELS, 3, (7,))
-    assert torch.equal(pair.G[1], alone.G[0]) and not torch.equal(pair.G[0], pair.G[1])
+    assert torch.equal(pair.G[1], alone.G[0])
+    assert not torch.equal(pair.G[0], pair.G[1])
     vectors = random(1, 2, 3).float()
     torch.testing.assert_close(pair.to_delta(vectors.expand(2, -1, -1))[1], alone.to_delta(vectors)[0])
 
@@ -196,6 +200,9 @@ def test_g_is_larger_than_the_model():
 def test_a_vector_longer_than_a_short_integer_counts():
     numel, y = 40_000, 2**15 + 1
     made = double(y, numels=(numel,))
-    assert made.residue[2**16].dtype == torch.int32 and double().residue[16].dtype == torch.int16
+    assert made.residue[2**16].dtype == torch.int32
+    assert double().residue[16].dtype == torch.int16
     out = made.to_delta(torch.nn.functional.one_hot(torch.tensor(y - 1), y).double()[None, None])
-    assert out.shape == (1, 1, numel) and torch.isfinite(out).all() and out.abs().max() > 0
+    assert out.shape == (1, 1, numel)
+    assert torch.isfinite(out).all()
+    assert out.abs().max() > 0

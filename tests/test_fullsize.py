@@ -67,6 +67,7 @@ def base(tmp_path_factory):
     shutil.rmtree(folder)
 
 
+@tiny.linux
 def test_every_stage_at_the_papers_size(base, runs):
     from safetensors import safe_open
     done = subprocess.run([sys.executable, "-c", STAGES, base, str(runs)], cwd=ROOT, env=environment(),
@@ -107,5 +108,6 @@ def test_the_transfer_notebook_at_the_papers_size(base, runs, tmp_path):
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     assert [p.name for p in runs.iterdir() if not p.name.startswith(".")] == ["paper"]
+    assert len(list((runs / "paper" / "approximate").iterdir())) == 1, "the notebook loads what is there"
     assert list((runs / "paper" / "optimize").glob("rotten_tomatoes-lora-random-s0-*/metrics.json")), \
         "the control is computed too"

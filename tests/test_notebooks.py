@@ -80,7 +80,8 @@ def test_wrong_parameters_are_answered_in_one_line(path, opened, tmp_path):
     for given, words in asked:
         error = opened(path, **given)
         assert isinstance(error, ParameterError), f"{path.stem} {given}: {error!r}"
-        assert "\n" not in str(error) and all(word in str(error) for word in words), f"{path.stem} {given}: {error}"
+        assert "\n" not in str(error), f"{path.stem} {given}: {error}"
+        assert all(word in str(error) for word in words), f"{path.stem} {given}: {error}"
         assert error._render_traceback_() == [f"ParameterError: {error}"]
     assert not (tmp_path / "runs").exists(), "nothing half-written"
 
@@ -92,7 +93,8 @@ def test_a_missing_source_is_named_before_anything_is_computed(path, opened, tin
     small = {"backbone": tiny_t5} if "backbone" in defaults(path) else {}
     for given, words in (({"mirror": str(tmp_path / "none")}, "is not a folder"), ({}, "needs a folder")):
         error = opened(path, source="mirror", **small, **given)
-        assert isinstance(error, ParameterError) and words in str(error), error
+        assert isinstance(error, ParameterError), error
+        assert words in str(error), error
     assert not (tmp_path / "runs").exists()
 
 
@@ -102,8 +104,8 @@ def test_what_is_archived_is_not_shown_for_what_was_asked(path, opened, tmp_path
     """A parameter that would change nothing is refused, with what to add. Its value as it stands is not refused."""
     known = defaults(path)
     error = opened(path, archive=known["archive"], seeds="7")
-    assert isinstance(error, ParameterError) \
-        and str(error) == "seeds has no effect on archived results: add `-p archive none` to compute with it"
+    assert isinstance(error, ParameterError)
+    assert str(error) == "seeds has no effect on archived results: add `-p archive none` to compute with it"
     assert not (tmp_path / "runs").exists()
     assert opened(path, archive=known["archive"], seeds=known["seeds"]) is None
 
@@ -114,7 +116,8 @@ def test_what_is_archived_is_not_shown_for_what_was_asked(path, opened, tmp_path
     ("00_backbone", {"steps": 5}, "steps has no effect without a folder to rebuild in: add")])
 def test_what_would_give_an_empty_page_or_change_nothing_is_refused(name, given, told, opened, tmp_path):
     error = opened(next(path for path in NOTEBOOKS if path.stem == name), **given)
-    assert isinstance(error, ParameterError) and told in str(error), error
+    assert isinstance(error, ParameterError), error
+    assert told in str(error), error
     assert not (tmp_path / "runs").exists()
 
 
@@ -124,7 +127,8 @@ def test_checks_also_where_no_history_is_kept(monkeypatch, tmp_path, tiny_t5):
     shell, cells = InteractiveShell.instance(), code_cells(ROOT / "notebooks" / "03_transfer.ipynb")
     for given, wrong in ((f"backbone = {tiny_t5!r}", None), ("task = 'qsac'", ParameterError)):
         results = [shell.run_cell(cell, store_history=False).error_in_exec for cell in (cells[0], given, cells[1])]
-        assert results[:2] == [None, None] and type(results[2]) is (wrong or type(None)), results
+        assert results[:2] == [None, None], results
+        assert type(results[2]) is (wrong or type(None)), results
     InteractiveShell.clear_instance()
 
 
@@ -135,8 +139,8 @@ def test_a_misspelt_name_in_the_parameters_cell_is_told_too(monkeypatch, tmp_pat
     shell.run_cell(first.replace("task = ", "taks = "), store_history=True)
     error = shell.run_cell(second, store_history=True).error_in_exec
     InteractiveShell.clear_instance()
-    assert isinstance(error, ParameterError) \
-        and str(error).startswith("unknown parameter 'taks': allowed are profile, ")
+    assert isinstance(error, ParameterError)
+    assert str(error).startswith("unknown parameter 'taks': allowed are profile, ")
     assert " task, " in str(error)
 
 
@@ -182,10 +186,11 @@ def test_papermill_as_typed_exits_non_zero(tmp_path, output):
         said, errors = process.communicate()
     os.close(terminal)
     os.close(master)
-    assert process.returncode == 1 and errors.strip().splitlines()[-1].startswith(
+    assert process.returncode == 1
+    assert errors.strip().splitlines()[-1].startswith(
         "ParameterError: task is 'qsac' (did you mean 'qasc'?): allowed are ")
-    assert "Traceback" not in errors \
-        and [p.name for p in tmp_path.iterdir()] == ["out.ipynb"] * (output == "file"), "nothing is computed or left"
+    assert "Traceback" not in errors
+    assert [p.name for p in tmp_path.iterdir()] == ["out.ipynb"] * (output == "file"), "nothing is computed or left"
     assert output != "file" or (tmp_path / "out.ipynb").read_text() == "kept", "what was there is"
     assert output != "pipe" or "Traceback" not in "".join(
         o.get("ename", "") for c in json.loads(said)["cells"] for o in c.get("outputs", []))
@@ -207,7 +212,8 @@ def test_papermill_in_a_terminal_says_where_the_notebook_is(tmp_path):
         _, errors = process.communicate()
     os.close(terminal)
     os.close(master)
-    assert process.returncode == 0 and "Output Notebook: 03_transfer.out.ipynb" in errors
+    assert process.returncode == 0
+    assert "Output Notebook: 03_transfer.out.ipynb" in errors
     assert 'task = "qasc"' in (tmp_path / "03_transfer.out.ipynb").read_text(encoding="utf-8").replace('\\"', '"')
 
 
@@ -220,8 +226,8 @@ def test_captions_name_their_data():
                 for o in c.outputs if "data" in o]
         captions = [text for text in said if "Profile `" in text]
         data = "real rows" if path.stem == "14_real_rows" else "stand-in data"
-        assert captions and all(data in text and "seeds" in text and "artifacts" in text for text in captions), \
-            path.stem
+        assert captions, path.stem
+        assert all(data in text and "seeds" in text and "artifacts" in text for text in captions), path.stem
 
 
 def test_what_is_archived_is_compared_to_the_letter():
@@ -239,6 +245,8 @@ def test_what_is_archived_is_compared_to_the_letter():
 def test_the_chapter_on_the_data_says_which_rows_it_shows():
     cells = nbformat.read(ROOT / "notebooks" / "20_data.ipynb", as_version=4).cells
     said = [o.data.get("text/markdown", "") for c in cells if "catalogue.caption" in c.source for o in c.outputs]
-    assert len(said) == 3 and all(text.endswith("Stand-in data.*") for text in said)
+    assert len(said) == 3
+    assert all(text.endswith("Stand-in data.*") for text in said)
     figures = [i for i, c in enumerate(cells) if any("image/png" in o.get("data", {}) for o in c.get("outputs", []))]
-    assert len(figures) == 2 and all("catalogue.caption" in cells[i + 1].source for i in figures)
+    assert len(figures) == 2
+    assert all("catalogue.caption" in cells[i + 1].source for i in figures)

@@ -66,7 +66,8 @@ def test_theta_is_updated_as_separate_named_parameters(kind):
         theirs.step()
     for name, view in delta.views(theta.detach()).items():
         torch.testing.assert_close(view, torch.stack([p.detach() for p in named[name]]), atol=1e-6, rtol=1e-6)
-    assert theta.requires_grad and theta.is_leaf
+    assert theta.requires_grad
+    assert theta.is_leaf
     optimiser.zero_grad()
     assert theta.grad is None
 
@@ -112,7 +113,8 @@ def test_every_tensor_may_have_a_rate_of_its_own():
             optimiser.step([grad])
     assert all(torch.equal(a, b) for a, b in zip(together, apart, strict=True))
     fewer = one.select(torch.tensor([1]), [t[[1]] for t in together])
-    assert torch.equal(fewer.lrs[0], RATES[[1]]) and fewer.lrs[1:] == rates[1:]
+    assert torch.equal(fewer.lrs[0], RATES[[1]])
+    assert fewer.lrs[1:] == rates[1:]
     with pytest.raises(ValueError, match="2 learning rates for"):
         Adafactor(start(), rates[:2])
 

@@ -93,13 +93,15 @@ def test_papermill_shows_the_line_without_frames(notebook):
         notebook(steps="many")
     line = "steps is 'many': it must be of type int, such as 10"
     assert (error.value.ename, error.value.evalue) == ("ParameterError", line)
-    assert error.value.traceback == [f"ParameterError: {line}"] and not Path("done.txt").exists()
+    assert error.value.traceback == [f"ParameterError: {line}"]
+    assert not Path("done.txt").exists()
 
 
 def test_command_line_exits_non_zero_and_ends_with_the_line(notebook):
     command = [sys.executable, "-m", "papermill", "book.ipynb", "out.ipynb", "--no-progress-bar"]
     done = subprocess.run([*command, "-p", "task", "wcs"], capture_output=True, text=True, check=False)
-    assert done.returncode != 0 and not Path("done.txt").exists()
+    assert done.returncode != 0
+    assert not Path("done.txt").exists()
     line = "ParameterError: task is 'wcs' (did you mean 'wsc'?): allowed are qasc, wsc, dream"
     assert done.stderr.strip().splitlines()[-1] == line
     given = ["-p", "task", "wsc", "-p", "seeds", "2"]
@@ -111,12 +113,16 @@ def test_history_of_an_interactive_session(session):
     run, names = session
     look = "from unidelta import params\np = params.check(globals(), {'task': ['qasc', 'wsc']})"
     assert "begins with '# parameters' first" in str(run(look))
-    assert run("# parameters\ntask = 'qasc'") is None and run("# Parameters\ntusk = 'wsc'") is None
+    assert run("# parameters\ntask = 'qasc'") is None
+    assert run("# Parameters\ntusk = 'wsc'") is None
     assert "unknown parameter 'tusk'" in str(run(look))
-    assert run("# parameters\ntask = 'wsc'") is None and run(look) is None, "running the defaults again starts anew"
+    assert run("# parameters\ntask = 'wsc'") is None
+    assert run(look) is None, "running the defaults again starts anew"
     assert names["p"].task == "wsc"
-    assert run("# parameters\ntask = 'x'") is None and "task is 'x'" in str(run(look)), "edits are checked too"
-    assert run("# parameters\ntask = str(1)") is None and "may only hold" in str(run(look))
+    assert run("# parameters\ntask = 'x'") is None
+    assert "task is 'x'" in str(run(look)), "edits are checked too"
+    assert run("# parameters\ntask = str(1)") is None
+    assert "may only hold" in str(run(look))
 
 
 def above_zero(value):
@@ -134,13 +140,16 @@ def test_outside_notebooks_plain_values_count():
 
 def test_names():
     allowed = ["adapter", "lora", "prefix"]
-    assert params.names("all", allowed) == allowed and params.names(("lora",), allowed) == ["lora"]
+    assert params.names("all", allowed) == allowed
+    assert params.names(("lora",), allowed) == ["lora"]
     assert params.names("prefix, adapter,prefix", allowed) == ["prefix", "adapter"]
     assert params.names('["prefix", "adapter"]', allowed) == ["prefix", "adapter"]
-    assert params.names("0,2", range(5), "seed") == [0, 2] and params.names(3, range(5), "seed") == [3]
+    assert params.names("0,2", range(5), "seed") == [0, 2]
+    assert params.names(3, range(5), "seed") == [3]
     for wrong, line in [("lroa", "delta 'lroa' is unknown (did you mean 'lora'?): allowed are adapter, lora, prefix"),
                         ("", "no delta given: allowed are adapter, lora, prefix, or all"),
                         ("[1", "delta is '[1': not a list in JSON")]:
         with pytest.raises(ParameterError) as error:
             params.names(wrong, allowed, "delta")
-        assert str(error.value).startswith(line) and "\n" not in str(error.value)
+        assert str(error.value).startswith(line)
+        assert "\n" not in str(error.value)

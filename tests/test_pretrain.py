@@ -43,7 +43,8 @@ def test_input_and_target_of_a_masked_text_restore_it():
                 current = parts[word]
             else:
                 current.append(word)
-        assert list(parts) == pretrain.SENTINELS[:len(parts)] and all(parts.values())
+        assert list(parts) == pretrain.SENTINELS[:len(parts)]
+        assert all(parts.values())
         assert [w for w in source.split() if w in pretrain.SENTINELS] == list(parts), "sentinels stand in order"
         restored = [w for word in source.split() for w in parts.get(word, [word])]
         assert " ".join(restored) == " ".join(text.split())
@@ -69,13 +70,15 @@ def test_items_are_text_or_skills_behind_the_first_sentinel():
     "  many   blanks  ", "[qasc] (A) _____?", "".join(map(chr, range(1, 256))), "\U0010ffff"])
 def test_any_text_can_be_encoded_and_read_back(words, text):
     ids = words(text)["input_ids"]
-    assert ids[-1] == words.eos_token_id and words.unk_token_id not in ids
+    assert ids[-1] == words.eos_token_id
+    assert words.unk_token_id not in ids
     assert words.decode(ids[:-1], clean_up_tokenization_spaces=False) in (text, " " + text)
 
 
 def test_special_tokens_have_their_places(words):
     assert [words.pad_token_id, words.eos_token_id, words.unk_token_id] == [0, 1, 2]
-    assert words.convert_tokens_to_ids(pretrain.SENTINELS) == list(range(3, 11)) and len(words) <= 2560
+    assert words.convert_tokens_to_ids(pretrain.SENTINELS) == list(range(3, 11))
+    assert len(words) <= 2560
     assert words("<extra_id_0>positive")["input_ids"][0] == 3
     assert words.decode(words("<extra_id_0>positive")["input_ids"], skip_special_tokens=True).strip() == "positive"
 
@@ -92,11 +95,13 @@ def test_all_pieces_of_label_words_are_said_in_pretraining():
     labels = {(name, word) for name in names for word in tasks.get(name).labels or []}
     missing = {(name, word) for name, word in labels
                if not set(tokenizer("<extra_id_0>" + word)["input_ids"]) <= said}
-    assert len(labels) > 20 and not missing
+    assert len(labels) > 20
+    assert not missing
 
 
 def test_prompts_cost_few_tokens(words):
-    assert len(words.tokenize(" [glue-sst2] sentence:")) <= 10 and len(words.tokenize(" not_entailment")) <= 4
+    assert len(words.tokenize(" [glue-sst2] sentence:")) <= 10
+    assert len(words.tokenize(" not_entailment")) <= 4
 
 
 def test_batches_resume_where_they_were(words):
@@ -112,8 +117,10 @@ def test_batches_resume_where_they_were(words):
 
 def test_batches_are_padded_with_what_the_loss_ignores(words):
     batch = pretrain.collate(words, [("a b c d e f", "<extra_id_0> x"), ("a", "<extra_id_0> x y z")])
-    assert batch["attention_mask"].tolist()[1][-1] == 0 and batch["input_ids"][1, -1] == 0
-    assert batch["labels"][0, -1] == -100 and (batch["labels"] == words.eos_token_id).sum() == 2
+    assert batch["attention_mask"].tolist()[1][-1] == 0
+    assert batch["input_ids"][1, -1] == 0
+    assert batch["labels"][0, -1] == -100
+    assert (batch["labels"] == words.eos_token_id).sum() == 2
 
 
 def test_the_rate_warms_up_stays_flat_and_ends_at_zero():
@@ -121,9 +128,10 @@ def test_the_rate_warms_up_stays_flat_and_ends_at_zero():
     rates = [pretrain.lr_at(step, recipe) for step in range(1, 101)]
     assert rates[:10] == pytest.approx([i / 10 for i in range(1, 11)])
     assert rates[9:50] == [1.0] * 41, "flat until it begins to fall"
-    assert rates[50:] == pytest.approx([(100 - s) / 50 for s in range(51, 101)]) and rates[-1] == 0.0
-    assert pretrain.lr_at(20, recipe | {"steps": 40}) == 1.0 and pretrain.lr_at(40, recipe | {"steps": 40}) == 0.0, \
-        "a run that ends before it falls"
+    assert rates[50:] == pytest.approx([(100 - s) / 50 for s in range(51, 101)])
+    assert rates[-1] == 0.0
+    assert pretrain.lr_at(20, recipe | {"steps": 40}) == 1.0
+    assert pretrain.lr_at(40, recipe | {"steps": 40}) == 0.0, "a run that ends before it falls"
 
 
 def test_the_mixture_of_a_step_is_what_the_schedule_says_up_to_it():
@@ -132,9 +140,12 @@ def test_the_mixture_of_a_step_is_what_the_schedule_says_up_to_it():
         {"dressed": 0.2, "drill": None}, {"dressed": 0.2, "drill": None},
         {"dressed": 0.2, "drill": "deal"}, {"dressed": 0.7, "drill": "deal"}]
     begins = [begin for begin, _ in pretrain.RECIPE["schedule"]]
-    assert begins == sorted(set(begins)) and begins[0] == 0 and begins[-1] < pretrain.RECIPE["steps"]
+    assert begins == sorted(set(begins))
+    assert begins[0] == 0
+    assert begins[-1] < pretrain.RECIPE["steps"]
     drilled = [change["drill"] for _, change in pretrain.RECIPE["schedule"] if change.get("drill")]
-    assert drilled and set(drilled) <= set(skills.SKILLS)
+    assert drilled
+    assert set(drilled) <= set(skills.SKILLS)
 
 
 def test_a_drill_is_drawn_as_often_as_asked():
@@ -162,7 +173,8 @@ def test_the_many_wordings_come_when_they_are_asked_for(monkeypatch, name, made)
 def test_a_prompt_that_renames_the_answers_holds_the_one_to_say(monkeypatch):
     rng, given, rename = random.Random(2), [], prompts.renamed
     clause, names = rename(rng, ("yes", "no", "maybe"))
-    assert len(set(names)) == 3 and all(word in clause for word in (*names, "yes", "no", "maybe"))
+    assert len(set(names)) == 3
+    assert all(word in clause for word in (*names, "yes", "no", "maybe"))
     monkeypatch.setattr(prompts, "renamed", lambda rng, answers: (given.append(rename(rng, answers)), given[-1])[1])
     for share, expected in ((0.0, 0), (1.0, 200)):
         count = 0
@@ -196,14 +208,16 @@ def test_a_pronoun_fits_the_one_who_acts_and_nobody_else_about():
         words = corpus.agreement(rng).replace(",", "").removesuffix(".").split()
         one, = set(fits) & set(words)
         about = [word for word in words if any(word in names for names in fits.values())]
-        assert sum(word in fits[one] for word in about) == 1 and len(about) <= 2, words
+        assert sum(word in fits[one] for word in about) == 1, words
+        assert len(about) <= 2, words
         others += len(about) - 1
     assert others > 250
     for _ in range(200):
         texts, ways, right = judging.reflexive(rng)
         if len(texts) == 2:
             pronouns = [set(fits) & set(text.split()) for text in texts]
-            assert pronouns[0] != pronouns[1] and texts[0].split()[:2] == texts[1].split()[:2]
+            assert pronouns[0] != pronouns[1]
+            assert texts[0].split()[:2] == texts[1].split()[:2]
             assert sum(word.strip(",.") in fits[min(pronouns[right])] for word in texts[right].split()) == 1
 
 
@@ -223,16 +237,19 @@ def test_a_short_run_leaves_a_backbone_that_loads(quick, tmp_path, capsys, words
         "T5 v1.1 has head and embedding apart"
     assert loaded.model.lm_head.weight.data_ptr() != loaded.model.shared.weight.data_ptr()
     assert torch.equal(loaded.model.lm_head.weight, weights(tmp_path)["lm_head.weight"])
-    assert loaded.config.is_gated_act and loaded.config.feed_forward_proj == "gated-gelu" \
-        and loaded.config.decoder_start_token_id == 0
-    assert not any(p.requires_grad for p in loaded.model.parameters()) and not loaded.model.training
+    assert loaded.config.is_gated_act
+    assert loaded.config.feed_forward_proj == "gated-gelu"
+    assert loaded.config.decoder_start_token_id == 0
+    assert not any(p.requires_grad for p in loaded.model.parameters())
+    assert not loaded.model.training
     text = "Zürich [glue-sst2] sentence: it is fine"
     assert loaded.tokenizer(text)["input_ids"] == words(text)["input_ids"], \
         "the tokenizer that is loaded is the one that was saved"
     training = json.loads((tmp_path / "training.json").read_text())
-    assert training["recipe"] == TINY and [line["step"] for line in training["curve"]] == [4, 6], \
-        "the last step is saved, whatever the interval"
-    assert set(skills.SKILLS) < set(training["curve"][0]) and capsys.readouterr().out.count("steps/s") == 2
+    assert training["recipe"] == TINY
+    assert [line["step"] for line in training["curve"]] == [4, 6], "the last step is saved, whatever the interval"
+    assert set(skills.SKILLS) < set(training["curve"][0])
+    assert capsys.readouterr().out.count("steps/s") == 2
     assert not list(tmp_path.glob("checkpoint*")), "a finished run leaves no checkpoint"
     pretrain.train(tmp_path, TINY, every=4)
     assert capsys.readouterr().out == "", "and is not repeated"
@@ -246,7 +263,8 @@ def test_a_short_run_leaves_a_backbone_that_loads(quick, tmp_path, capsys, words
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
     begin, drill = next((begin, change["drill"]) for begin, change in TINY["schedule"] if change.get("drill"))
     assert f"- {drill} from step {begin:,} ({pretrain.mixture(begin, TINY)['drilled']:.0%})" in card
-    assert "d_model 16, 1 + 1 layers" in card and "6 steps" in card
+    assert "d_model 16, 1 + 1 layers" in card
+    assert "6 steps" in card
     assert f"Loss at the end: {training['curve'][-1]['loss']:.3f}" in card
 
 
@@ -269,11 +287,13 @@ def test_a_killed_run_goes_on_to_the_same_weights(quick, tmp_path, monkeypatch):
     pretrain.train(tmp_path / "killed", TINY, every=2)
     assert steps == [5, 6], "steps 1 to 4 are not done again"
     whole, killed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
-    assert set(whole) == set(killed) and all(torch.equal(whole[n], killed[n]) for n in whole)
+    assert set(whole) == set(killed)
+    assert all(torch.equal(whole[n], killed[n]) for n in whole)
     curves = [[{k: v for k, v in line.items() if k != "seconds"}
                for line in json.loads((tmp_path / run / "training.json").read_text())["curve"]]
               for run in ("whole", "killed")]
-    assert curves[0] == curves[1] and len(curves[0]) == 3
+    assert curves[0] == curves[1]
+    assert len(curves[0]) == 3
 
 
 def test_a_finished_run_is_gone_on_with(quick, tmp_path, monkeypatch):
@@ -282,11 +302,12 @@ def test_a_finished_run_is_gone_on_with(quick, tmp_path, monkeypatch):
     monkeypatch.setattr(pretrain, "lr_at", lambda step, recipe: (steps.append(step), 0.0)[1])
     pretrain.train(tmp_path / "more", TINY | {"steps": 9}, every=3, start=tmp_path / "first")
     first, more = weights(tmp_path / "first"), weights(tmp_path / "more")
-    assert steps == [7, 8, 9] and all(torch.equal(first[n], more[n]) for n in first), \
-        "at a rate of zero the weights stay as they were"
+    assert steps == [7, 8, 9]
+    assert all(torch.equal(first[n], more[n]) for n in first), "at a rate of zero the weights stay as they were"
     curves = [json.loads((tmp_path / run / "training.json").read_text())["curve"] for run in ("first", "more")]
-    assert curves[1][:2] == curves[0] and [line["step"] for line in curves[1]] == [3, 6, 9] \
-        and curves[1][2]["seconds"] > curves[0][1]["seconds"]
+    assert curves[1][:2] == curves[0]
+    assert [line["step"] for line in curves[1]] == [3, 6, 9]
+    assert curves[1][2]["seconds"] > curves[0][1]["seconds"]
 
 
 @pytest.mark.parametrize("option, value", [
@@ -294,7 +315,8 @@ def test_a_finished_run_is_gone_on_with(quick, tmp_path, monkeypatch):
 def test_numbers_that_make_no_backbone_are_refused(tmp_path, capsys, option, value):
     with pytest.raises(SystemExit):
         pretrain.main(["--out", str(tmp_path / "x"), "--steps", "2", f"--{option}", value])
-    assert "allowed are" in capsys.readouterr().err and not (tmp_path / "x").exists()
+    assert "allowed are" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
 
 
 def test_a_loss_that_is_not_finite_ends_a_run(tmp_path, monkeypatch, capsys):
@@ -303,8 +325,8 @@ def test_a_loss_that_is_not_finite_ends_a_run(tmp_path, monkeypatch, capsys):
         lambda part: part.weight.data.fill_(float("nan")) if isinstance(part, torch.nn.Embedding) else None))
     with pytest.raises(SystemExit):
         pretrain.main(["--out", str(tmp_path / "x"), "--steps", "1", "--batch", "2", "--vocabulary", "400"])
-    assert "the loss is nan by step 1; try a lower --lr" in capsys.readouterr().err \
-        and not list((tmp_path / "x").iterdir())
+    assert "the loss is nan by step 1; try a lower --lr" in capsys.readouterr().err
+    assert not list((tmp_path / "x").iterdir())
 
 
 @pytest.mark.parametrize("steps, message", [(None, "training.json"), ("6", "has 6 steps; allowed are more")])
@@ -315,7 +337,9 @@ def test_what_cannot_be_gone_on_with_is_one_line(tmp_path, capsys, steps, messag
         pretrain.main(["--out", str(tmp_path / "more"), "--start", str(tmp_path),
                        *(["--steps", steps] if steps else [])])
     last = capsys.readouterr().err.strip().splitlines()[-1]
-    assert ended.value.code == 2 and message in last and not (tmp_path / "more").exists()
+    assert ended.value.code == 2
+    assert message in last
+    assert not (tmp_path / "more").exists()
 
 
 def test_another_recipe_does_not_take_up_the_checkpoint(quick, tmp_path, monkeypatch):
@@ -369,13 +393,14 @@ def test_the_fingerprint_follows_weights_and_words(tmp_path):
     import tiny
     names = {"a": {}, "same": {}, "weights": {"seed": 1}, "words": {"vocabulary": 262}}
     prints = {name: backbone.load(tiny.save(tmp_path / name, **options)).fingerprint for name, options in names.items()}
-    assert prints["a"] == prints["same"] and len(set(prints.values())) == 3
+    assert prints["a"] == prints["same"]
+    assert len(set(prints.values())) == 3
 
 
 def test_the_default_is_one_run_of_the_recipe(words):
     record = json.loads((backbone.SHIPPED["embedded"] / "training.json").read_text(encoding="utf-8"))
-    assert record["recipe"] == json.loads(json.dumps(pretrain.RECIPE)) \
-        and set(record) == {"recipe", "threads", "curve"}, "nothing to tell beside it"
+    assert record["recipe"] == json.loads(json.dumps(pretrain.RECIPE))
+    assert set(record) == {"recipe", "threads", "curve"}, "nothing to tell beside it"
     assert [point["step"] for point in record["curve"]] == list(range(1000, pretrain.RECIPE["steps"] + 1, 1000))
     assert backbone.load("embedded").tokenizer.get_vocab() == words.get_vocab(), "the words of today's text and skills"
 
@@ -392,7 +417,8 @@ def test_the_default_is_held_to_the_rule_it_was_taken_by():
             dev.setdefault((config["config"]["task"], config["config"]["kind"]), []).append(
                 100 * scored["metrics"]["dev"])
     chance = kept.frame.groupby("task").chance.mean()
-    assert len(chance) == 9 and {len(dev[task, kind]) for task in chance.index for kind in KINDS} == {3}
+    assert len(chance) == 9
+    assert {len(dev[task, kind]) for task in chance.index for kind in KINDS} == {3}
     assert all(sum(dev[task, kind]) / 3 - chance[task] >= 15 for task in chance.index for kind in KINDS)
 
 
@@ -403,8 +429,8 @@ def test_cards_of_the_shipped_backbones_follow_from_their_records(name, tmp_path
     before, record = ((tmp_path / "README.md").read_text(encoding="utf-8"),
                       json.loads((tmp_path / "training.json").read_text(encoding="utf-8")))
     pretrain.write_card(tmp_path)
-    assert (tmp_path / "README.md").read_text(encoding="utf-8") == before \
-        and record["curve"][-1]["step"] == record["recipe"]["steps"]
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == before
+    assert record["curve"][-1]["step"] == record["recipe"]["steps"]
     assert (tmp_path / "model.safetensors").stat().st_size < 8 * 2**20
 
 

@@ -40,33 +40,43 @@ def test_the_paper_profile_has_the_appendixs_multi_task_numbers():
     p, base = profiles.get("paper", setting="multi"), profiles.get("paper")
     assert (p.y, p.approximate_lr, p.approximate_batch * p.approximate_draws, p.approximate_every, p.ratio) \
         == (100, 1e-4, 4, 1000, 10.0)
-    assert p.approximate_steps * 4 == 60 * 20000 and p.validation_rows == 240 and p.approximate_batch == 1, \
-        "one epoch; every row a task's own"
-    assert p.shared_batch * p.shared_draws == 8 and p.optimize_steps == base.optimize_steps \
-        and p.original_steps == base.original_steps
+    assert p.approximate_steps * 4 == 60 * 20000, "one epoch"
+    assert p.validation_rows == 240
+    assert p.approximate_batch == 1, "every row a task's own"
+    assert p.shared_batch * p.shared_draws == 8
+    assert p.optimize_steps == base.optimize_steps
+    assert p.original_steps == base.original_steps
     assert p.optimize_every == p.shared_optimize_every == base.optimize_every == base.shared_optimize_every == 500
     longer = profiles.get("embedded", setting="multi", optimize_steps=30, optimize_every=3)
     assert (longer.optimize_steps, longer.optimize_every) == (30, 3)
     assert profiles.get("paper", setting="multi", y=20).y == 20
-    assert profiles.get("paper", setting="multi", steps=3).approximate_steps == 3 and base.setting == "single"
+    assert profiles.get("paper", setting="multi", steps=3).approximate_steps == 3
+    assert base.setting == "single"
 
 
 def test_the_page_on_limits_names_the_settings_in_force():
     text, (train, unseen) = (
         (Path(__file__).resolve().parents[1] / "book" / "limits.md").read_text(encoding="utf-8"), suite.multi())
     few, many = profiles.get("embedded"), profiles.get("embedded", setting="multi")
-    assert few.ratio is None and many.ratio == RATIO[few.variant] and f"far less: {many.ratio:g}, " in text \
-        and "in both settings" in text
-    assert few.variant == "released" and "| the released code's: plain distance" in text
-    assert f"| {len(train)} of the 60," in text and f"; {len(unseen)} of the 9," in text
+    assert few.ratio is None
+    assert many.ratio == RATIO[few.variant]
+    assert f"far less: {many.ratio:g}, " in text
+    assert "in both settings" in text
+    assert few.variant == "released"
+    assert "| the released code's: plain distance" in text
+    assert f"| {len(train)} of the 60," in text
+    assert f"; {len(unseen)} of the 9," in text
 
 
 def test_the_multi_task_suite_is_brief_and_of_the_papers_tasks():
     train, unseen = suite.multi()
-    assert len(train) == len(suite.BRIEF) >= 20 and len(unseen) == 8 and not set(train) & set(unseen)
-    assert suite.multi("hub") == (tasks.names("multi", "train"), tasks.names("multi", "unseen")) \
-        and [len(part) for part in suite.multi("hub")] == [60, 9]
-    assert set(train) <= set(tasks.names("multi", "train")) and set(unseen) < set(tasks.names("multi", "unseen"))
+    assert len(train) == len(suite.BRIEF) >= 20
+    assert len(unseen) == 8
+    assert not set(train) & set(unseen)
+    assert suite.multi("hub") == (tasks.names("multi", "train"), tasks.names("multi", "unseen"))
+    assert [len(part) for part in suite.multi("hub")] == [60, 9]
+    assert set(train) <= set(tasks.names("multi", "train"))
+    assert set(unseen) < set(tasks.names("multi", "unseen"))
     served = {*suite.single(), *sum(suite.single().values(), [])}
     for name in (*train, *unseen):
         rows = tasks.rows(name, "train", "embedded")
@@ -111,7 +121,8 @@ def test_every_profile_passes_its_own_checks(name):
 def test_what_is_not_allowed_is_one_line(options, message):
     with pytest.raises(ValueError) as error:
         profiles.get(**options)
-    assert str(error.value).startswith(message) and "\n" not in str(error.value)
+    assert str(error.value).startswith(message)
+    assert "\n" not in str(error.value)
 
 
 def test_fields_can_be_replaced():
@@ -133,7 +144,8 @@ def test_steps_cap_training_and_scoring_alike():
     p, own = profiles.get("paper", steps=2), profiles.get("paper")
     assert {getattr(p, f"{s}_steps") for s in ("original", "original_prefix", "approximate", "optimize")} == {2}
     assert (p.original_every, p.approximate_every, p.optimize_every) == (2, 2, 2)
-    assert p.caps == {"train": None, "dev": 8, "test": 8} and own.caps == {"train": None, "dev": 1000, "test": None}
+    assert p.caps == {"train": None, "dev": 8, "test": 8}
+    assert own.caps == {"train": None, "dev": 1000, "test": None}
     assert profiles.get("embedded", steps=10**6).original_steps == profiles.get("embedded").original_steps, \
         "steps only ever lowers"
     assert profiles.get("paper", steps=2, caps={"train": 3, "dev": 4, "test": 50}).caps \
@@ -146,12 +158,14 @@ def test_steps_cap_training_and_scoring_alike():
 def test_every_category_has_one_training_task():
     assert suite.trainers() == {"SA": "glue-sst2", "NLI": "glue-mnli", "PD": "glue-qqp", "TC": "superglue-wic",
                                 "MC-QA": "dream", "LF-QA": "eli5-eli5"}
-    assert suite.train_for("scitail") == "glue-mnli" and suite.train_for("glue-mnli") == "glue-mnli" \
-        and suite.train_for("qasc") == "dream"
+    assert suite.train_for("scitail") == "glue-mnli"
+    assert suite.train_for("glue-mnli") == "glue-mnli"
+    assert suite.train_for("qasc") == "dream"
     assert suite.train_for("blimp-anaphor_number_agreement") == "superglue-wic"
     with pytest.raises(ValueError, match="no single-task subspace serves 'wikisql'; allowed: ") as error:
         suite.train_for("wikisql")
-    assert "\n" not in str(error.value) and "qasc" in str(error.value)
+    assert "\n" not in str(error.value)
+    assert "qasc" in str(error.value)
 
 
 def test_tasks_are_grouped_by_whether_they_share_label_words():
@@ -186,26 +200,29 @@ def test_errors_of_the_command_line_are_one_line(given, message, tiny_t5, monkey
     with pytest.raises(SystemExit) as ended:
         run.main([*given.split(), "--backbone", tiny_t5])
     assert isinstance(ended.value.code, str), "a message ends the process with status 1"
-    assert ended.value.code.startswith("unidelta.run: ") and "\n" not in ended.value.code \
-        and message in ended.value.code
+    assert ended.value.code.startswith("unidelta.run: ")
+    assert "\n" not in ended.value.code
+    assert message in ended.value.code
 
 
 def test_seeds_are_named_once_each():
-    assert run.whole("0,00,1,0") == [0, 1] and run.whole("2,1") == [2, 1]
+    assert run.whole("0,00,1,0") == [0, 1]
+    assert run.whole("2,1") == [2, 1]
 
 
 def test_the_command_line_exits_non_zero():
     done = subprocess.run([sys.executable, "-m", "unidelta.run", "--train", "glue-sst2", "--profile", "tiny"],
                           capture_output=True, text=True)
-    assert done.returncode == 1 and done.stdout == "" \
-        and done.stderr.strip().splitlines()[-1].startswith("unidelta.run: unknown profile 'tiny'")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.strip().splitlines()[-1].startswith("unidelta.run: unknown profile 'tiny'")
 
 
 def test_a_missing_backbone_is_one_line(tmp_path):
     with pytest.raises(SystemExit) as ended:
         run.main(["--train", "glue-sst2", "--backbone", str(tmp_path / "nothing")])
-    assert "allowed: embedded, comparing, rebuilt, shorter, stretches, a local folder" in ended.value.code \
-        and "\n" not in ended.value.code
+    assert "allowed: embedded, comparing, rebuilt, shorter, stretches, a local folder" in ended.value.code
+    assert "\n" not in ended.value.code
 
 
 @pytest.fixture

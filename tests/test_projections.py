@@ -28,7 +28,8 @@ def maps():
 def test_shapes_scale_and_seeds(maps):
     assert (maps.down1.shape, maps.down2.shape, maps.up.shape) == ((2, Y, N), (2, Y, Y), (2, N, Y))
     large = torch.cat([t.flatten() for t in Projection.start(20_000, 4, [1], "adapter").tensors()])
-    assert large.std().item() == pytest.approx(0.02, rel=0.02) and abs(large.mean().item()) < 2e-4
+    assert large.std().item() == pytest.approx(0.02, rel=0.02)
+    assert abs(large.mean().item()) < 2e-4
     assert not torch.equal(maps.up[0], maps.up[1])
     starts = [Projection.start(N, Y, [5], kind).up for kind in KINDS]
     assert not any(torch.equal(starts[i], starts[j]) for i in range(3) for j in range(i)), "every delta draws its own"
@@ -67,7 +68,8 @@ def test_interpolation_takes_alpha_for_adapter_beta_for_prefix_the_rest_for_lora
 
 def test_ratios_lie_in_the_simplex_with_their_means():
     drawn = draw_ratios(3, 7, 20_000)
-    assert drawn.shape == (20_000, 3) and (drawn >= 0).all()
+    assert drawn.shape == (20_000, 3)
+    assert (drawn >= 0).all()
     torch.testing.assert_close(drawn.sum(1), torch.ones(20_000))
     # alpha ~ U[0, 1], beta ~ U[0, 1 - alpha]: the adapter gets half, the others a quarter each
     torch.testing.assert_close(drawn.mean(0), torch.tensor([0.5, 0.25, 0.25]), atol=0.01, rtol=0)
@@ -82,8 +84,11 @@ def test_ratios_depend_on_seed_and_step_alone():
 
 def test_a_spread_is_normal_and_hangs_on_seed_and_step_alone():
     drawn = draw_spread(3, 7, 20_000, 4, 0.5)
-    assert drawn.shape == (20_000, 4) and drawn.mean().abs() < 0.01 and drawn.std() == pytest.approx(0.5, abs=0.01)
-    assert torch.equal(drawn, draw_spread(3, 7, 20_000, 4, 0.5)) and not draw_spread(3, 7, 2, 4, 0.0).any()
+    assert drawn.shape == (20_000, 4)
+    assert drawn.mean().abs() < 0.01
+    assert drawn.std() == pytest.approx(0.5, abs=0.01)
+    assert torch.equal(drawn, draw_spread(3, 7, 20_000, 4, 0.5))
+    assert not draw_spread(3, 7, 2, 4, 0.0).any()
     assert not any(torch.equal(draw_spread(3, 7, 2, 4, 0.5), draw_spread(*other, 2, 4, 0.5))
                    for other in ((3, 8), (4, 7)))
 
@@ -94,7 +99,8 @@ def test_reconstruction_by_hand():
     released = [sum(((rebuilt[s, t] - offset[s, t]) ** 2).sum().sqrt() for t in range(3)) for s in range(2)]
     torch.testing.assert_close(reconstruction("paper", rebuilt, offset), torch.stack(paper))
     torch.testing.assert_close(reconstruction("released", rebuilt, offset), torch.stack(released))
-    assert RATIO == {"paper": 10.0, "released": 0.1} and set(RATIO) == set(VARIANTS)
+    assert RATIO == {"paper": 10.0, "released": 0.1}
+    assert set(RATIO) == set(VARIANTS)
 
 
 def test_an_unknown_variant_is_one_line_that_names_the_allowed():
@@ -115,7 +121,8 @@ def test_the_random_control_keeps_every_columns_length_and_no_direction():
     noise = random_like(up, 0, "prefix")
     torch.testing.assert_close(noise.norm(dim=0), up.norm(dim=0))
     assert torch.cosine_similarity(noise, up, dim=0).abs().max() < 0.06
-    assert torch.equal(noise, random_like(up, 0, "prefix")) and not torch.equal(noise, random_like(up, 1, "prefix"))
+    assert torch.equal(noise, random_like(up, 0, "prefix"))
+    assert not torch.equal(noise, random_like(up, 1, "prefix"))
     other = random_like(up, 0, "lora")
     assert torch.cosine_similarity(noise, other, dim=0).abs().max() < 0.06, \
         "the deltas' random subspaces have nothing in common"

@@ -63,8 +63,8 @@ def test_every_variant_of_a_page_says_where_its_artifacts_are(two):
     archived = archive.Archived(two.run, two.seeds, two.frame, ["original/c-3"], "line", "study/as_it_is")
     lines = [" ".join(line.get_text(" ").split()) for line in BeautifulSoup(
         report.provenances({"y=8": two, "<b>": two}, {"as it is": archived}).data, "html.parser").find_all("li")]
-    assert lines[0] == "y=8: 2 artifacts, runs/embedded/original/a-1 runs/embedded/transfer/b-2" \
-        and lines[1].startswith("<b>: 2 artifacts")
+    assert lines[0] == "y=8: 2 artifacts, runs/embedded/original/a-1 runs/embedded/transfer/b-2"
+    assert lines[1].startswith("<b>: 2 artifacts")
     assert lines[2] == "as it is: 1 artifact, data/results/study/as_it_is/artifacts.zip"
 
 
@@ -84,7 +84,8 @@ def test_an_artifact_is_archived_whole_or_not_at_all(two, tmp_path):
 
 def test_interval_is_students():
     mean, half = report.interval([1.0, 2.0, 3.0])
-    assert mean == 2 and half == pytest.approx(4.302653 / 3 ** 0.5, rel=1e-5)
+    assert mean == 2
+    assert half == pytest.approx(4.302653 / 3 ** 0.5, rel=1e-5)
     assert report.number(*report.interval([5.0])) == "5.0", "one seed has no interval"
     assert report.number(float("nan")) == "–"
 
@@ -97,8 +98,10 @@ def test_averages_are_taken_within_a_seed_first(two):
 
 def test_no_ratio_without_a_denominator():
     zero = results({"rotten_tomatoes": (0.0, [10.0, 10.0, 10.0])})
-    assert report.relative(zero.own).isna().all() and report.number(*report.recovered(zero.own)) == "–"
-    assert "no ratio" in prose.explained(zero).data and "27 cells whose E_ori is zero" in prose.note(zero)
+    assert report.relative(zero.own).isna().all()
+    assert report.number(*report.recovered(zero.own)) == "–"
+    assert "no ratio" in prose.explained(zero).data
+    assert "27 cells whose E_ori is zero" in prose.note(zero)
     assert not {"nan", "NaN", "inf"} & {cell for line in grid(tables.averages(zero)) for cell in line}
 
 
@@ -109,7 +112,8 @@ def test_recovered_above_chance_and_flags(two):
     assert report.number(*report.recovered(near)) == "–", \
         "one seed with nothing to recover, and the mean would be that of the others"
     flags = report.weak(two.own)
-    assert not flags[tomatoes.index].any() and flags.drop(tomatoes.index).all(), "60 is only 10 points above chance"
+    assert not flags[tomatoes.index].any()
+    assert flags.drop(tomatoes.index).all(), "60 is only 10 points above chance"
     assert set(report.rows_of(two.own)) == {"label words shared", "label words not shared", "all", "all but †"}
 
 
@@ -117,20 +121,22 @@ def test_published_table_keeps_every_row_and_both_figures(two):
     lines = grid(tables.published(two, 1))
     assert len(lines) == len(paper.table(1)) + 2
     row = {line[1]: line[2:] for line in lines}
-    assert row["Rotten Tomatoes"][0] == "90.0 101.8" and row["Rotten Tomatoes"][-1] == "90.0 ± 2.8 100.4"
-    assert row["MRPC"][0] == "50.0† 85.4" \
-        and row["SciTail"] == [f"not run {x:.1f}" for x in (82.9, 79.8, 84.4, 82.4)]
-    assert row["Avg."][-1] == "70.0 ± 1.4 84.9" \
-        and row["the paper, these rows"] == ["93.6", "92.2", "91.2", "92.3"], "as printed, and over the rows run"
-    assert len(grid(tables.published(two, 2, whole=False))) == 3 \
-        and grid(tables.published(two, 2))[1][2] == "90.0 100.6"
+    assert row["Rotten Tomatoes"][0] == "90.0 101.8"
+    assert row["Rotten Tomatoes"][-1] == "90.0 ± 2.8 100.4"
+    assert row["MRPC"][0] == "50.0† 85.4"
+    assert row["SciTail"] == [f"not run {x:.1f}" for x in (82.9, 79.8, 84.4, 82.4)]
+    assert row["Avg."][-1] == "70.0 ± 1.4 84.9"
+    assert row["the paper, these rows"] == ["93.6", "92.2", "91.2", "92.3"], "as printed, and over the rows run"
+    assert len(grid(tables.published(two, 2, whole=False))) == 3
+    assert grid(tables.published(two, 2))[1][2] == "90.0 100.6"
 
 
 def test_long_answers_stand_in_the_table_and_not_in_its_average(two):
     long = results({"eli5-asks": (80.0, [20.0, 20.0, 20.0]), "rotten_tomatoes": (90.0, [9.0, 9.0, 9.0])})
     plain, row = ({line[1]: line[2:] for line in grid(tables.published(two, 1, long=more))} for more in (None, long))
-    assert row.pop("ELI5-Asks ‡")[0].startswith("25.0 ") \
-        and plain.pop("ELI5-Asks")[0].startswith("not run") and row == plain, "the rest is as without them"
+    assert row.pop("ELI5-Asks ‡")[0].startswith("25.0 ")
+    assert plain.pop("ELI5-Asks")[0].startswith("not run")
+    assert row == plain, "the rest is as without them"
     only = results({"eli5-asks": (80.0, [20.0, 20.0, 20.0])})
     assert "`eli5-asks` 25.0 ± 0.0 (majority answer 37.5). With them the average over all 3 rows is 55.0 ± 0.9." \
         in prose.long_answers(two, only).data
@@ -148,11 +154,11 @@ def test_averages_stand_beside_every_control(two):
     said = prose.explained(two).data
     assert ("**label words shared** (1 task). Optimising in the subspace reaches 90.0 ± 2.8 % "
             "of <i>E</i><sub>ori</sub>") in said
-    assert "As a share of this average, each control alone reaches: " in said \
-        and "training solution as it is 74 %" in said
+    assert "As a share of this average, each control alone reaches: " in said
+    assert "training solution as it is 74 %" in said
     low = results({"rotten_tomatoes": (90.0, [0.0, 0.0, 0.0])})
-    assert "As a share of <i>E</i><sub>ori</sub>, each control alone reaches: " in prose.explained(low).data \
-        and "chance 56 %" in prose.explained(low).data
+    assert "As a share of <i>E</i><sub>ori</sub>, each control alone reaches: " in prose.explained(low).data
+    assert "chance 56 %" in prose.explained(low).data
     assert "it adds +23.3 ± 2.8 points (interval excludes zero); over the random up-projection, tuned, " in said
 
 
@@ -166,12 +172,14 @@ def test_the_papers_averages_stand_beside_its_own_dimension_alone(two, n, y):
 def test_every_task_and_variant_has_its_line(two):
     lines = grid(tables.per_task(two))
     assert lines[1] == ["rotten_tomatoes", "90.0", "11.1", "66.7", "72.2", "55.6", "44.4", "0.0", "33.3", "55.6",
-                        "100.4"] and len(lines) == 3
+                        "100.4"]
+    assert len(lines) == 3
     lines = grid(tables.comparison({"as it is": two, "y=16": two}))
     assert [line[:2] for line in lines[1:4]] == [
         ["as it is", "shared (1)"], ["as it is", "not shared (1)"], ["as it is", "all (2)"]]
     assert lines[1] == ["as it is", "shared (1)", "90.0 ± 2.8", "90.0 ± 2.8", "66.7", "38.9", "72.2", "50.0", "11.1",
-                        "55.6", "77.5 ± 6.2"] and len(lines) == 7
+                        "55.6", "77.5 ± 6.2"]
+    assert len(lines) == 7
     assert "90.0&nbsp;±&nbsp;2.8" in tables.comparison({"as it is": two}).data, "never broken over two lines"
     lines = grid(tables.absolute(two))
     assert lines[2] == [
@@ -183,10 +191,10 @@ def test_variants_are_compared_by_seed(two):
     said = tables.changes({"as it is": two, "y=16": better}, random=True)
     head, *lines = grid(said)
     assert head == ["variant", "label words (tasks)", "own", "transfer", "random up-projection, tuned"]
-    assert lines[0] == ["y=16", "shared (1)", "+6.1 ± 0.0", "+6.1 ± 0.0", "+0.0 ± 0.0"] \
-        and lines[2][:3] == ["y=16", "all (2)", "+8.1 ± 0.0"]
-    assert said.data.count("<b>+6.1&nbsp;±&nbsp;0.0</b>") == 2 and "<b>+0.0" not in said.data, \
-        "bold is what these seeds tell from zero"
+    assert lines[0] == ["y=16", "shared (1)", "+6.1 ± 0.0", "+6.1 ± 0.0", "+0.0 ± 0.0"]
+    assert lines[2][:3] == ["y=16", "all (2)", "+8.1 ± 0.0"]
+    assert said.data.count("<b>+6.1&nbsp;±&nbsp;0.0</b>") == 2
+    assert "<b>+0.0" not in said.data, "bold is what these seeds tell from zero"
     assert tables.changes({"as it is": two}).data == "No variant was named."
     assert report.variants("compiled=True") == [("compiled=True", {"compiled": True})]
     assert report.variants("ratio=0.1, y=3") == [("ratio=0.1, y=3", {"ratio": 0.1, "y": 3})]
@@ -214,8 +222,8 @@ def test_absolute_scores_stand_beside_the_papers():
     lines = {line[1]: line[2:] for line in grid(tables.published_absolute(found, 10))}
     assert lines["Rotten Tomatoes"] == [
         "50.0", "0.0", "90.0 ± 0.0 89.2", "90.0 ± 0.0 89.3", "90.0 ± 0.0 90.0", "90.0 ± 0.0 89.8"]
-    assert lines["MRPC"][2] == "60.0 ± 0.0† 87.3" \
-        and lines["RTE"] == ["–", "–", *(f"not run {x}" for x in (78.4, 79.1, 72.7, 80.6))]
+    assert lines["MRPC"][2] == "60.0 ± 0.0† 87.3"
+    assert lines["RTE"] == ["–", "–", *(f"not run {x}" for x in (78.4, 79.1, 72.7, 80.6))]
     means = paper.table(10).query("test != 'Avg.'").mean(numeric_only=True)
     assert lines["Avg."][2:] == [
         f"75.0 ± 0.0 {printed}" for printed in paper.table(10).set_index("test").loc["Avg."].drop("train")]
@@ -228,7 +236,8 @@ def test_a_variant_without_some_controls_stands_beside_one_that_has_them(two):
     less = Results(two.run, two.seeds, two.frame.drop(
         columns=["random", "scaled_solution", "train_solution", "own_vector", "mean_vector"]), two.ids)
     lines = grid(tables.comparison({"as it is": two, "y=16": less}))
-    assert lines[4][:2] == ["y=16", "shared (1)"] and lines[4][4:10] == ["–", "38.9", "–", "50.0", "–", "55.6"]
+    assert lines[4][:2] == ["y=16", "shared (1)"]
+    assert lines[4][4:10] == ["–", "38.9", "–", "50.0", "–", "55.6"]
     assert grid(tables.variants_absolute({"as it is": two}))[1] == [
         "as it is", "rotten_tomatoes", "50.0", "0.0", "90.0 / 90.0 / 90.0", "81.0 / 81.0 / 81.0"]
     assert "Training tasks: 1 of the paper's 60. SA: `glue-sst2`." in prose.trained_on(two).data
@@ -238,20 +247,23 @@ def test_a_variant_without_some_controls_stands_beside_one_that_has_them(two):
 def test_figures_draw(two, n):
     for figure in (figures.dots(two, n), figures.controls(two, n),
                    figures.square(results({"rotten_tomatoes": (90.0, [80.0, 81.0])}))):
-        assert figure.axes and all(axis.has_data() for axis in figure.axes)
+        assert figure.axes
+        assert all(axis.has_data() for axis in figure.axes)
 
 
 def test_a_control_that_was_not_run_has_no_bar(two):
     less = replace(two, frame=two.frame.drop(columns=["random", "scaled_solution"]))
     shown = [[label.get_text() for label in figures.square(found).axes[1].get_yticklabels()] for found in (two, less)]
-    assert len(shown[0]) == 8 and shown[1] == [
+    assert len(shown[0]) == 8
+    assert shown[1] == [
         text for text in shown[0] if text not in (report.CONTROLS["random"], report.CONTROLS["scaled_solution"])]
 
 
 def test_an_interval_counts_what_is_a_number():
     assert measures.interval([1.0, 2.0, float("nan")]) == measures.interval([1.0, 2.0]) \
         == pytest.approx((1.5, 12.706 * 0.5), rel=1e-4)
-    assert measures.widened(3, 1) == 1 and measures.widened(3, 2) * measures.interval([1, 2, 4])[1] \
+    assert measures.widened(3, 1) == 1
+    assert measures.widened(3, 2) * measures.interval([1, 2, 4])[1] \
         == pytest.approx(measures.interval([1, 2, 4], 2)[1])
     assert math.isnan(measures.widened(1, 2))
 
@@ -260,17 +272,19 @@ def test_rows_of_other_tasks_join_where_the_seeds_are_the_same(two):
     long, other = (results({"eli5-asks": (20.0, 3 * [10.0]), "glue-mrpc": (20.0, 3 * [10.0])}),
                    replace(results({"eli5-asks": (20.0, [10.0])}), seeds=[0]))
     whole = joined(two, long)
-    assert list(dict.fromkeys(whole.frame.task)) == ["rotten_tomatoes", "glue-mrpc", "eli5-asks"] \
-        and len(whole.frame) == 81
+    assert list(dict.fromkeys(whole.frame.task)) == ["rotten_tomatoes", "glue-mrpc", "eli5-asks"]
+    assert len(whole.frame) == 81
     assert whole.frame[whole.frame.task == "glue-mrpc"].ori.eq(60).all(), "a task that both have is the first's"
-    assert joined(two, None) is two and joined(two, other) is two
+    assert joined(two, None) is two
+    assert joined(two, other) is two
 
 
 def test_deltas_may_be_left_out():
     one = results({"rotten_tomatoes": (90.0, [80.0])}, kinds=["lora"])
-    assert one.kinds == ["lora"] and one.moved.empty
-    assert grid(tables.by_delta(one))[0] == ["", "LoRA"] \
-        and grid(tables.square(one)) == [["from", "to LoRA"], ["LoRA", "88.9 (80.0)"]]
+    assert one.kinds == ["lora"]
+    assert one.moved.empty
+    assert grid(tables.by_delta(one))[0] == ["", "LoRA"]
+    assert grid(tables.square(one)) == [["from", "to LoRA"], ["LoRA", "88.9 (80.0)"]]
 
 
 @pytest.mark.parametrize(("given", "line"), [
@@ -289,7 +303,8 @@ def test_wrong_parameters_are_one_line(given, line, tiny_t5, tmp_path, monkeypat
              "backbone": tiny_t5, "source": None, "mirror": None, "steps": None, "setting": None} | given
     with pytest.raises(ParameterError, match=line) as error:
         report.open_served(report.check(space, train=str))
-    assert "\n" not in str(error.value) and not list(tmp_path.iterdir())
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.iterdir())
 
 
 def test_which_setting_serves_a_task(tiny_t5, tmp_path, monkeypatch):
@@ -304,13 +319,15 @@ def test_which_setting_serves_a_task(tiny_t5, tmp_path, monkeypatch):
         run = report.open_served(p)
         return run, p, prose.subspace(p, run).data
     run, p, told = served("qasc")
-    assert (run.profile.setting, p.train) == ("single", ["dream"]) and "`-p setting multi` computes the other" in told
+    assert (run.profile.setting, p.train) == ("single", ["dream"])
+    assert "`-p setting multi` computes the other" in told
     run, p, told = served("qasc", setting="multi")
-    assert (run.profile.setting, set(p.train), run.profile.y) == ("multi", set(few), 100) \
-        and "the multi-task setting, 2 training tasks, y = 100" in told
+    assert (run.profile.setting, set(p.train), run.profile.y) == ("multi", set(few), 100)
+    assert "the multi-task setting, 2 training tasks, y = 100" in told
     stages.approximate(run, p.train, [0])
     run, p, told = served("qasc")
-    assert (run.profile.setting, set(p.train)) == ("multi", set(few)) and "stands in" not in told
+    assert (run.profile.setting, set(p.train)) == ("multi", set(few))
+    assert "stands in" not in told
     for task, given, train in (("qasc", {"seeds": "0,1"}, "dream"), ("qasc", {"setting": "single"}, "dream"),
                                ("qasc", {"y": 8}, "dream"), ("qasc", {"train": "glue-sst2"}, "glue-sst2"),
                                ("rotten_tomatoes", {}, "glue-sst2")):
@@ -325,19 +342,23 @@ def test_from_nothing_to_a_table(tiny_t5, tmp_path, monkeypatch):
     p = report.check(space)
     run = report.open_run(p, caps={"train": 32, "dev": 8, "test": 12}, max_length=48)
     found = report.collect(run, p.unseen, p.seeds)
-    assert len(found.frame) == 2 * 9 and found.frame.notna().all().all() and found.frame.ori.between(0, 100).all()
+    assert len(found.frame) == 2 * 9
+    assert found.frame.notna().all().all()
+    assert found.frame.ori.between(0, 100).all()
     stages = {i.split("/")[0] for i in found.ids}
     assert stages == {"original", "approximate", "optimize", "transfer", "controls", "lengthened"}
     for identity in found.ids:
         assert (tmp_path / "embedded" / identity / "metrics.json").is_file(), "every id leads to a folder"
-    assert "stand-in data" in found.caption("x").data and "`steps=1, backbone=" in found.caption("x").data \
-        and "unequal" not in found.caption("x").data
-    assert len(grid(tables.anatomy(run, p.train, 0))) == 4 \
-        and "singular value of Proj_up is" in prose.anatomy(run, p.train, p.seeds).data
+    assert "stand-in data" in found.caption("x").data
+    assert "`steps=1, backbone=" in found.caption("x").data
+    assert "unequal" not in found.caption("x").data
+    assert len(grid(tables.anatomy(run, p.train, 0))) == 4
+    assert "singular value of Proj_up is" in prose.anatomy(run, p.train, p.seeds).data
     line = report.open_run(p, caps={"train": 32, "dev": 8, "test": 12}, max_length=48, y=1)
-    assert "Proj_up has one direction (y is 1)" in prose.anatomy(line, p.train, p.seeds).data \
-        and "inf" not in prose.anatomy(line, p.train, p.seeds).data
-    assert figures.training_curves(run, p.train, p.seeds).axes and figures.trajectories(found).axes
+    assert "Proj_up has one direction (y is 1)" in prose.anatomy(line, p.train, p.seeds).data
+    assert "inf" not in prose.anatomy(line, p.train, p.seeds).data
+    assert figures.training_curves(run, p.train, p.seeds).axes
+    assert figures.trajectories(found).axes
     assert (tmp_path / "embedded" / "progress.log").read_text(), "progress goes to a file, not into cells"
 
 
@@ -374,7 +395,8 @@ def test_variants_are_all_opened_before_any_is_computed(tiny_t5, tmp_path, monke
             report.compare(p, text, p.unseen)
     assert not list(tmp_path.glob("*/*/*/metrics.json"))
     found = report.compare(p, "y=2", p.unseen, ["amazon_polarity"])
-    assert [set(r.frame.train) for r in found.values()] == 2 * [{"amazon_polarity"}] and found["y=2"].run.profile.y == 2
+    assert [set(r.frame.train) for r in found.values()] == 2 * [{"amazon_polarity"}]
+    assert found["y=2"].run.profile.y == 2
 
 
 def test_budgets_that_do_not_agree_are_told(tiny_t5, tmp_path):
@@ -415,22 +437,25 @@ def test_the_results_on_one_page(two):
     assert [(h.n, h.met) for h in found] == [
         (1, "yes"), (2, "yes"), (1, "–"), (2, "–"), (1, "no"), (2, "no"), (3, "no"), (4, "mean only"),
         (3, "no"), (4, "no")], "aims of 85, 83, none, 85, 83, 89, 85"
-    assert found[4].value == pytest.approx((190 / 3, 1.0), abs=1) \
-        and found[-2].value[0] == pytest.approx((87 + 87 + 50) / 3)
+    assert found[4].value == pytest.approx((190 / 3, 1.0), abs=1)
+    assert found[-2].value[0] == pytest.approx((87 + 87 + 50) / 3)
     rows = grid(outcome.table(found, None, {}))
     assert rows[1][:4] == ["One training task, in the subspace label words shared: 1", "90.0 ± 2.8", "100.4", "–"], \
         "comparing knows fewer wordings"
-    assert rows[7][3] == "89.0 ± 25.2 (3)" and rows[7][4] == "60.0 training solution as it is" \
-        and rows[7][5:7] == ["65.0", "10.0"]
+    assert rows[7][3] == "89.0 ± 25.2 (3)"
+    assert rows[7][4] == "60.0 training solution as it is"
+    assert rows[7][5:7] == ["65.0", "10.0"]
     drawn = outcome.figure(found).data
-    assert drawn.startswith('<img alt="Every average: ours, ') \
-        and 'src="data:image/png;base64,iVBORw0KGgo' in drawn, "its text goes with it"
+    assert drawn.startswith('<img alt="Every average: ours, '), "its text goes with it"
+    assert 'src="data:image/png;base64,iVBORw0KGgo' in drawn
     head, first, *_, own, moved, _, _ = grid(outcome.table(found, None, {"as it is": two}))
-    assert head[2] == "3 seeds" and first[1:3] == ["90.0 ± 2.8", "90.0 ± 2.8"] and own[2] == moved[2] == "–", \
-        "of one training task alone"
+    assert head[2] == "3 seeds"
+    assert first[1:3] == ["90.0 ± 2.8", "90.0 ± 2.8"]
+    assert own[2] == moved[2] == "–", "of one training task alone"
     *_, own, moved, every, _ = grid(outcome.table(found, None, {"as it is": two, "multi_task: as it is": many}))
-    assert own[1:3] == ["87.0 ± 5.0", "87.0 ± 5.0"] and own[2] == moved[2] and every[2] == "–", \
-        "the long answers were not run with as many"
+    assert own[1:3] == ["87.0 ± 5.0", "87.0 ± 5.0"]
+    assert own[2] == moved[2]
+    assert every[2] == "–", "the long answers were not run with as many"
     assert outcome.missing(found).data.startswith(
         "- One training task, in the subspace (all rows): `eli5-asks` 50.0"), "over all rows alone"
     many.frame["train"] = "codah+dream"
@@ -451,8 +476,9 @@ def test_table_five_is_held_to_its_aim_cell_by_cell(two):
     fine = results({"rotten_tomatoes": (100.0, 3 * [96.0])}, kinds=("adapter", "lora", "prefix", "finetune"))
     fine.frame.loc[fine.frame.target == "finetune", "sub"] = 90.0
     last = grid(outcome.table(outcome.headlines(two, {}, {}), fine, {}))[-1]
-    assert last[0] == "Fine-tuning among the methods, each of 16 directions" \
-        and last[1:3] == ["90.0 to 96.0", "95.0 to 101.2"] and last[-1] == "95.0: 12 of 16"
+    assert last[0] == "Fine-tuning among the methods, each of 16 directions"
+    assert last[1:3] == ["90.0 to 96.0", "95.0 to 101.2"]
+    assert last[-1] == "95.0: 12 of 16"
     last = grid(outcome.table(outcome.headlines(two, {}, {}), fine, {"as it is": two, "finetune: as it is": fine}))[-1]
     assert last[1:4] == ["90.0 to 96.0", "90.0 to 96.0", "95.0 to 101.2"]
 
@@ -480,8 +506,8 @@ def test_the_first_page_says_what_the_archives_say():
 
 def test_what_a_subspace_holds_of_its_training_tasks():
     held = results({"glue-sst2": (90.0, [80.0, 81.0, 82.0])})
-    assert grid(tables.absolute(held))[0][0] == "training task" \
-        and grid(tables.absolute(results({"rotten_tomatoes": (90.0, [80.0])})))[0][0] == "unseen task"
+    assert grid(tables.absolute(held))[0][0] == "training task"
+    assert grid(tables.absolute(results({"rotten_tomatoes": (90.0, [80.0])})))[0][0] == "unseen task"
     chance = FREE["chance"]
     assert prose.held(held).data.endswith(
         "0 of 3 pairs of training task and delta are less than 15 points above chance, on average over seeds.")
@@ -505,10 +531,12 @@ def test_directions_and_lengths():
     said = rescaling.told(fitted, fitted).data
     assert ("it adds -25.0 ± 0.0 points (interval excludes zero) to the best that the other deltas reach "
             "without tuning (training solution as it is)") in said
-    assert "50.0 ± 0.0 %" in said and "90.0 ± 0.0 % if its length" in said \
-        and said.endswith("to 1.26 (Prefix → LoRA).")
+    assert "50.0 ± 0.0 %" in said
+    assert "90.0 ± 0.0 % if its length" in said
+    assert said.endswith("to 1.26 (Prefix → LoRA).")
     picture = rescaling.figure(fitted)
-    assert len(picture.axes) == 3 and [
+    assert len(picture.axes) == 3
+    assert [
         line.get_ydata().tolist() for line in picture.axes[0].lines if len(line.get_xdata()) == len(FACTORS)
     ] == 3 * [7 * [50.0]]
 
@@ -527,8 +555,8 @@ def test_differences_are_paired_by_seed_whatever_seeds_there_are():
 
 
 def test_no_difference_is_no_effect():
-    assert measures.points(0.0, 0.0).endswith("(interval includes zero)") \
-        and measures.points(-1.0, 0.5).endswith("(interval excludes zero)")
+    assert measures.points(0.0, 0.0).endswith("(interval includes zero)")
+    assert measures.points(-1.0, 0.5).endswith("(interval excludes zero)")
 
 
 class Coded:
@@ -581,8 +609,8 @@ def test_every_column_is_of_its_own_stage_and_delta(monkeypatch):
     assert {"of/ori", "of/sub", "of/random", "of/long", "of/still"} <= set(found.ids)
     for tuned, ran in (((), set()), (["scaled_solution"], {"of/long"})):
         few = report.results.collect(RUN, ["qasc"], [0, 1], tuned=tuned)
-        assert {"random", "scaled_solution"} & set(few.frame) == set(tuned) \
-            and {"of/random", "of/long"} & set(few.ids) == ran
+        assert {"random", "scaled_solution"} & set(few.frame) == set(tuned)
+        assert {"of/random", "of/long"} & set(few.ids) == ran
 
 
 def test_every_column_of_the_simplified_pipeline_too(monkeypatch):
@@ -639,7 +667,8 @@ def test_a_plane_is_in_percent_of_each_deltas_own_test_score(monkeypatch):
     monkeypatch.setattr(planes, "landscape", lambda run, train, task, seeds, rows: {
         seeds[0]: SimpleNamespace(id="l", tensors=lambda: tensors)})
     plane = planes.drawn(SimpleNamespace(profile=SimpleNamespace(y=4)), [(["dream"], "qasc")], 0, 6)["qasc"]
-    assert plane.relative[:, 0, 0].tolist() == pytest.approx([80.0, 50.0, 40.0]) and plane.train == "dream"
+    assert plane.relative[:, 0, 0].tolist() == pytest.approx([80.0, 50.0, 40.0])
+    assert plane.train == "dream"
 
 
 def test_directions_are_of_the_change_since_the_seeds_own_start(monkeypatch):
@@ -663,7 +692,8 @@ def test_settings_on_other_draws_are_joined_to_the_default_and_compared_draw_by_
     others = {f"{s}, backbone={draw}": r for draw, values in (("rebuilt", (50.0, 64.0)), ("shorter", (55.0, 67.0)))
               for s, r in given(*values).items()}
     found = settings.with_default(others, default)
-    assert len(found) == 6 and all(set(r.frame.task) == {"qasc"} for r in found.values())
+    assert len(found) == 6
+    assert all(set(r.frame.task) == {"qasc"} for r in found.values())
     every = settings.means(found)
     assert every.loc["wider", "moved"].to_dict() == {"embedded": 70.0, "rebuilt": 64.0, "shorter": 67.0}
     assert (every["scaled_solution"] == 65.0).all()
@@ -680,4 +710,5 @@ def test_settings_without_a_tuned_control_are_shown_without_it():
     bare = results({"qasc": (100.0, [50.0] * 3)})
     bare = replace(bare, frame=bare.frame.drop(columns="scaled_solution"))
     shown = settings.table({f"as it is, backbone={draw}": bare for draw in ("embedded", "rebuilt")}, "as it is").data
-    assert "length fitted" not in shown and measures.CONTROLS["train_solution"] in shown
+    assert "length fitted" not in shown
+    assert measures.CONTROLS["train_solution"] in shown

@@ -73,8 +73,8 @@ def test_commands_exist():
     assert {"help", "environment", "book", "test", "lint", "clean"} <= set(rules)
     ci = ROOT / ".ci" / "run"
     assert os.access(ci, os.X_OK)
-    assert "set -euo pipefail" in ci.read_text(encoding="utf-8") \
-        and ci.read_text(encoding="utf-8").endswith("make test\n")
+    assert "set -euo pipefail" in ci.read_text(encoding="utf-8")
+    assert ci.read_text(encoding="utf-8").endswith("make test\n")
 
 
 def test_make_studies_names_every_study_but_the_one_that_needs_a_mirror():
@@ -84,7 +84,8 @@ def test_make_studies_names_every_study_but_the_one_that_needs_a_mirror():
 
 def test_licence():
     text = (ROOT / "LICENSE").read_text(encoding="utf-8")
-    assert text.startswith("MIT License") and "the unidelta authors" in text
+    assert text.startswith("MIT License")
+    assert "the unidelta authors" in text
 
 
 def test_nothing_of_one_machine():
@@ -120,7 +121,8 @@ class TestNotebook:
         source = parameters_cell(nbformat.read(path, as_version=4))
         lines = source.splitlines()
         for statement in ast.parse(source).body:
-            assert isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name), "plain assignments"
+            assert isinstance(statement, ast.Assign), "plain assignments"
+            assert isinstance(statement.targets[0], ast.Name), "plain assignments"
             ast.literal_eval(statement.value)
             assert "  # " in lines[statement.end_lineno - 1], f"no comment beside {statement.targets[0].id}"
 
@@ -136,7 +138,8 @@ class TestNotebook:
         assert notebook.metadata.kernelspec.name == "python3"
         assert "papermill" not in notebook.metadata, "timings of one run do not belong in the repository"
         code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
-        assert code and any(cell.outputs for cell in code), "committed with its outputs"
+        assert code
+        assert any(cell.outputs for cell in code), "committed with its outputs"
         assert not [o for cell in code for o in cell.outputs if o.output_type == "error"], "no failed cell"
         assert all(cell.execution_count for cell in code), "every cell was run"
 
@@ -149,7 +152,8 @@ def test_the_planes_computed_beforehand_are_those_that_the_chapters_show():
     for name, which in (("15_landscape", "tasks"), ("16_claims", "planes")):
         first = next(c.source for c in nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", 4).cells
                      if c.cell_type == "code")
-        assert f'{which} = "{",".join(planes)}"' in first and re.search(rf"^rows = {rows} ", first, re.M), name
+        assert f'{which} = "{",".join(planes)}"' in first, name
+        assert re.search(rf"^rows = {rows} ", first, re.M), name
 
 
 def test_pages_of_archived_results_do_not_load_the_models():

@@ -51,8 +51,8 @@ def test_theta_is_all_weights_each_once(open_run):
     model, delta = open_run().backbone.model, open_run().delta("finetune")
     assert delta.numel == sum(w.numel() for w in model.parameters()) == sum(delta.numels) == len(delta.init())
     views = delta.views(delta.init()[None])
-    assert set(views) == {name for name, _ in model.named_parameters()} \
-        and all(torch.equal(views[n][0], w) for n, w in model.named_parameters())
+    assert set(views) == {name for name, _ in model.named_parameters()}
+    assert all(torch.equal(views[n][0], w) for n, w in model.named_parameters())
     assert [tuple(b.shape) for b in delta.blocks(delta.init()[None])] == [(1, 1, *w.shape) for w in model.parameters()]
 
 
@@ -86,7 +86,8 @@ def test_other_weights_are_those_of_a_model_that_holds_them(open_run):
     own = evaluation.predict(
         SimpleNamespace(model=copy, tokenizer=run.backbone.tokenizer, device=copy.device, config=copy.config),
         [], [run.data(UNSEEN[0], 0).test], [6])[0]
-    assert said == own != before and answers(run) == before
+    assert said == own != before
+    assert answers(run) == before
     assert not any(w.requires_grad or w.grad is not None for w in run.backbone.model.parameters())
 
 
@@ -103,8 +104,11 @@ def test_the_loss_of_a_stack_of_backbones_is_each_ones_own(open_run):
 def test_fine_tuning_is_scored_like_the_deltas_and_keeps_no_weights(done):
     run, found = done
     artifact, = found["original"].values()
-    assert shapes(artifact) == {} and set(artifact.metrics) == {"dev", "test", "best_step"} and len(artifact.log()) == 2
-    assert artifact.config["lr"] == run.profile.finetune_lr and artifact.config["kind"] == "finetune"
+    assert shapes(artifact) == {}
+    assert set(artifact.metrics) == {"dev", "test", "best_step"}
+    assert len(artifact.log()) == 2
+    assert artifact.config["lr"] == run.profile.finetune_lr
+    assert artifact.config["kind"] == "finetune"
     assert artifact.log()[0]["loss"] != artifact.log()[1]["loss"]
 
 
@@ -120,8 +124,8 @@ def test_every_stage_leaves_the_documented_tensors_and_metrics(done):
     assert all(shapes(a) == {"I": (3,), "kept": (2, 2, 3), "kept_scores": (2, 2)} for a in found["optimize"].values())
     square = found["transfer"][UNSEEN[0], 0].metrics
     for name in ("test", "dev", "chosen"):
-        assert list(square[name]) == list(METHODS) \
-            and all(list(row) == list(METHODS) for row in square[name].values()), "4 x 4"
+        assert list(square[name]) == list(METHODS)
+        assert all(list(row) == list(METHODS) for row in square[name].values()), "4 x 4"
     for kind in METHODS:
         own = found["optimize"][UNSEEN[0], kind, 0].metrics
         assert (square["dev"][kind][kind], square["test"][kind][kind]) == pytest.approx((own["dev"], own["test"])), \
@@ -166,7 +170,9 @@ def test_the_objective_by_hand_and_what_trains(open_run, monkeypatch, kinds, dra
     optimizer, ours, dev = caught.value.args
     rates = [run.profile.shared_lr_I] + [run.profile.shared_lr_up] * len([k for k in kinds if k in KINDS]) \
         + [run.profile.fastfood_lr_G] * ("finetune" in kinds)
-    assert optimizer.lrs == rates and len(dev) == 2 and len(optimizer.tensors) == 1 + len(kinds)
+    assert optimizer.lrs == rates
+    assert len(dev) == 2
+    assert len(optimizer.tensors) == 1 + len(kinds)
     assert all((t.grad.flatten(1).norm(dim=1) > 0).all() for t in optimizer.tensors), "in both seeds"
     turns = {seed: data.tasks_of_step(2, seed, at, draws) for seed in seeds}
     for seed, grad in zip(seeds, optimizer.tensors[0].grad, strict=True):
@@ -223,7 +229,9 @@ def test_a_killed_run_goes_on_where_it_was(open_run, monkeypatch):
     monkeypatch.setattr(compiled, "losses", lambda *args: (steps.append(1), loss(*args))[1])
     resumed = shared.shared(killed, TRAIN)[0]
     assert len(steps) == 2, "the first two of four steps are not done again"
-    assert resumed.id == whole.id and resumed.metrics == whole.metrics and resumed.log() == whole.log()
+    assert resumed.id == whole.id
+    assert resumed.metrics == whole.metrics
+    assert resumed.log() == whole.log()
     assert all(torch.equal(t, whole.tensors()[n]) for n, t in resumed.tensors().items())
 
 
@@ -233,12 +241,14 @@ def test_a_killed_run_goes_on_where_it_was(open_run, monkeypatch):
 def test_the_deltas_alone_share_a_subspace_too(open_run):
     run = open_run()
     found = shared.transfer(run, TRAIN, UNSEEN, KINDS)[UNSEEN[0], 0]
-    assert list(found.metrics["test"]) == list(KINDS) and set(found.metrics["test"]["lora"]) == set(KINDS), "3 x 3"
+    assert list(found.metrics["test"]) == list(KINDS)
+    assert set(found.metrics["test"]["lora"]) == set(KINDS), "3 x 3"
     subspace = shared.shared(run, TRAIN, KINDS[::-1])[0]
-    assert set(shapes(subspace)) == {"I", *(f"up.{k}" for k in KINDS)} and "fastfood" not in subspace.config
+    assert set(shapes(subspace)) == {"I", *(f"up.{k}" for k in KINDS)}
+    assert "fastfood" not in subspace.config
     own = shared.optimize(run, TRAIN, UNSEEN, KINDS)[UNSEEN[0], "lora", 0]
-    assert own.config["optimize_lrs"] == [1.0] and own.config["subspace"] == subspace.id, \
-        "appendix A.4's grid, not A.5's"
+    assert own.config["optimize_lrs"] == [1.0], "appendix A.4's grid, not A.5's"
+    assert own.config["subspace"] == subspace.id
     start = maps.start_vector(subspace, UNSEEN[0], "lora", 0, "train")
     assert torch.equal(start, subspace.tensors()["I"].mean(0))
 
@@ -268,8 +278,8 @@ def test_the_random_fastfood_is_a_control_of_its_own(done):
     run, found = done
     vectors = torch.ones(1, 3)
     own, noise = (maps.up_map(run, found["shared"][0], "finetune", up)(vectors) for up in ("trained", "random"))
-    assert own.shape == noise.shape == (1, run.delta("finetune").numel) \
-        and torch.cosine_similarity(own, noise).abs() < 0.1
+    assert own.shape == noise.shape == (1, run.delta("finetune").numel)
+    assert torch.cosine_similarity(own, noise).abs() < 0.1
     with pytest.raises(ValueError, match="unknown up-projection 'mine'; allowed: trained, random"):
         maps.up_map(run, found["shared"][0], "finetune", "mine")
 
@@ -298,14 +308,15 @@ def test_the_training_tasks_vector_as_it_is(done, monkeypatch):
     run, found = done
     artifact, saved, mine = (shared.untuned(run, TRAIN, UNSEEN[:1])[UNSEEN[0], 0], found["shared"][0].tensors(),
                              run.data(UNSEEN[0], 0))
-    assert set(artifact.metrics["shared_vector"]) == set(METHODS) \
-        and artifact.config["subspace"] == found["shared"][0].id
+    assert set(artifact.metrics["shared_vector"]) == set(METHODS)
+    assert artifact.config["subspace"] == found["shared"][0].id
     for kind in METHODS:
         theta = run.start(kind) + maps.up_map(run, found["shared"][0], kind, "trained")(saved["I"])
         assert workbench.score_stack(run, run.delta(kind), theta, [mine], "test") \
             == [pytest.approx(artifact.metrics["shared_vector"][kind])]
     longer = shared.lengthened(run, TRAIN, UNSEEN[:1])[UNSEEN[0], 0]
-    assert set(longer.metrics["test"]) == set(METHODS) and longer.config["subspace"] == found["shared"][0].id
+    assert set(longer.metrics["test"]) == set(METHODS)
+    assert longer.config["subspace"] == found["shared"][0].id
     for kind in METHODS:
         offset = maps.up_map(run, found["shared"][0], kind, "trained")(longer.metrics["factor"][kind] * saved["I"])
         assert workbench.score_stack(run, run.delta(kind), run.start(kind) + offset, [mine], "test") \
@@ -353,6 +364,8 @@ def test_fine_tuning_a_half_precision_backbone_keeps_single_precision_numbers(op
     run = open_run(dtype="bfloat16")
     delta, theta = run.delta("finetune"), run.start("finetune").requires_grad_()
     output = delta.tuned(run.backbone, theta).model(**batch(run))
-    assert output.logits.dtype == torch.bfloat16 and theta.dtype == torch.float32
+    assert output.logits.dtype == torch.bfloat16
+    assert theta.dtype == torch.float32
     output.loss.backward()
-    assert theta.grad.dtype == torch.float32 and theta.grad.abs().sum() > 0
+    assert theta.grad.dtype == torch.float32
+    assert theta.grad.abs().sum() > 0

@@ -70,7 +70,8 @@ def test_a_name_is_no_list_of_names(tmp_path, tiny_t5):
 
 def test_the_stages_go_by_their_names():
     assert set(stages.__all__) == {"Run", "original", "approximate", "optimize", "transfer", "landscape"}
-    assert all(getattr(stages, name).__doc__ for name in stages.__all__) and stages.landscape is landscapes.landscape
+    assert all(getattr(stages, name).__doc__ for name in stages.__all__)
+    assert stages.landscape is landscapes.landscape
 
 
 # ---- what the stages leave
@@ -81,7 +82,8 @@ def test_every_stage_leaves_the_documented_tensors_and_metrics(done):
     n = numel(run)
     assert set(found["original"]) == {(t, k, s) for t in TRAIN + UNSEEN for k in KINDS for s in (0, 1)}
     for (_, kind, _), artifact in found["original"].items():
-        assert shapes(artifact) == {"theta": (n[kind],)} and set(artifact.metrics) == {"dev", "test", "best_step"}
+        assert shapes(artifact) == {"theta": (n[kind],)}
+        assert set(artifact.metrics) == {"dev", "test", "best_step"}
         assert [set(line) for line in artifact.log()] == [{"step", "loss", "dev"}] * 2
         assert all(len(line["loss"]) == len(line["dev"]) == 1 for line in artifact.log()), \
             "each artifact logs its own column"
@@ -92,8 +94,8 @@ def test_every_stage_leaves_the_documented_tensors_and_metrics(done):
         assert shapes(artifact) == {"I": (3,), "kept": (2, 2, 3), "kept_scores": (2, 2)}
         assert all(len(line["dev"]) == 2 for line in artifact.log()), "one column per learning rate"
     assert set(found["optimize"]) == {(t, k, s) for t in UNSEEN for k in KINDS for s in (0, 1)}
-    assert set(found["transfer"]) == {(t, s) for t in UNSEEN for s in (0, 1)} \
-        and set(found["controls"]) == {(UNSEEN[0], 0), (UNSEEN[0], 1)}
+    assert set(found["transfer"]) == {(t, s) for t in UNSEEN for s in (0, 1)}
+    assert set(found["controls"]) == {(UNSEEN[0], 0), (UNSEEN[0], 1)}
     for artifact in found["controls"].values():
         assert set(artifact.metrics) == {"untuned", "chance", "majority", "train_solution", "own_vector", "mean_vector"}
         assert all(set(artifact.metrics[name]) == set(KINDS)
@@ -101,8 +103,8 @@ def test_every_stage_leaves_the_documented_tensors_and_metrics(done):
     assert shapes(found["landscape"][0]) == {"scores": (3, 5, 5), "axis": (5,), "points": (3, 2)}
     values = [a.metrics[m] for stage in ("original", "optimize")
               for a in found[stage].values() for m in ("dev", "test")]
-    assert all(0 <= v <= 1 for v in values) and len(set(values)) > 3, \
-        "the tiny backbone must answer well enough to tell solutions apart"
+    assert all(0 <= v <= 1 for v in values)
+    assert len(set(values)) > 3, "the tiny backbone must answer well enough to tell solutions apart"
 
 
 def test_a_second_call_computes_nothing(done, monkeypatch):
@@ -157,7 +159,8 @@ def test_the_vector_kept_is_the_first_best_on_dev_and_scores_as_said(done):
         saved = artifact.tensors()
         flat = saved["kept_scores"].flatten()
         best = min(i for i in range(4) if flat[i] == flat.max())
-        assert torch.equal(saved["I"], saved["kept"].view(4, 3)[best]) and artifact.metrics["dev"] == flat.max().item()
+        assert torch.equal(saved["I"], saved["kept"].view(4, 3)[best])
+        assert artifact.metrics["dev"] == flat.max().item()
         some |= best > 0
         theta = run.start(kind) + found["approximate"][seed].tensors()[f"up.{kind}"] @ saved["I"]
         assert evaluation.scores(run.backbone, [(run.delta(kind), theta)], [run.data(task, seed)], "test") \
@@ -191,8 +194,8 @@ def test_transfer_to_itself_is_the_optimisation_again(done):
     for (task, seed), artifact in found["transfer"].items():
         for kind in KINDS:
             own = found["optimize"][task, kind, seed].metrics
-            assert artifact.metrics["dev"][kind][kind] == pytest.approx(own["dev"]) \
-                and artifact.metrics["test"][kind][kind] == pytest.approx(own["test"])
+            assert artifact.metrics["dev"][kind][kind] == pytest.approx(own["dev"])
+            assert artifact.metrics["test"][kind][kind] == pytest.approx(own["test"])
 
 
 def test_controls_by_hand(done):
@@ -229,8 +232,8 @@ def test_lengthened_by_hand(done):
                 return evaluation.scores(
                     run.backbone, [(run.delta(kind), start + f * (theta - start))], [mine], split)[0]
             m = {name: of[kind] for name, of in artifact.metrics.items()}
-            assert m["dev"] == pytest.approx([score(f, "dev") for f in factors]) \
-                and m["factor"] == controls.fitted(m["dev"])
+            assert m["dev"] == pytest.approx([score(f, "dev") for f in factors])
+            assert m["factor"] == controls.fitted(m["dev"])
             assert m["test"] == pytest.approx(score(m["factor"], "test"))
             assert found["controls"][task, seed].metrics["train_solution"][kind] == pytest.approx(score(1.0, "test"))
             chosen.add(m["factor"])
@@ -246,7 +249,8 @@ def test_of_several_solutions_the_best_as_it_is_is_made_longer(done, monkeypatch
         monkeypatch.setattr(module, "score_stack", lambda run, delta, thetas, datas, split: (
             asked.append(thetas) or ([0.2, 0.7] + 5 * [0.1])[:len(thetas)]))
     fit = controls.length_fitted(run, {"lora": torch.stack(theta)}, run.data(UNSEEN[1], 0))
-    assert [len(thetas) for thetas in asked] == [2, 7, 1] and fit["factor"] == {"lora": controls.FACTORS[1]}
+    assert [len(thetas) for thetas in asked] == [2, 7, 1]
+    assert fit["factor"] == {"lora": controls.FACTORS[1]}
     torch.testing.assert_close(asked[2][0], run.start("lora") + controls.FACTORS[1] * theta[1])
 
 
@@ -276,10 +280,13 @@ def test_rescaled_by_hand(done):
             assert m["dev"] == pytest.approx(dev)
             assert m["factor"] == min((f for f, d in zip(factors, m["dev"], strict=True) if d == max(m["dev"])),
                                       key=lambda f: abs(math.log(f)))
-            assert m["test"] == pytest.approx(score(m["factor"], "test")) \
-                and m["plain"] == pytest.approx(score(1.0, "test"))
+            assert m["test"] == pytest.approx(score(m["factor"], "test"))
+            assert m["plain"] == pytest.approx(score(1.0, "test"))
             chosen.add(m["factor"])
-    assert len(chosen) > 1 and factors[0] == 0.5 and factors[3] == 1 and factors[-1] == 2
+    assert len(chosen) > 1
+    assert factors[0] == 0.5
+    assert factors[3] == 1
+    assert factors[-1] == 2
 
 
 def test_centroid_by_hand(done):
@@ -371,8 +378,8 @@ def test_options_are_read_wherever_they_stand(task, number, mirror):
     """On real rows, options are read before a long article, when written without blanks, and when numbered."""
     rows = tasks.rows(task, "train", "mirror", mirror)[:200]
     opened = [baselines.options(text) for text, _ in rows]
-    assert {len(o) for o in opened} <= {number - 1, number, number + 1} \
-        and all(set(targets) & set(o) for (_, targets), o in zip(rows, opened, strict=True))
+    assert {len(o) for o in opened} <= {number - 1, number, number + 1}
+    assert all(set(targets) & set(o) for (_, targets), o in zip(rows, opened, strict=True))
 
 
 def test_patience_counts_from_where_guessing_is_left(open_run, monkeypatch):
@@ -385,7 +392,8 @@ def test_patience_counts_from_where_guessing_is_left(open_run, monkeypatch):
                                     ["rotten_tomatoes"], ["lora"])["rotten_tomatoes", "lora", 0]
             for learnt in (0.0, 0.15)}
     assert {learnt: [line["step"] for line in a.log()] for learnt, a in logs.items()} == {0.0: [2, 4], 0.15: [2, 4, 6]}
-    assert "original_learnt" not in logs[0.0].config and logs[0.15].config["original_learnt"] == 0.15
+    assert "original_learnt" not in logs[0.0].config
+    assert logs[0.15].config["original_learnt"] == 0.15
     run = open_run()
     mine = run.data("rotten_tomatoes", 0)
     assert baselines.guessing(run, mine, 0) \
@@ -493,7 +501,8 @@ def test_the_objective_of_optimize_by_hand(open_run, first_loss, start, spread):
     for seed in (0, 1):
         mine, saved = run.data(UNSEEN[0], seed), subspaces[seed].tensors()
         vector = maps.start_vector(subspaces[seed], UNSEEN[0], "lora", seed, start)
-        assert torch.equal(vector, saved["I.lora"].mean(0)) == (start == "train") and vector.shape == (3,)
+        assert torch.equal(vector, saved["I.lora"].mean(0)) == (start == "train")
+        assert vector.shape == (3,)
         aside = draw_spread(seed, 2, 1, 3, spread)[0]
         loss = task_loss(run, "lora", run.start("lora") + saved["up.lora"] @ (vector + aside),
                          mine.train, data.rows_of_step(48, UNSEEN[0], seed, 2, 5))
@@ -509,7 +518,8 @@ def test_the_random_up_projection_is_a_control_of_its_own(done):
         assert torch.cosine_similarity(noise, own, dim=0).abs().max() < 0.5
     control, own = (stages.optimize(run, TRAIN, UNSEEN[:1], ["lora"], up=up)[UNSEEN[0], "lora", 0]
                     for up in ("random", "trained"))
-    assert control.id != own.id and control.config["up"] == "random"
+    assert control.id != own.id
+    assert control.config["up"] == "random"
     with pytest.raises(ValueError, match="unknown up-projection 'mine'; allowed: trained, random"):
         maps.up_projection(run, found["approximate"][0], "lora", "mine")
 
@@ -517,7 +527,8 @@ def test_the_random_up_projection_is_a_control_of_its_own(done):
 def test_several_training_tasks(open_run):
     run, both = open_run(), ["glue-sst2", "amazon_polarity"]
     subspace = stages.approximate(run, both)[0]
-    assert all(shapes(subspace)[f"I.{k}"] == (2, 3) for k in KINDS) and subspace.config["train"] == both
+    assert all(shapes(subspace)[f"I.{k}"] == (2, 3) for k in KINDS)
+    assert subspace.config["train"] == both
     found = stages.transfer(run, both, UNSEEN[:1])[UNSEEN[0], 0]
     assert set(found.metrics["test"]) == set(KINDS)
     assert set(controls.controls(run, both, UNSEEN[:1])[UNSEEN[0], 0].metrics["train_solution"]) == set(KINDS)
@@ -590,7 +601,8 @@ def test_how_solutions_are_stacked_and_where_they_run_names_nothing(open_run, mo
 def test_a_solution_does_not_depend_on_its_company(open_run, kind):
     alone = stages.original(open_run("alone", stack=1), ["glue-sst2"], [kind])["glue-sst2", kind, 0]
     stacked = stages.original(open_run("stacked"), TRAIN + UNSEEN, [kind], (0, 1))["glue-sst2", kind, 0]
-    assert alone.id == stacked.id and alone.metrics == pytest.approx(stacked.metrics)
+    assert alone.id == stacked.id
+    assert alone.metrics == pytest.approx(stacked.metrics)
     theta, other = alone.tensors()["theta"], stacked.tensors()["theta"]
     moved = (theta - open_run().start(kind)).norm()
     assert (theta - other).norm() < 0.01 * moved, "equal up to rounding, which padding to other lengths brings in"
@@ -619,9 +631,11 @@ def test_a_stack_is_what_the_memory_holds(open_run, monkeypatch):
                            *run.widest([run.data(TRAIN[0], 0)]))
     (whole, found), (some, alike), (none, alone) = (
         stacked("all", 2**36), stacked("some", 2.5 * each / memory.SHARE), stacked("none", 0))
-    assert whole[3] == 3 and max(whole) > 3, "three subspaces, and more solutions"
-    assert 1 <= max(some) <= 4 and len(some) > len(whole) and set(none) == {1, len(run.profile.optimize_lrs)}, \
-        "the rates of one vector stay together"
+    assert whole[3] == 3, "three subspaces, and more solutions"
+    assert max(whole) > 3
+    assert 1 <= max(some) <= 4
+    assert len(some) > len(whole)
+    assert set(none) == {1, len(run.profile.optimize_lrs)}, "the rates of one vector stay together"
     for other in (alike, alone):
         assert [a.id for a in other.values()] == [a.id for a in found.values()]
         for key, artifact in other.items():
@@ -641,7 +655,9 @@ def test_the_simplified_pipeline_is_cut_to_the_memory_too(open_run, monkeypatch)
             found = shared.shared(open_run(str(free), shared_steps=2, fastfood_steps=2, shared_every=2),
                                   TRAIN, seeds=(0, 1))
         runs.append((sizes, [a.id for a in found.values()]))
-    assert runs[0][0] == [2] and runs[1][0] == [1, 1] and runs[0][1] == runs[1][1]
+    assert runs[0][0] == [2]
+    assert runs[1][0] == [1, 1]
+    assert runs[0][1] == runs[1][1]
     assert counted == 2 * [(0, {"down": False})], "it has no solutions, and nothing to take them down"
 
 
@@ -655,7 +671,8 @@ def test_what_fits_is_a_round_number_and_never_none(monkeypatch):
 def test_stacks_are_as_equal_as_can_be():
     assert workbench.stacks(list(range(7)), 3, fits=lambda key: 2) == [[0], [1, 2], [3, 4], [5, 6]]
     assert workbench.stacks(list(range(7)), 3) == [[0, 1], [2, 3], [4, 5, 6]]
-    assert workbench.stacks([1, 2], 0) == [[1], [2]] and workbench.stacks([], 3) == []
+    assert workbench.stacks([1, 2], 0) == [[1], [2]]
+    assert workbench.stacks([], 3) == []
 
 
 def test_answers_of_a_stack_are_those_of_its_members(done, monkeypatch):
@@ -666,7 +683,8 @@ def test_answers_of_a_stack_are_those_of_its_members(done, monkeypatch):
     theta += 0.3 * torch.randn(theta.shape, generator=torch.Generator().manual_seed(0))  # three that certainly differ
     alone = [evaluation.predict(run.backbone, [(run.delta("lora"), theta[i])], [d.test], [8])[0]
              for i, d in enumerate(mine)]
-    assert len({tuple(a) for a in alone}) == 3 and len(set(sum(alone, []))) > 5
+    assert len({tuple(a) for a in alone}) == 3
+    assert len(set(sum(alone, []))) > 5
     for cells in (2**24, 32 * 40 * 3, 1):  # in one piece, in several, row by row
         monkeypatch.setattr(evaluation, "CELLS_AT_ONCE", cells)
         assert evaluation.predict(
@@ -698,8 +716,8 @@ def test_a_heads_longest_answer_is_found_among_its_own_rows(open_run):
 
     whole = open_run().data("rotten_tomatoes", 0)
     mine = replace(whole, train=replace(whole.train, labels=Labels(whole.train.labels)))
-    assert [mine.head(rows, "dev").longest_answer for rows in (2, 5, 9)] == 3 * [whole.longest_answer] \
-        and Labels.read == 1, "as every validation does"
+    assert [mine.head(rows, "dev").longest_answer for rows in (2, 5, 9)] == 3 * [whole.longest_answer]
+    assert Labels.read == 1, "as every validation does"
 
 
 def test_a_decoder_deeper_than_its_encoder_answers(tmp_path):
@@ -708,14 +726,16 @@ def test_a_decoder_deeper_than_its_encoder_answers(tmp_path):
     theta = torch.stack([run.start("prefix")] * 2)
     test = run.data("rotten_tomatoes", 0).test
     said = evaluation.predict(run.backbone, [(run.delta("prefix"), theta)], [test, test], [4, 4])
-    assert said[0] == said[1] and len(said[0]) == len(test)
+    assert said[0] == said[1]
+    assert len(said[0]) == len(test)
 
 
 def test_pieces_hold_no_more_than_they_may():
     lengths = [5, 1, 9, 3, 3, 40, 2]
     cut = list(evaluation.pieces(lengths, 12))
     assert sorted(r for piece in cut for r in piece) == list(range(7)), "every row once"
-    assert all(len(p) == 1 or len(p) * max(lengths[r] for r in p) <= 12 for p in cut) and len(cut) < 7
+    assert all(len(p) == 1 or len(p) * max(lengths[r] for r in p) <= 12 for p in cut)
+    assert len(cut) < 7
     assert list(evaluation.pieces([], 12)) == []
 
 
@@ -734,8 +754,8 @@ def test_the_rows_of_several_tasks_are_blended_equally():
     assert sorted(turns) == [(t, own) for t in range(5) for own in range(12)], \
         "every round has each task once, and its own next rows"
     rounds = [[t for t, own in turns if own == r] for r in range(12)]
-    assert len({tuple(r) for r in rounds}) > 1 \
-        and turns != sum((data.tasks_of_step(5, 1, step, 3) for step in range(20)), [])
+    assert len({tuple(r) for r in rounds}) > 1
+    assert turns != sum((data.tasks_of_step(5, 1, step, 3) for step in range(20)), [])
     assert data.tasks_of_step(1, 3, 7, 2) == [(0, 14), (0, 15)], "one task: its rows in their own order"
 
 
@@ -761,9 +781,11 @@ CALLS = {
 def same(found, other):
     assert {k: a.id for k, a in found.items()} == {k: a.id for k, a in other.items()}
     for key, artifact in found.items():
-        assert artifact.metrics == other[key].metrics and artifact.log() == other[key].log()
+        assert artifact.metrics == other[key].metrics
+        assert artifact.log() == other[key].log()
         mine, theirs = artifact.tensors(), other[key].tensors()
-        assert set(mine) == set(theirs) and all(torch.equal(mine[n], theirs[n]) for n in mine)
+        assert set(mine) == set(theirs)
+        assert all(torch.equal(mine[n], theirs[n]) for n in mine)
 
 
 def die(monkeypatch, stage, after):
@@ -802,7 +824,8 @@ def test_a_killed_stage_goes_on_where_it_was(open_run, monkeypatch, stage, after
         CALLS[stage](run)
     monkeypatch.undo()
     checkpoints = list((run.store.base / ".partial" / stage).rglob("checkpoint.safetensors"))
-    assert len(checkpoints) == 1 and not list((run.store.base).glob(f"{stage}/*/metrics.json"))
+    assert len(checkpoints) == 1
+    assert not list((run.store.base).glob(f"{stage}/*/metrics.json"))
     steps.clear()
     monkeypatch.setattr(compiled, "losses", count)
     same(CALLS[stage](run), whole)
@@ -829,7 +852,8 @@ def test_the_checkpoint_of_another_stack_is_not_taken_for_ones_own(open_run, mon
         call(run, *first)
     monkeypatch.undo()
     for key, artifact in call(run, *then).items():
-        assert artifact.id == whole[key].id and artifact.metrics == pytest.approx(whole[key].metrics)
+        assert artifact.id == whole[key].id
+        assert artifact.metrics == pytest.approx(whole[key].metrics)
         for name, tensor in artifact.tensors().items():
             torch.testing.assert_close(tensor, whole[key].tensors()[name], rtol=0.05, atol=1e-3)
 
@@ -863,14 +887,14 @@ def test_a_stack_goes_on_as_it_was_cut(open_run, monkeypatch, where):
         patched.setattr(module, name, stop(count))
         with pytest.raises(KeyboardInterrupt):
             call(run)
-    assert len(run.store.all("original")) == (2 if where.startswith("in") else 1) \
-        and len(run.store.begun("original")) == 1
+    assert len(run.store.all("original")) == (2 if where.startswith("in") else 1)
+    assert len(run.store.begun("original")) == 1
     monkeypatch.setattr(workbench, "fit", seen)
     same(call(run), whole)
     assert stacks == ([(2, True), (2, False)] if where.startswith("in") else [(2, True), (2, False), (2, False)]), \
         "the begun one first, as it was"
-    assert not run.store.begun("original") \
-        and not list((run.store.base / ".partial" / "original").rglob("*.safetensors"))
+    assert not run.store.begun("original")
+    assert not list((run.store.base / ".partial" / "original").rglob("*.safetensors"))
 
 
 KILLED = """
@@ -900,7 +924,8 @@ def test_a_process_that_is_killed_outright_loses_nothing(open_run, tiny_t5, tmp_
     ended = subprocess.run(command, env=os.environ | {"PYTHONPATH": lib}, capture_output=True, text=True)
     assert ended.returncode == -9, ended.stderr[-2000:]
     run, whole = open_run("killed"), open_run("whole")
-    assert len(run.store.all("original")) == 3 and not run.store.all("approximate")
+    assert len(run.store.all("original")) == 3
+    assert not run.store.all("approximate")
     same(stages.transfer(run, TRAIN, UNSEEN[:1]), stages.transfer(whole, TRAIN, UNSEEN[:1]))
     same(stages.approximate(run, TRAIN), stages.approximate(whole, TRAIN))
 
@@ -912,14 +937,18 @@ def test_the_same_stages_on_real_rows(tiny_t5, mirror, tmp_path):
     train, unseen = "glue-sst2", "rotten_tomatoes"
     run = Run.open("mini", str(tmp_path), backbone=tiny_t5, mirror=str(mirror), steps=3,
                    caps={"train": 24, "dev": 6, "test": 8}, max_length=48, device="cpu")
-    assert run.profile.source == "mirror" and run.store.base.name == "mini"
+    assert run.profile.source == "mirror"
+    assert run.store.base.name == "mini"
     mine = run.data(unseen, 0)
-    assert (len(mine.train), len(mine.dev), len(mine.test)) == (24, 6, 8) and max(map(len, mine.train.inputs)) == 48
+    assert (len(mine.train), len(mine.dev), len(mine.test)) == (24, 6, 8)
+    assert max(map(len, mine.train.inputs)) == 48
     real = {text for text, _ in tasks.rows(unseen, "validation", "mirror", mirror)}
     dev = tasks.load(unseen, source="mirror", mirror=mirror, seed=0, caps=run.profile.caps)["dev"]
-    assert set(dev["input"][:]) <= {text.lstrip() for text in real} and dev["targets"][:] == mine.dev.targets
+    assert set(dev["input"][:]) <= {text.lstrip() for text in real}
+    assert dev["targets"][:] == mine.dev.targets
     found = stages.transfer(run, [train], [unseen])[unseen, 0]
-    assert set(found.metrics["test"]["lora"]) == set(KINDS) and found.config["data"] == mine.fingerprint
+    assert set(found.metrics["test"]["lora"]) == set(KINDS)
+    assert found.config["data"] == mine.fingerprint
     assert set(controls.controls(run, [train], [unseen])[unseen, 0].metrics["own_vector"]) == set(KINDS)
     embedded = Run.open("embedded", str(tmp_path), backbone=tiny_t5, **SMALL).data(unseen, 0)
     assert embedded.fingerprint != mine.fingerprint
@@ -987,7 +1016,8 @@ def test_what_goes_on_when_others_have_settled_keeps_its_own_rows(open_run, monk
     settled, last = run.data(tasks[0], 0).fingerprint, (tasks[-1], "lora", seeds[-1])
     both = stages.original(run, tasks, ["lora"], seeds)
     alone = stages.original(open_run("alone"), last[:1], ["lora"], last[2:])[last]
-    assert [a.metrics["dev"] for a in both.values()] == [1.0, 0.5] and [len(a.log()) for a in both.values()] == [1, 2]
+    assert [a.metrics["dev"] for a in both.values()] == [1.0, 0.5]
+    assert [len(a.log()) for a in both.values()] == [1, 2]
     assert [line["loss"] for line in both[last].log()] \
         == [pytest.approx(line["loss"], rel=1e-4) for line in alone.log()]
 
@@ -1162,7 +1192,8 @@ def test_what_needs_no_training_is_scored_on_test_rows(open_run, monkeypatch):
     monkeypatch.setattr(baselines, "scores", lambda backbone, entries, datas, split: (
         asked.append((entries, split)) or [0.25]))
     artifact, = baselines.untouched(open_run(), UNSEEN[:1], (0,)).values()
-    assert artifact.metrics["untuned"] == 0.25 and asked == [([], "test")]
+    assert artifact.metrics["untuned"] == 0.25
+    assert asked == [([], "test")]
 
 
 @pytest.mark.parametrize("variant", ["paper", "released"])

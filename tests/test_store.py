@@ -41,14 +41,20 @@ def test_roundtrip(box):
     assert box.find("original", "qasc adapter", CONFIG) is None
     assert not box.base.exists(), "reading must not write"
     kept, found = save(box), box.find("original", "qasc adapter", CONFIG)
-    assert kept == found and found.id == f"original/qasc-adapter-{store.key(CONFIG)}"
-    assert found.config == CONFIG and found.metrics == METRICS and found.log() == [{"step": 1, "loss": 2.5}]
+    assert kept == found
+    assert found.id == f"original/qasc-adapter-{store.key(CONFIG)}"
+    assert found.config == CONFIG
+    assert found.metrics == METRICS
+    assert found.log() == [{"step": 1, "loss": 2.5}]
     tensors = found.tensors()
-    assert torch.equal(tensors["theta"], torch.arange(6.0).reshape(2, 3)) and tensors["order"].dtype == torch.int64
-    assert found.provenance["torch"] and found.provenance["threads"] >= 1
+    assert torch.equal(tensors["theta"], torch.arange(6.0).reshape(2, 3))
+    assert tensors["order"].dtype == torch.int64
+    assert found.provenance["torch"]
+    assert found.provenance["threads"] >= 1
     names = ["config.json", "log.jsonl", "metrics.json", "tensors.safetensors"]
     assert sorted(p.name for p in found.path.iterdir()) == names
-    assert [a.id for a in box.all()] == [a.id for a in box.all("original")] == [found.id] and box.all("transfer") == []
+    assert [a.id for a in box.all()] == [a.id for a in box.all("original")] == [found.id]
+    assert box.all("transfer") == []
 
 
 @pytest.mark.parametrize("change", [
@@ -70,7 +76,8 @@ def test_scalars_become_plain_and_nan_is_refused(box):
     metrics = {"a": np.float32(0.5), "b": torch.tensor(2), "grid": np.eye(2), "ok": np.bool_(True)}
     kept = box.save("landscape", "x", {}, metrics, log=[{"loss": float("nan")}])
     assert kept.metrics == {"a": 0.5, "b": 2, "grid": [[1.0, 0.0], [0.0, 1.0]], "ok": True}
-    assert kept.log() == [{"loss": None}] and kept.tensors() == {}
+    assert kept.log() == [{"loss": None}]
+    assert kept.tensors() == {}
     with pytest.raises(ValueError, match=r"metrics\.dev\[1\] is nan: only finite numbers"):
         box.save("original", "x", {}, {"dev": [1.0, float("nan")]})
     with pytest.raises(ValueError, match=r"config\.f is a set: allowed are"):
@@ -124,8 +131,10 @@ def test_damage_is_detected_and_recomputed(box, damage, caplog):
     damage(path)
     with caplog.at_level(logging.WARNING):
         assert box.find("original", "qasc adapter", CONFIG) is None
-    assert len(caplog.records) == 1 and "is not usable" in caplog.text
-    assert not path.exists() and len(list((box.base / ".aside").iterdir())) == 1
+    assert len(caplog.records) == 1
+    assert "is not usable" in caplog.text
+    assert not path.exists()
+    assert len(list((box.base / ".aside").iterdir())) == 1
     assert save(box).metrics == METRICS
     assert box.find("original", "qasc adapter", CONFIG).tensors()["theta"].shape == (2, 3)
 
@@ -145,7 +154,8 @@ def test_tensors_changed_after_find_are_not_used(box):
 def test_all_leaves_unsound_ones_out(box, caplog):
     kept, other = save(box), save(box, {**CONFIG, "steps": 1})
     edit_metrics(other.path)
-    assert [a.id for a in box.all()] == [kept.id] and "left out" in caplog.text
+    assert [a.id for a in box.all()] == [kept.id]
+    assert "left out" in caplog.text
 
 
 def test_find_in_a_read_only_root(box, monkeypatch):
@@ -155,7 +165,8 @@ def test_find_in_a_read_only_root(box, monkeypatch):
     assert sorted((p, p.stat().st_mtime_ns) for p in box.base.rglob("*")) == before, "finding must not write"
     flip(path)
     monkeypatch.setattr(os, "access", lambda *_: False)
-    assert box.find("original", "qasc adapter", CONFIG) is None and path.exists()
+    assert box.find("original", "qasc adapter", CONFIG) is None
+    assert path.exists()
 
 
 def write_many(root, who, start, results):
@@ -220,14 +231,17 @@ def start():
 def test_killed_writer_leaves_nothing_visible(tmp_path, start):
     box = Store(tmp_path)
     writer = start(KILLED, tmp_path)
-    assert len(leftovers(box)) == 1 and box.all() == []
+    assert len(leftovers(box)) == 1
+    assert box.all() == []
     box.sweep("original")
     assert len(leftovers(box)) == 1, "a living writer's folder must stay"
     writer.send_signal(signal.SIGKILL)
     writer.wait()
-    assert box.find("original", "qasc adapter", {"a": 1}) is None and box.all() == []
+    assert box.find("original", "qasc adapter", {"a": 1}) is None
+    assert box.all() == []
     box.save("original", "qasc adapter", {"a": 1}, {"m": 1})
-    assert leftovers(box) == [] and box.find("original", "qasc adapter", {"a": 1}).metrics == {"m": 1}
+    assert leftovers(box) == []
+    assert box.find("original", "qasc adapter", {"a": 1}).metrics == {"m": 1}
 
 
 def test_lock_across_processes_and_after_a_kill(tmp_path, start, caplog):
@@ -255,20 +269,23 @@ for _ in range(100):
     (tmp_path / "count").write_text("0")
     started = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stderr=subprocess.DEVNULL)
                for _ in range(3)]
-    assert [process.wait() for process in started] == [0, 0, 0] and (tmp_path / "count").read_text() == "300"
+    assert [process.wait() for process in started] == [0, 0, 0]
+    assert (tmp_path / "count").read_text() == "300"
     assert not list(tmp_path.glob("*/.locks/*"))
 
 
 def test_checkpoint(box, caplog):
     folder = box.partial("original", "qasc adapter", CONFIG)
-    assert load_checkpoint(folder) is None and caplog.text == ""
+    assert load_checkpoint(folder) is None
+    assert caplog.text == ""
     generator = torch.Generator().manual_seed(3)
     tensors = {"theta": torch.randn(2, 5, generator=generator), "rng": generator.get_state(), "empty": torch.empty(0),
                "half": torch.ones(3, dtype=torch.bfloat16), "step": torch.tensor(4)}
     save_checkpoint(folder, tensors, {"step": 1, "best": -float("inf")})
     save_checkpoint(folder, tensors, {"step": 2, "best": 0.1})
     got, state = load_checkpoint(folder)
-    assert state == {"step": 2, "best": 0.1} and all(torch.equal(got[name], tensors[name]) for name in tensors)
+    assert state == {"step": 2, "best": 0.1}
+    assert all(torch.equal(got[name], tensors[name]) for name in tensors)
     assert [p.name for p in folder.iterdir()] == ["checkpoint.safetensors"]
     save(box)
     assert not folder.exists(), "finished work needs no checkpoint"
@@ -281,7 +298,8 @@ def test_corrupt_checkpoint_is_not_used(tmp_path, damage, caplog):
     data = file.read_bytes()
     flipped, edited = data[:-1] + bytes([data[-1] ^ 1]), data.replace(b"25", b"26")
     file.write_bytes({"truncate": data[:-7], "flip": flipped, "state": edited, "other": b"not ours"}[damage])
-    assert load_checkpoint(tmp_path) is None and "starting from the beginning" in caplog.text
+    assert load_checkpoint(tmp_path) is None
+    assert "starting from the beginning" in caplog.text
 
 
 def test_root_from_the_environment(tmp_path, monkeypatch):
@@ -295,4 +313,5 @@ def test_all_looks_into_logs_too(box, caplog):
     kept, other = save(box), save(box, {**CONFIG, "steps": 1})
     file = other.path / "log.jsonl"
     file.write_text(file.read_text().replace("2.5", "1.5"))
-    assert [a.id for a in box.all()] == [kept.id] and "log.jsonl was altered" in caplog.text
+    assert [a.id for a in box.all()] == [kept.id]
+    assert "log.jsonl was altered" in caplog.text

@@ -67,10 +67,12 @@ def test_what_is_not_allowed_is_one_line(given, words, capsys, tmp_path, monkeyp
     with pytest.raises(SystemExit) as ended:
         main(given)
     said = capsys.readouterr().err.strip()
-    assert ended.value.code == 2 and "\n" not in said and said.startswith("unidelta.studies: ") \
-        and all(word in said for word in words), said
-    assert not (tmp_path / "x").exists() and not list(tmp_path.glob("runs/embedded/*")), \
-        "no study and no stage, tokens at most"
+    assert ended.value.code == 2, said
+    assert "\n" not in said, said
+    assert said.startswith("unidelta.studies: "), said
+    assert all(word in said for word in words), said
+    assert not (tmp_path / "x").exists(), "no study and no stage, tokens at most"
+    assert not list(tmp_path.glob("runs/embedded/*")), "no study and no stage, tokens at most"
 
 
 def test_help_names_every_study(capsys):
@@ -84,65 +86,77 @@ def test_planes(study, monkeypatch):
     monkeypatch.setattr(planes, "landscape", partial(planes.landscape, step=4.0))
     results = study("planes", "yelp_polarity")["as it is"]
     plane, = planes.from_frame(results.frame, results.ids).values()
-    assert plane.train == "3 tasks" and plane.axis.tolist() == [-4, 0, 4] \
-        and plane.relative.shape == (3, 3, 3) and plane.points[0].tolist() == [0, 0]
-    assert "multi-task setting" in results.line and {i.split("/")[0] for i in results.ids} == {"landscape", "original"}
+    assert plane.train == "3 tasks"
+    assert plane.axis.tolist() == [-4, 0, 4]
+    assert plane.relative.shape == (3, 3, 3)
+    assert plane.points[0].tolist() == [0, 0]
+    assert "multi-task setting" in results.line
+    assert {i.split("/")[0] for i in results.ids} == {"landscape", "original"}
 
 
 def test_multi_task(study):
     found = study("multi_task")
     results, fitted, trained = (found[name] for name in ("as it is", "length fitted", "its training tasks"))
-    assert set(results.frame.train) == {"amazon_polarity+glue-sst2+imdb"} and len(results.frame) == 9 \
-        and results.frame.notna().all().all()
-    assert results.run.profile.y == 100 and "multi-task setting" in results.line
-    assert "changed from the profile: `steps=1, " in results.line and "approximate_" not in results.line, \
-        "and not what follows from it"
-    assert len(results.logs("approximate")) == 1 and "task.prefix" in results.logs("approximate")[0][0]["parts"]
+    assert set(results.frame.train) == {"amazon_polarity+glue-sst2+imdb"}
+    assert len(results.frame) == 9
+    assert results.frame.notna().all().all()
+    assert results.run.profile.y == 100
+    assert "multi-task setting" in results.line
+    assert "changed from the profile: `steps=1, " in results.line
+    assert "approximate_" not in results.line, "and not what follows from it"
+    assert len(results.logs("approximate")) == 1
+    assert "task.prefix" in results.logs("approximate")[0][0]["parts"]
     assert len([i for i in results.ids if i.startswith("original/")]) == 3 * 4, \
         "of the unseen task and the three training tasks"
-    assert len(fitted.frame) == 9 and fitted.frame[["sub", "plain", "scaled", "factor"]].notna().all().all()
-    assert (fitted.frame["sub"] == results.frame["sub"]).all() and "rescaled" in {i.split("/")[0] for i in fitted.ids}
-    assert list(dict.fromkeys(trained.frame.task)) == ["amazon_polarity", "glue-sst2", "imdb"] \
-        and len(trained.frame) == 9
+    assert len(fitted.frame) == 9
+    assert fitted.frame[["sub", "plain", "scaled", "factor"]].notna().all().all()
+    assert (fitted.frame["sub"] == results.frame["sub"]).all()
+    assert "rescaled" in {i.split("/")[0] for i in fitted.ids}
+    assert list(dict.fromkeys(trained.frame.task)) == ["amazon_polarity", "glue-sst2", "imdb"]
+    assert len(trained.frame) == 9
     assert {i.split("/")[0] for i in trained.ids} == {"original", "centroid", "untouched"}
-    assert "not run" in tables.published(results, 3).data and claims_archived.slowest(results)[2] == "open"
+    assert "not run" in tables.published(results, 3).data
+    assert claims_archived.slowest(results)[2] == "open"
 
 
 def test_simplified_and_dimension_share_what_they_have_in_common(study):
     simple = study("simplified")
-    assert set(simple) == {"single", "multi"} and [len(r.frame) for r in simple.values()] == [9, 9] \
-        and simple["multi"].run.profile.y == 100
+    assert set(simple) == {"single", "multi"}
+    assert [len(r.frame) for r in simple.values()] == [9, 9]
+    assert simple["multi"].run.profile.y == 100
     found = study("dimension")
     assert list(found) == ["as it is", "many tasks, y=20", "many tasks, y=50", "many tasks, y=100", "y=8", "y=16"], \
         "in the order of the numbers"
     assert [r.run.profile.y for r in found.values()] == [4, 20, 50, 100, 8, 16]
-    assert all("random" in r.frame for r in (simple | found).values()) \
-        and all("mean_vector" in r.frame for r in found.values()), "controls beside all"
+    assert all("random" in r.frame for r in (simple | found).values())
+    assert all("mean_vector" in r.frame for r in found.values()), "controls beside all"
     originals = {name: frozenset(i for i in r.ids if i.startswith("original/rotten"))
                  for name, r in (simple | found).items()}
     many = {name for name in originals if "many" in name or name == "multi"}
     assert [len({ids for name, ids in originals.items() if (name in many) == several})
             for several in (False, True)] == [1, 1], "once in each setting"
     shared = [{i for i in r.ids if i.startswith("shared/")} for r in simple.values()]
-    assert [len(ids) for ids in shared] == [1, 1] and not shared[0] & shared[1], "each setting trains its own vector"
+    assert [len(ids) for ids in shared] == [1, 1]
+    assert not shared[0] & shared[1], "each setting trains its own vector"
 
 
 def test_rows_with_long_answers_stand_apart_in_the_simplified_pipeline_too(study):
     found = study("simplified", "eli5-asks")
-    assert set(found) == {"single, long answers", "multi, long answers"} \
-        and all({*r.frame.task} == {"eli5-asks"} for r in found.values())
-    assert {*found["single, long answers"].frame.train} == {"eli5-eli5"} \
-        and found["multi, long answers"].run.profile.y == 100
+    assert set(found) == {"single, long answers", "multi, long answers"}
+    assert all({*r.frame.task} == {"eli5-asks"} for r in found.values())
+    assert {*found["single, long answers"].frame.train} == {"eli5-eli5"}
+    assert found["multi, long answers"].run.profile.y == 100
 
 
 def test_absolute_keeps_scores_alone(study, tmp_path):
     results = study("absolute")["as it is"]
-    assert list(results.frame.target) == ["adapter", "lora", "prefix", "finetune"] and "sub" not in results.frame
+    assert list(results.frame.target) == ["adapter", "lora", "prefix", "finetune"]
+    assert "sub" not in results.frame
     assert {i.split("/")[0] for i in results.ids} == {"original", "untouched"}
     before = (tmp_path / "out" / "absolute" / "as_it_is" / "about.json").read_text()
     study("absolute")
-    assert (tmp_path / "out" / "absolute" / "as_it_is" / "about.json").read_text() == before \
-        and json.loads(before)["seeds"] == [0]
+    assert (tmp_path / "out" / "absolute" / "as_it_is" / "about.json").read_text() == before
+    assert json.loads(before)["seeds"] == [0]
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["absolute"], "nothing is left beside it"
 
 
@@ -158,7 +172,8 @@ def test_the_square_is_moved(study):
     found = study("finetune")
     assert list(found) == ["as it is", "three times the steps of stage 2", "two training tasks", "y=16"]
     assert all(len(r.frame) == 16 and {"scaled_vector", "random"} <= set(r.frame) for r in found.values())
-    assert {*found["two training tasks"].frame.train} == {"glue-sst2+imdb"} and found["y=16"].run.profile.y == 16
+    assert {*found["two training tasks"].frame.train} == {"glue-sst2+imdb"}
+    assert found["y=16"].run.profile.y == 16
 
 
 def test_directions_are_those_that_stage_1_changed(study):
@@ -171,45 +186,47 @@ def test_directions_are_those_that_stage_1_changed(study):
         "one training task": 6, "one training task, y=16": 3, "one training task, wider mixtures": 3,
         "many training tasks": 6}
     one = found["one training task"].frame
-    assert (one[one.pipeline == "simplified"]["first"] > 99.9).all() and one["first"].between(0, 100.001).all() \
-        and one.effective.between(1, 4).all()
-    assert (found["many training tasks"].frame.tasks == 3).all() \
-        and found["one training task, y=16"].run.profile.y == 16
+    assert (one[one.pipeline == "simplified"]["first"] > 99.9).all()
+    assert one["first"].between(0, 100.001).all()
+    assert one.effective.between(1, 4).all()
+    assert (found["many training tasks"].frame.tasks == 3).all()
+    assert found["one training task, y=16"].run.profile.y == 16
     assert found["one training task, wider mixtures"].frame.effective.min() \
         > one[one.pipeline == "main"].effective.max(), "noise is another vector"
     rows = BeautifulSoup(directions.table(found).data, "html.parser").find_all("tr")
-    assert len(rows) == 7 and "many" in rows[-1].text \
-        and "one direction holds" in directions.told(found["one training task"]).data
-    assert directions.effective(torch.tensor([3.0, 3.0, 0.0])) == pytest.approx(2) \
-        and directions.effective(torch.tensor([5.0, 0.0])) == 1
+    assert len(rows) == 7
+    assert "many" in rows[-1].text
+    assert "one direction holds" in directions.told(found["one training task"]).data
+    assert directions.effective(torch.tensor([3.0, 3.0, 0.0])) == pytest.approx(2)
+    assert directions.effective(torch.tensor([5.0, 0.0])) == 1
 
 
 def test_the_second_group_is_moved(study):
     found = study("second_group", "superglue-rte")
     assert set(found) == {"as it is", "y=16", "optimize_init=train", "optimize_steps=180", "train=glue-mnli+glue-qqp"}
-    assert found["y=16"].run.profile.y == 16 \
-        and set(found["train=glue-mnli+glue-qqp"].frame.train) == {"glue-mnli+glue-qqp"}
+    assert found["y=16"].run.profile.y == 16
+    assert set(found["train=glue-mnli+glue-qqp"].frame.train) == {"glue-mnli+glue-qqp"}
 
 
 def test_spread_changes_the_mixtures_of_stage_1_alone(study):
     found = study("spread", "rotten_tomatoes")
     assert list(found) == ["as it is", "more of stage 1", "wider mixtures", "wider mixtures and search", "wider search"]
-    assert "approximate_spread=0.5" in found["wider mixtures"].line \
-        and "optimize_spread=0.5" in found["wider search"].line
+    assert "approximate_spread=0.5" in found["wider mixtures"].line
+    assert "optimize_spread=0.5" in found["wider search"].line
     usual, search = (set(found[name].ids) for name in ("as it is", "wider search"))
     assert {i.split("/")[0] for i in usual & search} == {"original", "approximate", "controls", "lengthened"}
     same, wider = (set(found[name].ids) for name in ("more of stage 1", "wider mixtures"))
-    assert {i.split("/")[0] for i in same & wider} == {"original", "lengthened"} \
-        and all("random" in r.frame for r in found.values())
+    assert {i.split("/")[0] for i in same & wider} == {"original", "lengthened"}
+    assert all("random" in r.frame for r in found.values())
 
 
 def test_spread_has_twice_the_seeds(study):
     found = study("spread_seeds", "rotten_tomatoes")
-    assert list(found) == ["as it is", "wider mixtures", "wider mixtures and search"] \
-        and all(r.seeds == [0, 1] for r in found.values())
+    assert list(found) == ["as it is", "wider mixtures", "wider mixtures and search"]
+    assert all(r.seeds == [0, 1] for r in found.values())
     assert all("scaled_solution" in r.frame and "random" not in r.frame for r in found.values())
-    assert "optimize_spread=0.5" in found["wider mixtures and search"].line \
-        and "optimize_spread" not in found["wider mixtures"].line
+    assert "optimize_spread=0.5" in found["wider mixtures and search"].line
+    assert "optimize_spread" not in found["wider mixtures"].line
 
 
 def test_spread_on_the_other_draws(study):
@@ -217,8 +234,10 @@ def test_spread_on_the_other_draws(study):
     assert list(found) == [f"{name}, backbone={draw}" for name in ("as it is", "wider mixtures and search")
                            for draw in ("rebuilt", "shorter", "stretches")]
     for r in found.values():
-        assert r.seeds == [0] and "report_on" not in r.line
-        assert "scaled_solution" in r.frame and "random" not in r.frame
+        assert r.seeds == [0]
+        assert "report_on" not in r.line
+        assert "scaled_solution" in r.frame
+        assert "random" not in r.frame
     spread = ["optimize_spread=0.5" in r.line and "approximate_spread=0.5" in r.line for r in found.values()]
     assert spread == 3 * [False] + 3 * [True]
     assert len({r.line.split("backbone `")[1][:16] for r in found.values()}) == 3
@@ -230,10 +249,11 @@ def test_backbones_are_all_that_are_shipped(study):
         "as it is", *(f"backbone={n}" for n in ("comparing", "rebuilt", "shorter", "stretches")),
         *(f"many tasks{n}" for n in ("", ", backbone=rebuilt", ", backbone=shorter", ", backbone=stretches"))]
     prints = [r.line.split("backbone `")[1][:16] for r in found.values()]
-    assert len(set(prints)) == 5 and prints[5:] == [prints[0], *prints[2:5]] \
-        and "backbone=comparing" in found["backbone=comparing"].line
-    assert [len(r.frame) for r in found.values()] == 9 * [9] \
-        and ["multi-task setting" in r.line for r in found.values()] == 5 * [False] + 4 * [True]
+    assert len(set(prints)) == 5
+    assert prints[5:] == [prints[0], *prints[2:5]]
+    assert "backbone=comparing" in found["backbone=comparing"].line
+    assert [len(r.frame) for r in found.values()] == 9 * [9]
+    assert ["multi-task setting" in r.line for r in found.values()] == 5 * [False] + 4 * [True]
 
 
 def test_twice_the_seeds(study):
@@ -263,10 +283,10 @@ def test_settings_are_told_by_spare_rows_of_every_draw(study, monkeypatch):
                for r in found.values())
     assert len({r.line.split("backbone `")[1][:16] for r in found.values()}) == 2
     first = settings.table(found, "former settings").data
-    assert first.index("former settings") < first.index("both") and "prefix=released" in first, \
-        "what the others are compared with stands first"
-    assert set(settings.changes(found, "former settings")) == set(names[1:]) \
-        and "undecided" in settings.verdicts(found, "former settings").data
+    assert first.index("former settings") < first.index("both"), "what the others are compared with stands first"
+    assert "prefix=released" in first
+    assert set(settings.changes(found, "former settings")) == set(names[1:])
+    assert "undecided" in settings.verdicts(found, "former settings").data
 
 
 @pytest.mark.parametrize("name, others, many", [
@@ -327,18 +347,19 @@ def test_fidelity_changes_one_thing_at_a_time(study):
     configs = {name: {i for i in r.ids} for name, r in found.items()}
     assert all(len(configs[name] & configs["as it is"]) >= 6
                for name in ("variant=paper", "variant=released, ratio=10")), "the originals are the same"
-    assert len(found["fastfood=exact"].frame) == 16 \
-        and {*found["fastfood=released"].frame.target} == {"adapter", "lora", "prefix", "finetune"}
+    assert len(found["fastfood=exact"].frame) == 16
+    assert {*found["fastfood=released"].frame.target} == {"adapter", "lora", "prefix", "finetune"}
     assert "prefix=natural" in tables.comparison(found).data
-    assert "'bias': 'zero'" in found["prefix bias=zero"].line \
-        and not set(found["prefix bias=zero"].ids) & {i for i in found["as it is"].ids if "prefix" in i}
+    assert "'bias': 'zero'" in found["prefix bias=zero"].line
+    assert not set(found["prefix bias=zero"].ids) & {i for i in found["as it is"].ids if "prefix" in i}
 
 
 def test_long_answers_are_rows_of_both_settings(study):
     found = study("long_answers", "eli5-asks")
-    assert set(found) == {"as it is", "approximate_steps=300", "many tasks"} \
-        and all({*r.frame.task} == {"eli5-asks"} for r in found.values())
-    assert {*found["as it is"].frame.train} == {"eli5-eli5"} and "multi-task setting" in found["many tasks"].line
+    assert set(found) == {"as it is", "approximate_steps=300", "many tasks"}
+    assert all({*r.frame.task} == {"eli5-asks"} for r in found.values())
+    assert {*found["as it is"].frame.train} == {"eli5-eli5"}
+    assert "multi-task setting" in found["many tasks"].line
 
 
 def test_what_is_archived_is_what_the_store_held(study, tmp_path):
@@ -395,7 +416,9 @@ def test_wider_mixtures_do_what_chapters_18_and_28_say_by_hand():
     for base in ("former settings", "more of stage 1"):
         change = settings.changes(
             {name: r for name, r in asked.items() if name.startswith((base, "wider"))}, base)["wider mixtures"]
-        assert settings.verdict(change) == "better" and (change["own"] > 0).all() and (change["moved"] > 0).sum() == 3
+        assert settings.verdict(change) == "better"
+        assert (change["own"] > 0).all()
+        assert (change["moved"] > 0).sum() == 3
     found = {name: (rows_of(r.own)["label words shared"], rows_of(r.moved)["label words shared"])
              for name, r in archive.load("spread").items()}
     over = {name: [interval(by_seed(f) - by_seed(f, "scaled_solution")) for f in both] for name, both in found.items()}
@@ -403,8 +426,9 @@ def test_wider_mixtures_do_what_chapters_18_and_28_say_by_hand():
         .frame.groupby("target").effective.mean()
     assert trained.between(2, 3.5).all(), "two to three, where it trained one"
     (mean, half), (sent, width) = over["wider mixtures"]
-    assert mean > half and abs(sent) < width \
-        and all(abs(m) < h for m, h in (over["as it is"][0], over["more of stage 1"][0]))
+    assert mean > half
+    assert abs(sent) < width
+    assert all(abs(m) < h for m, h in (over["as it is"][0], over["more of stage 1"][0]))
 
 
 def test_six_seeds_answer_what_step_26_asks():
@@ -422,7 +446,8 @@ def test_six_seeds_answer_what_step_26_asks():
     (_, _), (sent, width) = over["wider mixtures"]
     assert abs(sent) < width, "the mixtures alone: no more is transferred than one number gives"
     (sent, width), (own, half) = gain(mixed.moved, both.moved), gain(mixed.own, both.own)
-    assert sent > width and own < -half
+    assert sent > width
+    assert own < -half
     for frame, n in ((both.own, 1), (both.moved, 2)):
         mean, half = interval(by_seed(frame))
         assert mean - half > AIMS[n], "the aim, by the whole interval"
@@ -440,7 +465,8 @@ def test_four_draws_answer_what_step_27_asks():
     for what, n in (("own", 1), ("moved", 2)):
         for added in (change[what], both[what] - both["scaled_solution"]):
             mean, half = interval(added)
-            assert (added > 0).all() and mean > half
+            assert (added > 0).all()
+            assert mean > half
         mean, half = interval(both[what])
         assert mean > AIMS[n] > mean - half, "the aim, on average only"
         assert list(both.index[both[what] < AIMS[n]]) == ["shorter"]
@@ -451,11 +477,13 @@ def test_a_wider_search_does_what_chapters_18_and_28_say_by_hand():
     asked = archive.load("wider_search")
     changes = settings.changes(asked, "former settings")
     both, alone = (changes[name] for name in ("wider mixtures and search", "wider search"))
-    assert settings.verdict(both) == "better" and (both[["own", "moved"]] > 0).all(axis=None) \
-        and settings.verdict(alone) == "worse"
+    assert settings.verdict(both) == "better"
+    assert (both[["own", "moved"]] > 0).all(axis=None)
+    assert settings.verdict(alone) == "worse"
     added = settings.changes({name: r for name, r in asked.items() if name.startswith("wider mixtures")},
                              "wider mixtures")["wider mixtures and search"]
-    assert (added["moved"] > 0).all() and (added["own"] < 0).all()
+    assert (added["moved"] > 0).all()
+    assert (added["own"] < 0).all()
     found = archive.load("spread")
     own, moved = (rows_of(frame)["label words shared"] for frame in (
         found["wider mixtures and search"].own, found["wider mixtures and search"].moved))
@@ -463,8 +491,8 @@ def test_a_wider_search_does_what_chapters_18_and_28_say_by_hand():
     row = next(r for r in BeautifulSoup(tables.beyond_length(found).data, "html.parser").find_all("tr")
                if r.find("td", string="wider mixtures and search"))
     assert [c.text.replace("\xa0", " ") for c in row.find_all("td")[3:]] == [signed(mean, half), signed(sent, width)]
-    assert mean > half and 0 < sent < width, \
-        "above the fitted length: what is recovered by its whole interval, what is transferred in the mean"
+    assert mean > half, "what is recovered lies above the fitted length by its whole interval"
+    assert 0 < sent < width, "what is transferred, in the mean alone"
     for name in ("wider mixtures and search", "wider search"):
         for frame, base in ((found[name].own, found["as it is"].own), (found[name].moved, found["as it is"].moved)):
             mean, half = gain(*(rows_of(f)["label words not shared"] for f in (base, frame)))
@@ -480,8 +508,8 @@ def test_a_random_subspace_of_twenty_dimensions_is_best_at_the_largest_rate():
             devs = [json.loads(line)["dev"] for line in packed.read(f"{i}/log.jsonl").decode().splitlines()]
             best = max(range(len(devs[0])), key=lambda j: max(d[j] for d in devs if d[j] is not None))
             largest[config["up"]].append(config["optimize_lrs"][best] == max(config["optimize_lrs"]))
-    assert sum(largest["random"]) > len(largest["random"]) / 2 \
-        and sum(largest["trained"]) < len(largest["trained"]) / 3
+    assert sum(largest["random"]) > len(largest["random"]) / 2
+    assert sum(largest["trained"]) < len(largest["trained"]) / 3
 
 
 def test_fine_tuning_is_often_best_at_its_last_step():
@@ -512,7 +540,8 @@ def test_nothing_tried_moves_the_square():
     """Chapter 28 states this in text written by hand."""
     base, *others = archive.load("finetune").values()
     changes = [gain(getattr(base, what), getattr(r, what)) for r in others for what in ("own", "moved")]
-    assert len(changes) == 6 and all(mean - half <= 0 for mean, half in changes)
+    assert len(changes) == 6
+    assert all(mean - half <= 0 for mean, half in changes)
 
 
 def test_what_six_seeds_say_of_many_tasks():

@@ -126,13 +126,14 @@ def test_a_row_reads_as_in_crossfit(name, row, text, targets):
 
 
 def test_options_inside_a_question():
-    assert formats.inline("q? (A) red or (B) blue") == ["red", "blue"] \
-        and formats.inline("q? (A) floor (B) bed") == ["flo", "bed"], "as CrossFit has it"
+    assert formats.inline("q? (A) red or (B) blue") == ["red", "blue"]
+    assert formats.inline("q? (A) floor (B) bed") == ["flo", "bed"], "as CrossFit has it"
 
 
 def test_the_table_holds_the_papers_tasks_and_roles():
     assert len(tasks.names()) == len(set(tasks.names())) == 72
-    assert len(tasks.names("multi", "train")) == 60 and len(tasks.names("multi", "unseen")) == 9
+    assert len(tasks.names("multi", "train")) == 60
+    assert len(tasks.names("multi", "unseen")) == 9
     single = {t.category: set() for t in tasks.TASKS.values() if t.single}
     for task in tasks.TASKS.values():
         if task.single:
@@ -149,11 +150,16 @@ def test_the_table_holds_the_papers_tasks_and_roles():
 
 def test_every_row_of_the_table_is_well_formed():
     for task in tasks.TASKS.values():
-        assert task.hub.count("/") == 1 and task.config and task.citation and "train" in task.splits
-        assert task.test in ("test", "validation", "cut") and (task.test == "cut" or task.test in task.splits)
+        assert task.hub.count("/") == 1
+        assert task.config
+        assert task.citation
+        assert "train" in task.splits
+        assert task.test in ("test", "validation", "cut")
+        assert (task.test == "cut" or task.test in task.splits)
         assert task.shape in {"", *formats.FLAGS, *formats.SHAPES}
         assert (task.target.split()[0] in ("label", "word")) == bool(task.labels)
-        assert ("{options}" in task.input) == bool(task.options) and formats.columns(task)
+        assert ("{options}" in task.input) == bool(task.options)
+        assert formats.columns(task)
 
 
 def test_an_unknown_name_split_or_source_is_refused_in_one_line():
@@ -241,11 +247,13 @@ def test_parts_where_the_hub_hides_the_test_labels(tmp_path):
     put(tmp_path, "glue-sst2", "test", [{"sentence": "hidden", "label": -1, "idx": 0}])
     found = parts(tasks.load("glue-sst2", mirror=tmp_path, seed=1))
     assert found["test"] == [f"sentence: film {i}" for i in range(900, 950)]
-    assert len(found["dev"]) == 20 and len(found["train"]) == 180
+    assert len(found["dev"]) == 20
+    assert len(found["train"]) == 180
     assert set(found["train"]) | set(found["dev"]) == {f"sentence: film {i}" for i in range(200)}
     assert parts(tasks.load("glue-sst2", mirror=tmp_path, seed=1)) == found
     other = parts(tasks.load("glue-sst2", mirror=tmp_path, seed=2))
-    assert other["dev"] != found["dev"] and other["test"] == found["test"]
+    assert other["dev"] != found["dev"]
+    assert other["test"] == found["test"]
 
 
 def test_parts_where_the_test_is_public_and_where_there_is_train_only(tmp_path):
@@ -253,12 +261,14 @@ def test_parts_where_the_test_is_public_and_where_there_is_train_only(tmp_path):
     for split, piece in (("train", texts[:60]), ("validation", texts[60:80]), ("test", texts[80:])):
         put(tmp_path, "rotten_tomatoes", split, piece)
     found = parts(tasks.load("rotten_tomatoes", mirror=tmp_path))
-    assert [len(found[p]) for p in ("train", "dev", "test")] == [60, 20, 20] and found["test"][0] == "text 80"
+    assert [len(found[p]) for p in ("train", "dev", "test")] == [60, 20, 20]
+    assert found["test"][0] == "text 80"
     pairs = [{"sentence_good": f"good {i}", "sentence_bad": f"bad {i}"} for i in range(100)]
     put(tmp_path, "blimp-ellipsis_n_bar_1", "train", pairs)
     found = parts(tasks.load("blimp-ellipsis_n_bar_1", mirror=tmp_path))
     cut = tasks.crossfit_cut(tasks.rows("blimp-ellipsis_n_bar_1", "train", mirror=tmp_path))
-    assert found["test"] == [text for text, _ in cut[1]] and [len(found[p]) for p in ("train", "dev")] == [72, 8]
+    assert found["test"] == [text for text, _ in cut[1]]
+    assert [len(found[p]) for p in ("train", "dev")] == [72, 8]
 
 
 def test_caps_keep_random_samples_and_bad_ones_are_refused(tmp_path):
@@ -266,7 +276,8 @@ def test_caps_keep_random_samples_and_bad_ones_are_refused(tmp_path):
     put(tmp_path, "glue-sst2", "validation", films(50, start=900))
     caps = {"train": 30, "dev": 10, "test": 7}
     one, two = (tasks.load("glue-sst2", mirror=tmp_path, seed=s, caps=caps) for s in (1, 2))
-    assert {p: len(one[p]) for p in one} == caps and one["train"]["input"] != two["train"]["input"]
+    assert {p: len(one[p]) for p in one} == caps
+    assert one["train"]["input"] != two["train"]["input"]
     assert one["test"]["input"] == two["test"]["input"] != [f"sentence: film {i}" for i in range(900, 907)]
     for bad in ({"train": 0}, {"valid": 3}, {"dev": "all"}):
         with pytest.raises(ValueError, match="bad cap .*allowed: train, dev, test"):
@@ -276,9 +287,11 @@ def test_caps_keep_random_samples_and_bad_ones_are_refused(tmp_path):
 def test_spare_rows_of_dev_stand_in_for_test():
     caps = {"train": None, "dev": 100, "test": None}
     usual, spare = (tasks.load("scitail", source="embedded", caps=caps, report_on=on) for on in ("test", "spare"))
-    assert usual["dev"][:] == spare["dev"][:] and usual["train"][:] == spare["train"][:]
+    assert usual["dev"][:] == spare["dev"][:]
+    assert usual["train"][:] == spare["train"][:]
     whole = tasks.load("scitail", source="embedded")["dev"]["input"]
-    assert len(spare["test"]) == 150 and {*spare["test"]["input"]} == {*whole} - {*spare["dev"]["input"]}
+    assert len(spare["test"]) == 150
+    assert {*spare["test"]["input"]} == {*whole} - {*spare["dev"]["input"]}
     assert not {*usual["test"]["input"]} & {*spare["test"]["input"]}
     with pytest.raises(ValueError, match="scitail: no rows of dev are spare; allowed: a cap below its 250"):
         tasks.load("scitail", source="embedded", report_on="spare")
@@ -291,7 +304,8 @@ def test_a_row_that_dev_holds_twice_is_not_spare(monkeypatch):
     monkeypatch.setattr(tasks, "rows", lambda name, split, *rest: (
         plain(name, split, *rest) * (2 if split == "validation" else 1)))
     spare = tasks.load("scitail", source="embedded", caps={"train": None, "dev": 100, "test": None}, report_on="spare")
-    assert not {*spare["dev"]["input"]} & {*spare["test"]["input"]} and len({*spare["dev"]["input"]}) < 100
+    assert not {*spare["dev"]["input"]} & {*spare["test"]["input"]}
+    assert len({*spare["dev"]["input"]}) < 100
 
 
 def test_rows_without_an_answer_are_dropped_and_white_space_is_stripped(tmp_path):
@@ -299,7 +313,8 @@ def test_rows_without_an_answer_are_dropped_and_white_space_is_stripped(tmp_path
     put(tmp_path, "web_questions", "train", rows)
     put(tmp_path, "web_questions", "test", [{"question": "t", "answers": ["a"]}])
     found = tasks.load("web_questions", mirror=tmp_path)
-    assert len(found["train"]) + len(found["dev"]) == 29 and found["train"][0]["targets"] == ["a"]
+    assert len(found["train"]) + len(found["dev"]) == 29
+    assert found["train"][0]["targets"] == ["a"]
     assert found["train"][0]["input"].startswith("q")
     assert found["train"].features["targets"] == datasets.List(datasets.Value("string"))
 
@@ -332,18 +347,23 @@ def test_a_mirror_is_built_resumed_and_checked(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     build = ["build", "--out", str(tmp_path), "--task", "glue-sst2"]
-    assert mirror.main(build) == 0 and asked == ["train", "validation", "test"]
-    assert mirror.main(build) == 0 and len(asked) == 3
+    assert mirror.main(build) == 0
+    assert asked == ["train", "validation", "test"]
+    assert mirror.main(build) == 0
+    assert len(asked) == 3
     file = mirror.path(tasks.get("glue-sst2"), "train", tmp_path)
     file.write_bytes(file.read_bytes()[:-9])
     check = ["check", "--mirror", str(tmp_path), "--task", "glue-sst2"]
-    assert mirror.main(check) == 1 and "checksum differs" in capsys.readouterr().out
-    assert mirror.main(build) == 0 and asked[3:] == ["train"]
+    assert mirror.main(check) == 1
+    assert "checksum differs" in capsys.readouterr().out
+    assert mirror.main(build) == 0
+    assert asked[3:] == ["train"]
     assert mirror.main(check) == 0
     assert capsys.readouterr().out.splitlines()[-3:] == ["glue-sst2\ttrain\t10 rows", "glue-sst2\tvalidation\t10 rows",
                                                          "glue-sst2\ttest\tlabels hidden"]
     assert mirror.main(["check", "--mirror", str(tmp_path), "--task", "sst"]) == 1
-    assert "no task 'sst'" in capsys.readouterr().err and not list(tmp_path.rglob("*.partial"))
+    assert "no task 'sst'" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.partial"))
 
 
 def test_a_manifest_must_name_its_files(tmp_path, capsys):
@@ -361,8 +381,8 @@ def test_a_manifest_of_other_columns_keeps_them(tmp_path, monkeypatch):
     mirror.build(tmp_path, ["glue-sst2"])
     found = mirror.manifest(tmp_path)
     assert [row["note"] for row in found.values()] == ['from "GLUE"', "not ours", "", ""]
-    assert [row["rows"] for row in found.values()] == ["10", "", "10", "10"] \
-        and found["nyu-mll/glue", "sst2", "train"]["sha256"]
+    assert [row["rows"] for row in found.values()] == ["10", "", "10", "10"]
+    assert found["nyu-mll/glue", "sst2", "train"]["sha256"]
 
 
 def test_stand_ins_go_through_the_same_formats():
@@ -371,7 +391,9 @@ def test_stand_ins_go_through_the_same_formats():
         assert found == tasks.rows(name, "validation", source="embedded", seed=3)
         assert not task.labels or {t[0] for _, t in found} == set(task.labels)
     found = parts(tasks.load(embedded.names()[0], source="embedded", caps={"train": 50}))
-    assert len(found["train"]) == 50 and not set(found["train"]) & set(found["test"]) and found["dev"]
+    assert len(found["train"]) == 50
+    assert not set(found["train"]) & set(found["test"])
+    assert found["dev"]
 
 
 def test_real_data_load_with_disjoint_parts(mirror):
@@ -392,10 +414,11 @@ def test_what_several_parts_hold_stays_in_one(tmp_path):
                         ("test", texts(80, 81))):
         put(tmp_path, "rotten_tomatoes", split, rows)
     found = parts(tasks.load("rotten_tomatoes", mirror=tmp_path))
-    assert {*found["dev"]} == {f"text {i}" for i in range(50, 54)} \
-        and {*found["train"]} == {f"text {i}" for i in range(40)}
+    assert {*found["dev"]} == {f"text {i}" for i in range(50, 54)}
+    assert {*found["train"]} == {f"text {i}" for i in range(40)}
     spare = parts(tasks.load("rotten_tomatoes", mirror=tmp_path, caps={"dev": 2}, report_on="spare"))
-    assert len(spare["test"]) == 2 and {*spare["train"]} == {f"text {i}" for i in range(40)}
+    assert len(spare["test"]) == 2
+    assert {*spare["train"]} == {f"text {i}" for i in range(40)}
 
 
 def test_a_large_train_leaves_a_thousand_rows_for_dev(tmp_path):

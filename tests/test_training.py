@@ -45,15 +45,19 @@ def test_the_first_best_validation_is_taken():
     score = problem.score
     problem.score = lambda: (seen.append([t.detach().clone() for t in (problem.tensor, problem.second)]), score())[1]
     done = problem.fit()
-    assert done.best_score == [0.7, 0.4] and done.best_step == [6, 12]
+    assert done.best_score == [0.7, 0.4]
+    assert done.best_step == [6, 12]
     for i in (0, 1):
-        assert torch.equal(done.best[i][0], seen[1][i][0]) and torch.equal(done.best[i][1], seen[3][i][1])
-    assert done.kept.numel() == 0 and not torch.equal(seen[1][0][0], seen[2][0][0])
+        assert torch.equal(done.best[i][0], seen[1][i][0])
+        assert torch.equal(done.best[i][1], seen[3][i][1])
+    assert done.kept.numel() == 0
+    assert not torch.equal(seen[1][0][0], seen[2][0][0])
 
 
 def test_a_score_of_zero_still_selects():
     done = Problem(scripted=[[0.0] * 4, [0.0] * 4]).fit()
-    assert done.best_step == [3, 3] and done.best_score == [0.0, 0.0]
+    assert done.best_step == [3, 3]
+    assert done.best_score == [0.0, 0.0]
 
 
 def test_log_has_a_line_per_validation_with_mean_losses():
@@ -71,8 +75,10 @@ def test_log_has_a_line_per_validation_with_mean_losses():
 def test_keep_holds_every_validation_of_the_first_tensor():
     problem = Problem(k=2)
     done = problem.fit(keep=True)
-    assert done.kept.shape == (4, 2, 4, 3) and done.kept_scores.shape == (4, 2)
-    assert torch.equal(done.kept[-1], problem.tensor.detach()) and not torch.equal(done.kept[0], done.kept[1])
+    assert done.kept.shape == (4, 2, 4, 3)
+    assert done.kept_scores.shape == (4, 2)
+    assert torch.equal(done.kept[-1], problem.tensor.detach())
+    assert not torch.equal(done.kept[0], done.kept[1])
     torch.testing.assert_close(done.kept_scores, torch.tensor([line["dev"] for line in done.log]))
 
 
@@ -80,24 +86,26 @@ def test_patience_makes_a_problem_final_and_ends_when_all_are():
     scripted = [[0.5, 0.4, 0.4, 0.9, 0.9, 0.9], [0.1, 0.2, 0.3, 0.3, 0.3, 0.9]]
     problem = Problem(scripted=scripted)
     done = problem.fit(steps=18, patience=2)
-    assert done.best_score == [0.5, 0.3] and done.best_step == [3, 9], \
-        "a late gain does not count once patience has run out"
-    assert [line["step"] for line in done.log][-1] == 15 and problem.steps == list(range(15))
+    assert done.best_score == [0.5, 0.3], "a late gain does not count once patience has run out"
+    assert done.best_step == [3, 9]
+    assert [line["step"] for line in done.log][-1] == 15
+    assert problem.steps == list(range(15))
     assert Problem(scripted=scripted).fit(steps=18).best_score == [0.9, 0.9], "0 is patience without end"
 
 
 def test_patience_counts_from_the_floor_on():
     scripted = [[0.5, 0.4, 0.4, 0.9, 0.8, 0.8, 0.95], [0.1, 0.2, 0.2, 0.2, 0.2, 0.9, 0.9]]
     done = Problem(scripted=scripted).fit(steps=21, patience=2, floor=[0.6, 0.2])
-    assert done.best_score == [0.9, 0.9] and done.best_step == [12, 18], \
-        "neither is given up at its floor, the first is once it is over it"
+    assert done.best_score == [0.9, 0.9]
+    assert done.best_step == [12, 18], "neither is given up at its floor, the first is once it is over it"
     assert Problem(scripted=scripted).fit(steps=21, patience=2, floor=[0.4, 0.1]).best_score == [0.5, 0.2]
 
 
 def test_a_perfect_score_ends_the_run_unless_all_validations_are_kept():
     scripted = [[0.5, 1.0, 1.0, 1.0], [1.0, 0.2, 0.2, 0.2]]
     done = Problem(scripted=scripted).fit()
-    assert done.best_step == [6, 3] and [line["step"] for line in done.log] == [3, 6]
+    assert done.best_step == [6, 3]
+    assert [line["step"] for line in done.log] == [3, 6]
     assert len(Problem(scripted=scripted).fit(keep=True).kept) == 4
 
 
@@ -107,8 +115,10 @@ SETTLING = [[0.5, 1.0, 0.1, 0.1], [0.1, 0.2, 0.3, 0.4], [1.0, 0.1, 0.1, 0.1]]
 def test_settled_problems_leave_the_stack_and_change_nothing_for_the_rest():
     whole, problem = Problem(k=3, scripted=SETTLING).fit(), Problem(k=3, scripted=SETTLING)
     done = problem.fit(drop=problem.drop)
-    assert problem.rows == [1] and problem.tensor.shape == (1, 4, 3)
-    assert done.best_score == whole.best_score == [1.0, 0.4, 1.0] and done.best_step == whole.best_step == [6, 12, 3]
+    assert problem.rows == [1]
+    assert problem.tensor.shape == (1, 4, 3)
+    assert done.best_score == whole.best_score == [1.0, 0.4, 1.0]
+    assert done.best_step == whole.best_step == [6, 12, 3]
     for a, b in zip(done.best, whole.best, strict=True):
         assert torch.equal(a, b)
     assert [line["dev"] for line in done.log] == [
@@ -125,9 +135,10 @@ def test_a_run_killed_after_problems_have_left_goes_on_to_the_same_bits(tmp_path
         problems[1].fit(drop=problems[1].drop, folder=tmp_path)
     problems[2].validations = die_at
     resumed = problems[2].fit(drop=problems[2].drop, folder=tmp_path)
-    assert problems[2].steps == list(range(3 * die_at, 12)) and resumed.log == whole.log
-    assert resumed.best_step == whole.best_step \
-        and all(torch.equal(a, b) for a, b in zip(resumed.best, whole.best, strict=True))
+    assert problems[2].steps == list(range(3 * die_at, 12))
+    assert resumed.log == whole.log
+    assert resumed.best_step == whole.best_step
+    assert all(torch.equal(a, b) for a, b in zip(resumed.best, whole.best, strict=True))
 
 
 @pytest.mark.parametrize("patience", [0, 1])
@@ -149,9 +160,12 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, keep, die_at):
     again = Problem()
     resumed = again.fit(keep=keep, folder=tmp_path)
     assert again.steps == list(range(3 * die_at, 12)), "what was done before the last checkpoint is not done again"
-    assert resumed.best_score == whole.best_score and resumed.best_step == whole.best_step and resumed.log == whole.log
+    assert resumed.best_score == whole.best_score
+    assert resumed.best_step == whole.best_step
+    assert resumed.log == whole.log
     assert all(torch.equal(a, b) for a, b in zip(resumed.best, whole.best, strict=True))
-    assert torch.equal(resumed.kept, whole.kept) and torch.equal(resumed.kept_scores, whole.kept_scores)
+    assert torch.equal(resumed.kept, whole.kept)
+    assert torch.equal(resumed.kept_scores, whole.kept_scores)
 
 
 def test_a_run_that_had_ended_is_not_trained_further(tmp_path):
@@ -159,12 +173,15 @@ def test_a_run_that_had_ended_is_not_trained_further(tmp_path):
     first = Problem(scripted=scripted).fit(folder=tmp_path)
     again = Problem(scripted=scripted)
     second = again.fit(folder=tmp_path)
-    assert again.steps == [] and second.log == first.log and second.best_step == first.best_step
+    assert again.steps == []
+    assert second.log == first.log
+    assert second.best_step == first.best_step
 
 
 def test_progress_names_the_stage_the_rate_and_the_time_left(caplog):
     with caplog.at_level(logging.INFO, "unidelta"):
         Problem().fit(label="original qasc")
     assert len(caplog.messages) == 4
-    assert caplog.messages[0].startswith("original qasc step 3/12, ") and "steps/s" in caplog.messages[0] \
-        and "min left" in caplog.messages[0]
+    assert caplog.messages[0].startswith("original qasc step 3/12, ")
+    assert "steps/s" in caplog.messages[0]
+    assert "min left" in caplog.messages[0]

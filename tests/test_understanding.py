@@ -23,10 +23,14 @@ def test_a_row_is_asked_with_its_texts_and_without_its_answer_format(name):
     found = [asked(name, row, rng) for row in rows]
     assert len({right for _, right in found}) > 1, "no constant answer is right"
     for (text, right), (prompt, targets) in zip(found, tasks.rows(name, "validation", "embedded"), strict=False):
-        assert right and all(right) and text not in prompt
-        assert f"[{name}]" not in text and not {"premise:", "hypothesis:", "sentence:", "(A)"} & set(text.split())
+        assert right
+        assert all(right)
+        assert text not in prompt
+        assert f"[{name}]" not in text
+        assert not {"premise:", "hypothesis:", "sentence:", "(A)"} & set(text.split())
         if name in CHOICES:
-            assert right == (targets[0],) and right[0] in text, "of options, the right one is the task's own answer"
+            assert right == (targets[0],), "of options, the right one is the task's own answer"
+            assert right[0] in text
 
 
 @pytest.mark.parametrize(("name", "answers"), [
@@ -57,8 +61,8 @@ def test_the_table_has_every_task_and_backbone(monkeypatch):
         0.5 if model.fingerprint == "f-one" else 0.25))
     monkeypatch.setattr(understanding.backbones, "load", lambda name: SimpleNamespace(fingerprint=f"f-{name}"))
     text = understanding.table(["one", "two"], rows=3).data
-    assert all(f"<td>{task}</td>" in text for task in ALL) \
-        and text.count("<td>50</td>") == text.count("<td>25</td>") == len(ALL)
+    assert all(f"<td>{task}</td>" in text for task in ALL)
+    assert text.count("<td>50</td>") == text.count("<td>25</td>") == len(ALL)
     assert "one<br><small>f-one</small>" in text
     assert text.index("glue-sst2") < text.index("dream") < text.index("rotten_tomatoes"), "training tasks come first"
 
@@ -67,7 +71,8 @@ def test_what_was_met_in_pretraining_is_counted():
     found = {row[0]: row[1:] for row in grid(understanding.met(
         ["superglue-copa", "glue-qqp", "qasc", "acronym_identification"], items=4000))[1:]}
     assert float(found["superglue-copa"][1]) > 20, "its events are told there"
-    assert found["glue-qqp"] == ["496", "0", "–"] and found["acronym_identification"][:2] == ["0", "–"]
+    assert found["glue-qqp"] == ["496", "0", "–"]
+    assert found["acronym_identification"][:2] == ["0", "–"]
     assert found["qasc"][2] == "100", \
         "the questions of the test part are asked in the training rows, too, as Limits says"
     assert float(found["superglue-copa"][2]) < 60

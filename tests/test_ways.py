@@ -30,8 +30,8 @@ def test_claims_about_a_scene_are_right_wrong_or_open(seed):
     assert not any(words(claim) & (wrong | denied) for claim in sure)
     assert all(len(words(claim) & wrong) == 1 or words(claim) & denied for claim in no)
     told_of = words(fact) - {"lisbon", "london"}
-    assert not any(words(claim) & denied for claim in may) and all(words(claim) - told_of for claim in may), \
-        "what may be says something new"
+    assert not any(words(claim) & denied for claim in may)
+    assert all(words(claim) - told_of for claim in may), "what may be says something new"
 
 
 def test_a_claim_of_any_frame_can_be_right_or_wrong():
@@ -61,7 +61,8 @@ def test_claims_about_a_deal_are_right_or_name_what_is_wrong():
         assert {"acme", "delvin", "paris", "monday", "two"} <= words(fact)
         wrong = {"cordex", "nine", "oslo", "friday"}
         assert not any(words(claim) & wrong for claim in sure)
-        assert all(words(claim) & wrong or "went to" in claim for claim in no) and len(may) == 4
+        assert all(words(claim) & wrong or "went to" in claim for claim in no)
+        assert len(may) == 4
 
 
 @pytest.mark.parametrize("good", [True, False])
@@ -85,8 +86,12 @@ def test_the_answer_of_a_talk_is_what_the_one_asked_about_said():
         places, vehicles, days = (
             rng.sample(S["place"], 4), rng.sample(W["kinds"]["vehicle"], 4), rng.sample(S["day"], 4))
         text, right, wrong = ways.talk(rng, places, vehicles, days)
-        assert right not in wrong and len(wrong) == 3
-        assert places[0] in text and places[1] in text and vehicles[0] in text.lower() and days[0] in text
+        assert right not in wrong
+        assert len(wrong) == 3
+        assert places[0] in text
+        assert places[1] in text
+        assert vehicles[0] in text.lower()
+        assert days[0] in text
         if (lines := re.match(r"(M|W)(?::| -| says:|>|\.| says) (.*)(?:[.?]| \.) "
                               r"(?:M|W)(?::| -| says:|>|\.| says) (.*?)$", text)) and (
                 who := re.search(r"the (man|woman)\b", text)):
@@ -104,7 +109,8 @@ def test_a_rule_has_a_gap_and_says_which_way_its_cause_goes():
     for seed in SEEDS:
         up = seed % 2 == 0
         said = words(ways.rule(random.Random(seed), "rain", "flooding", up).replace("on the ", ""))
-        assert said & (rising if up else falling) and not said & (falling if up else rising)
+        assert said & (rising if up else falling)
+        assert not said & (falling if up else rising)
         assert {"rain", "flooding"} <= said
 
 

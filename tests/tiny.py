@@ -4,12 +4,14 @@ It is random, or taught how to answer so that scores are not all zero."""
 
 from pathlib import Path
 
+import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
 from unidelta import backbone, data, store, tasks
 
+linux = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measures peak memory, which needs Linux")
 TASKS = ("glue-sst2", "rotten_tomatoes", "amazon_polarity")
 SENTINELS = [f"<extra_id_{i}>" for i in range(3)]
 
