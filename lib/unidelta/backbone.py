@@ -83,29 +83,7 @@ def load(name: str = "embedded", dtype: str = "float32", device: str = "auto") -
     try:
         if not place.is_dir() and (name[:1] in (".", "/", "~") or name.count("/") > 1):  # not a hub id
             raise ValueError("there is no such folder")
-        kind = transformers.T5Config.get_config_dict(source)[0].get("model_type")
-        if kind != "t5":
-            raise ValueError(f"it is a model of type {kind}")
-        config = transformers.T5Config.from_pretrained(source)
-        # Not every saved configuration has this number; a T5 starts with the padding token.
-        if getattr(config, "decoder_start_token_id", None) is None:
-            config.decoder_start_token_id = config.pad_token_id
-        if config.dense_act_fn == "gelu_new":  # the same function, fused: a fifth less time on a CPU
-            config.dense_act_fn = "gelu_pytorch_tanh"
-        model, found = transformers.T5ForConditionalGeneration.from_pretrained(
-            source, config=config, dtype=DTYPES[dtype], output_loading_info=True)
-        lost = sorted(found["missing_keys"])  # the library draws these at random, anew at every load
-        if model.lm_head.weight is model.shared.weight and not getattr(config, "scale_decoder_outputs", True):
-            lost.append("lm_head.weight")  # T5 v1.1 has a head of its own; without one the library takes the embedding
-        if lost:
-            raise ValueError(f"{len(lost)} of its weights missing, such as {lost[0]}")
-        model.generation_config.decoder_start_token_id = config.decoder_start_token_id
-        tokenizer = transformers.AutoTokenizer.from_pretrained(source)
-        # If a folder has no tokenizer, the library makes an empty one.
-        if tokenizer.unk_token_id in tokenizer(PROBE).input_ids:
-            raise ValueError("its tokenizer does not know plain English, or is missing")
-        if len(tokenizer) > config.vocab_size:
-            raise ValueError(f"its tokenizer has {len(tokenizer)} tokens, the model {config.vocab_size}")
+        model, tokenizer = _read(source, DTYPES[dtype])
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         told = (str(error) or type(error).__name__).splitlines()[0]
         raise ValueError(f"no T5 backbone {name!r} ({told:.80}); "
@@ -117,6 +95,34 @@ def load(name: str = "embedded", dtype: str = "float32", device: str = "auto") -
             logging.enable_progress_bar()
     model.requires_grad_(False).eval().to(where)
     return Backbone(name, model, tokenizer, _fingerprint(model, tokenizer))
+
+
+def _read(source: str, dtype: torch.dtype) -> tuple:
+    """A T5 and its tokenizer, from a folder or the hub. Raises ValueError if they are incomplete or do not fit."""
+    kind = transformers.T5Config.get_config_dict(source)[0].get("model_type")
+    if kind != "t5":
+        raise ValueError(f"it is a model of type {kind}")
+    config = transformers.T5Config.from_pretrained(source)
+    # Not every saved configuration has this number; a T5 starts with the padding token.
+    if getattr(config, "decoder_start_token_id", None) is None:
+        config.decoder_start_token_id = config.pad_token_id
+    if config.dense_act_fn == "gelu_new":  # the same function, fused: a fifth less time on a CPU
+        config.dense_act_fn = "gelu_pytorch_tanh"
+    model, found = transformers.T5ForConditionalGeneration.from_pretrained(
+        source, config=config, dtype=dtype, output_loading_info=True)
+    lost = sorted(found["missing_keys"])  # the library draws these at random, anew at every load
+    if model.lm_head.weight is model.shared.weight and not getattr(config, "scale_decoder_outputs", True):
+        lost.append("lm_head.weight")  # T5 v1.1 has a head of its own; without one the library takes the embedding
+    if lost:
+        raise ValueError(f"{len(lost)} of its weights missing, such as {lost[0]}")
+    model.generation_config.decoder_start_token_id = config.decoder_start_token_id
+    tokenizer = transformers.AutoTokenizer.from_pretrained(source)
+    # If a folder has no tokenizer, the library makes an empty one.
+    if tokenizer.unk_token_id in tokenizer(PROBE).input_ids:
+        raise ValueError("its tokenizer does not know plain English, or is missing")
+    if len(tokenizer) > config.vocab_size:
+        raise ValueError(f"its tokenizer has {len(tokenizer)} tokens, the model {config.vocab_size}")
+    return model, tokenizer
 
 
 def _fingerprint(model, tokenizer) -> str:

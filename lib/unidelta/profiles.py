@@ -157,45 +157,59 @@ def get(name: str = "embedded", steps: int | None = None, **overrides) -> Profil
     """
     if name not in PROFILES:
         raise ValueError(f"unknown profile {name!r}; allowed: {', '.join(PROFILES)}")
-    profile, known = PROFILES[name], {f.name for f in fields(Profile)} - {"name", "cap", "multi"}
-    given = {k: v for k, v in overrides.items() if v is not None}
-    for key, value in given.items():
-        if key not in known:
-            raise ValueError(f"unknown setting {key!r}; allowed: {', '.join(sorted(known))}")
-        own = getattr(profile, key)
-        kind = {"mirror": str, "ratio": float, "validation_rows": int}.get(key) or type(own)
-        if kind is tuple and isinstance(value, list):
-            value = given[key] = tuple(value)
-        kinds = (int, float) if kind is float else kind
-        if not isinstance(value, kinds) or (isinstance(value, bool) and kind is not bool):
-            like = "" if own is None else f", like {own!r}"
-            raise ValueError(f"{key}={value!r} must be of type {kind.__name__}{like}")
-        if kind in (int, float, tuple):
-            numbers = value if kind is tuple else [value]
-            zero = key in MAY_BE_ZERO
-            if not numbers or not all(_allowed(n, zero) for n in numbers):
-                least = "at least zero" if zero else "above zero"
-                raise ValueError(f"{key}={value!r} is not allowed: numbers must be {least}")
-        if kind in (float, tuple):  # 10 and 10.0 must be one setting: artifacts are named by it
-            given[key] = float(value) if kind is float else tuple(map(float, value))
-        if key == "caps":
-            for part, n in value.items():
-                if part not in PARTS or n is not None and (type(n) is not int or n < 1):
-                    raise ValueError(f"caps: {part}={n!r} is not allowed; "
-                                     f"allowed: {', '.join(PARTS)}, each a number from 1, or None")
-        if key in CHOICES and value not in CHOICES[key]:
-            raise ValueError(f"{key}={value!r} is not allowed; allowed: {', '.join(CHOICES[key])}")
-    profile = replace(profile, **given)
+    given = {k: _checked(PROFILES[name], k, v) for k, v in overrides.items() if v is not None}
+    profile = replace(PROFILES[name], **given)
     if profile.setting == "multi":
         profile = replace(profile, **profile.multi | given)
-    if steps is None:
-        return profile
+    return profile if steps is None else _capped(profile, steps, own_caps="caps" in given)
+
+
+def _checked(profile: Profile, key: str, value):
+    """`value` as `profile` holds its setting `key`: a list as a tuple, numbers as floats where its own are floats.
+
+    Raises ValueError if there is no such setting, or if it does not allow this value.
+    """
+    known = {f.name for f in fields(Profile)} - {"name", "cap", "multi"}
+    if key not in known:
+        raise ValueError(f"unknown setting {key!r}; allowed: {', '.join(sorted(known))}")
+    own = getattr(profile, key)
+    kind = {"mirror": str, "ratio": float, "validation_rows": int}.get(key) or type(own)  # their own value may be None
+    if kind is tuple and isinstance(value, list):
+        value = tuple(value)
+    kinds = (int, float) if kind is float else kind
+    if not isinstance(value, kinds) or (isinstance(value, bool) and kind is not bool):
+        like = "" if own is None else f", like {own!r}"
+        raise ValueError(f"{key}={value!r} must be of type {kind.__name__}{like}")
+    if kind in (int, float, tuple):
+        zero = key in MAY_BE_ZERO
+        numbers = value if kind is tuple else [value]
+        if not numbers or not all(_allowed(n, zero) for n in numbers):
+            least = "at least zero" if zero else "above zero"
+            raise ValueError(f"{key}={value!r} is not allowed: numbers must be {least}")
+    if key == "caps":
+        for part, n in value.items():
+            if part not in PARTS or n is not None and (type(n) is not int or n < 1):
+                raise ValueError(f"caps: {part}={n!r} is not allowed; "
+                                 f"allowed: {', '.join(PARTS)}, each a number from 1, or None")
+    if key in CHOICES and value not in CHOICES[key]:
+        raise ValueError(f"{key}={value!r} is not allowed; allowed: {', '.join(CHOICES[key])}")
+    # 10 and 10.0 must be one setting: artifacts are named by it
+    if kind is float:
+        return float(value)
+    return tuple(map(float, value)) if kind is tuple else value
+
+
+def _capped(profile: Profile, steps: int, own_caps: bool) -> Profile:
+    """The profile with at most `steps` steps in every stage, and few rows to score unless it has caps of its own.
+
+    Raises ValueError unless `steps` is a whole number from 1.
+    """
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise ValueError(f"steps={steps!r} must be a whole number from 1")
     capped = {f.name: min(steps, getattr(profile, f.name)) for f in fields(Profile)
               if f.name.endswith(("_steps", "_every"))}
     profile = replace(profile, cap=steps, **capped)
-    if "caps" in given:
+    if own_caps:
         return profile
     rows = max(8, 4 * steps)  # scoring must not outweigh so short a training: at full size it would take hours
     few = {part: min(rows, profile.caps[part] or rows) for part in ("dev", "test")}

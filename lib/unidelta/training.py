@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -31,6 +31,18 @@ class Fit:
     kept: Tensor
     kept_scores: Tensor
     log: list[dict]
+
+
+@dataclass
+class _State:
+    """How far the loop is, and what it knows of each of the K problems; in a checkpoint, beside the tensors."""
+
+    alive: list[int]  # the problems still in the stack, as indices into K
+    best_score: list[float]
+    best_step: list[int]
+    step: int = 0
+    kept_scores: list[list[float]] = field(default_factory=list)
+    log: list[dict] = field(default_factory=list)
 
 
 def fit(
@@ -64,49 +76,40 @@ def fit(
     patience = patience or math.inf  # 0: wait for ever
 
     best = [t.detach().clone() for t in optimizer.tensors]
-    kept = []
-    found = load_checkpoint(folder) if folder is not None else None
-    fresh = {"step": 0, "alive": list(range(k)), "best_score": [-1.0] * k, "best_step": [0] * k,
-             "kept_scores": [], "log": []}
-    saved, state = found or ({}, fresh)
-    start = state["step"]
-    alive = state["alive"]  # the problems still in the stack, as indices into K
-    best_score, best_step = state["best_score"], state["best_step"]
-    kept_scores, log = state["kept_scores"], state["log"]
+    kept: list[Tensor] = []
+    state = _State(alive=list(range(k)), best_score=[-1.0] * k, best_step=[0] * k)
 
     def waited(i, step):  # validations without gain
-        counts = floor is None or best_score[i] > floor[i]
-        return (step - best_step[i]) / every if counts else 0
+        counts = floor is None or state.best_score[i] > floor[i]
+        return (step - state.best_step[i]) / every if counts else 0
 
     def settled(i, step):
-        return not keep and (best_score[i] >= 1.0 or waited(i, step) >= patience)
+        return not keep and (state.best_score[i] >= 1.0 or waited(i, step) >= patience)
 
     def go_on(optimizer, places, problems):  # with these problems alone, which are at `places` of the present stack
         tensors = [t.detach()[places].clone().requires_grad_() for t in optimizer.tensors]
         drop(problems, tensors)
         return optimizer.select(torch.tensor(places), tensors)
 
+    found = load_checkpoint(folder) if folder is not None else None
     if found:
-        if len(alive) < k:
-            optimizer = go_on(optimizer, alive, alive)
-        optimizer.load_state_dict({n.removeprefix("opt."): t for n, t in saved.items() if n.startswith("opt.")})
-        with torch.no_grad():
-            for i, tensor in enumerate(optimizer.tensors):
-                tensor.copy_(saved[f"now.{i}"])
-                best[i].copy_(saved[f"best.{i}"])
+        saved, state = found[0], _State(**found[1])
+        if len(state.alive) < k:
+            optimizer = go_on(optimizer, state.alive, state.alive)
+        _restore(saved, optimizer, best)
         if keep:
             kept = list(saved["kept"].to(device))
 
-    began = time.monotonic()
-    recent = torch.zeros(len(alive), device=device)  # the losses since the last validation, summed
+    start, began = state.step, time.monotonic()
+    recent = torch.zeros(len(state.alive), device=device)  # the losses since the last validation, summed
     for step in range(start, steps):
-        stay = [j for j, i in enumerate(alive) if not settled(i, step)]
+        stay = [j for j, i in enumerate(state.alive) if not settled(i, step)]
         if not stay:
             break
-        if drop is not None and len(stay) < len(alive):
-            alive = [alive[j] for j in stay]
-            optimizer = go_on(optimizer, stay, alive)
-            recent = torch.zeros(len(alive), device=device)
+        if drop is not None and len(stay) < len(state.alive):
+            state.alive = [state.alive[j] for j in stay]
+            optimizer = go_on(optimizer, stay, state.alive)
+            recent = torch.zeros(len(stay), device=device)
 
         each = loss(step)
         each.sum().backward()
@@ -114,41 +117,53 @@ def fit(
         optimizer.zero_grad()
         recent += each.detach()
 
-        done = step + 1
-        if done % every and done != steps:
+        state.step = step + 1
+        if state.step % every and state.step != steps:
             continue
         with torch.no_grad():
             dev = score()
-            for j, i in enumerate(alive):
-                if dev[j] > best_score[i] and waited(i, done) <= patience:
-                    best_score[i], best_step[i] = dev[j], done
+            for j, i in enumerate(state.alive):
+                if dev[j] > state.best_score[i] and waited(i, state.step) <= patience:
+                    state.best_score[i], state.best_step[i] = dev[j], state.step
                     for b, t in zip(best, optimizer.tensors, strict=True):
                         b[i] = t[j]
         if keep:
             kept.append(optimizer.tensors[0].detach().clone())
-            kept_scores.append(list(dev))
+            state.kept_scores.append(list(dev))
 
-        mean_loss = dict(zip(alive, (recent / (step % every + 1)).tolist(), strict=True))
-        now = dict(zip(alive, dev, strict=True))
+        mean_loss = dict(zip(state.alive, (recent / (step % every + 1)).tolist(), strict=True))
+        now = dict(zip(state.alive, dev, strict=True))
         recent.zero_()
-        line = {"step": done, "loss": [mean_loss.get(i) for i in range(k)], "dev": [now.get(i) for i in range(k)]}
+        line = {"step": state.step, "loss": [mean_loss.get(i) for i in range(k)], "dev": [now.get(i) for i in range(k)]}
         if note:
             line |= note()
-        log.append(line)
-        rate = (done - start) / (time.monotonic() - began)
+        state.log.append(line)
+        rate = (state.step - start) / (time.monotonic() - began)
         logger.info("%s step %d/%d, %d of %d to go, loss %.3f dev %.3f | %.1f steps/s, %.1f min left at most",
-                    label, done, steps, len(alive), k, sum(mean_loss.values()) / len(alive), sum(dev) / len(alive),
-                    rate, (steps - done) / rate / 60)
-
+                    label, state.step, steps, len(state.alive), k, sum(mean_loss.values()) / len(state.alive),
+                    sum(dev) / len(state.alive), rate, (steps - state.step) / rate / 60)
         if folder is not None:
-            tensors = {f"now.{i}": t for i, t in enumerate(optimizer.tensors)}
-            tensors |= {f"best.{i}": b for i, b in enumerate(best)}
-            tensors |= {f"opt.{n}": t for n, t in optimizer.state_dict().items()}
-            if keep:
-                tensors["kept"] = torch.stack(kept)
-            save_checkpoint(folder, tensors, {
-                "step": done, "alive": alive, "best_score": best_score, "best_step": best_step,
-                "kept_scores": kept_scores, "log": log})
+            _checkpoint(folder, optimizer, best, kept, state)
 
     all_kept = torch.stack(kept) if keep else torch.empty(0)
-    return Fit(best, best_score, best_step, all_kept, torch.tensor(kept_scores), log)
+    return Fit(best, state.best_score, state.best_step, all_kept, torch.tensor(state.kept_scores), state.log)
+
+
+def _checkpoint(folder: Path, optimizer: Adafactor, best: Sequence[Tensor], kept: Sequence[Tensor],
+                state: _State) -> None:
+    """Write all that `fit` needs to go on from here."""
+    tensors = {f"now.{i}": t for i, t in enumerate(optimizer.tensors)}
+    tensors |= {f"best.{i}": b for i, b in enumerate(best)}
+    tensors |= {f"opt.{n}": t for n, t in optimizer.state_dict().items()}
+    if kept:
+        tensors["kept"] = torch.stack(list(kept))
+    save_checkpoint(folder, tensors, asdict(state))
+
+
+def _restore(saved: dict[str, Tensor], optimizer: Adafactor, best: Sequence[Tensor]) -> None:
+    """Fill the optimiser, its tensors and `best` from a checkpoint's tensors."""
+    optimizer.load_state_dict({n.removeprefix("opt."): t for n, t in saved.items() if n.startswith("opt.")})
+    with torch.no_grad():
+        for i, (tensor, b) in enumerate(zip(optimizer.tensors, best, strict=True)):
+            tensor.copy_(saved[f"now.{i}"])
+            b.copy_(saved[f"best.{i}"])

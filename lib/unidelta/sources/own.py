@@ -35,6 +35,26 @@ def add(row: dict[str, str], formatter: Callable | None = None,
     A task with a role (such as single="unseen") is offered by the notebooks, too. Raises ValueError, in one line, for
     what cannot be used.
     """
+    _check_row(row)
+    name = row["name"]
+    if name in TASKS and name not in ADDED:
+        raise ValueError(f"task {name!r} exists already; choose another name")
+    if formatter and name in (*formats.SHAPES, *formats.FLAGS) and name not in ADDED:
+        raise ValueError(f"task {name!r}: this is the name of a built-in shape, and a formatter is stored under its "
+                         "task's name; choose another name")
+    task = registry.parse(dict.fromkeys(COLUMNS, "") | {"config": "default"} | row
+                          | ({"shape": name} if formatter else {}))
+    _check_notation(task, (*formats.FLAGS, *formats.SHAPES, *([name] if formatter else [])))
+    _check_role(task)
+    if formatter:
+        formats.SHAPES[name] = (tuple(reads), tuple(gives), formatter)
+    TASKS[name] = task
+    ADDED.add(name)
+    return task
+
+
+def _check_row(row: dict[str, str]) -> None:
+    """Raise ValueError unless the cells are texts of known columns, with a usable name and all that is needed."""
     name = row.get("name") or "without a name"
     if wrong := [c for c, cell in row.items() if not isinstance(cell, str)]:
         raise ValueError(f"task {name!r}: {wrong[0]} is {row[wrong[0]]!r}; every cell must be a text")
@@ -45,15 +65,12 @@ def add(row: dict[str, str], formatter: Callable | None = None,
         raise ValueError(f"task {name!r}: no column {wrong[0]!r}; allowed: {', '.join(COLUMNS)}")
     if missing := [c for c in NEEDED if not row.get(c)]:
         raise ValueError(f"task {name!r} needs {missing[0]!r}; needed are {', '.join(NEEDED)}")
-    if name in TASKS and name not in ADDED:
-        raise ValueError(f"task {name!r} exists already; choose another name")
-    if formatter and name in (*formats.SHAPES, *formats.FLAGS) and name not in ADDED:
-        raise ValueError(f"task {name!r}: this is the name of a built-in shape, and a formatter is stored under its "
-                         "task's name; choose another name")
-    task = registry.parse(dict.fromkeys(COLUMNS, "") | {"config": "default"} | row
-                          | ({"shape": name} if formatter else {}))
-    allowed = ALLOWED | {"shape": ("", *formats.FLAGS, *formats.SHAPES, *([name] if formatter else []))}
-    for column, words in allowed.items():
+
+
+def _check_notation(task: Task, shapes: Sequence[str]) -> None:
+    """Raise ValueError for a cell that the table's notation does not allow. shapes: those that there are."""
+    name = task.name
+    for column, words in (ALLOWED | {"shape": ("", *shapes)}).items():
         if getattr(task, column) not in words:
             raise ValueError(f"task {name!r}: {column} is {getattr(task, column)!r}; "
                              f"allowed: {', '.join(w for w in words if w)}")
@@ -78,20 +95,19 @@ def add(row: dict[str, str], formatter: Callable | None = None,
     if "train" not in task.splits or task.test != "cut" and task.test not in task.splits:
         raise ValueError(f"task {name!r}: splits are {', '.join(task.splits)}; "
                          f"train is needed, and {task.test!r}, which plays the test part")
+
+
+def _check_role(task: Task) -> None:
+    """Raise ValueError for a single-task role that does not fit the training tasks there are."""
     trainers = [t for t in TASKS.values() if t.single == "train"]
-    others = [t.name for t in trainers if t.category == task.category and t.name != name]
+    others = [t.name for t in trainers if t.category == task.category and t.name != task.name]
     if task.single == "train" and others:
-        raise ValueError(f"task {name!r}: {others[0]!r} is already the training task of category {task.category}; "
+        raise ValueError(f"task {task.name!r}: {others[0]!r} is already the training task of category {task.category}; "
                          "allowed: single unseen, or another category")
     served = dict.fromkeys(t.category for t in trainers)
     if task.single == "unseen" and task.category not in served:
-        raise ValueError(f"task {name!r}: no training task of category {task.category!r} serves it; allowed: "
+        raise ValueError(f"task {task.name!r}: no training task of category {task.category!r} serves it; allowed: "
                          f"{', '.join(served)}, or a category whose training task is added first")
-    if formatter:
-        formats.SHAPES[name] = (tuple(reads), tuple(gives), formatter)
-    TASKS[name] = task
-    ADDED.add(name)
-    return task
 
 
 def read_all(files: str) -> None:
