@@ -123,12 +123,11 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--repeats and --length must be whole numbers from 1")
     if max(given.log2) > 32:
         parser.error(f"--log2 {max(given.log2)} is not allowed; allowed: whole numbers from 1 to 32")
-    if given.out.is_file():
-        parser.error(f"--out {given.out} is a file; allowed: a folder")
     try:
         began, device = time.monotonic(), str(device_of(given.device))
     except ValueError as error:
         parser.error(str(error))
+    measure.prepare(given.out, parser)
     t5 = shapes.random_t5(given.shape, given.dtype, device)
     made = steps.made_for(t5, {k: profiles.PROFILES["paper"].sizes(k) for k in KINDS})
     results = {"what": "full-size steps on one device, random weights", "shape": given.shape, "dtype": given.dtype,

@@ -3,6 +3,7 @@
 They are reported as ratios within a repeat.
 """
 
+import argparse
 import gc
 import json
 import statistics
@@ -68,6 +69,11 @@ def ratios(spent: dict[str, list[float]], over: str) -> dict[str, dict[str, floa
             for name, each in spent.items() if name != over}
 
 
+def line(spent: dict[str, list[float]], over: str = "ours") -> dict:
+    """Return what is stored of the times of a few variants: {"ratio": as of `ratios`; "seconds": variant -> median}."""
+    return {"ratio": ratios(spent, over), "seconds": {name: statistics.median(each) for name, each in spent.items()}}
+
+
 def compare(variants: Variants, repeats: int, over: str = "ours", same: bool = True) -> dict:
     """Check that the variants agree (if `same`), time them, and take ratios to `over`.
 
@@ -78,8 +84,7 @@ def compare(variants: Variants, repeats: int, over: str = "ours", same: bool = T
     else:
         for variant in variants.values():
             variant()
-    spent = seconds(variants, repeats)
-    return {"ratio": ratios(spent, over), "seconds": {name: statistics.median(each) for name, each in spent.items()}}
+    return line(seconds(variants, repeats), over)
 
 
 def hot(variant: Callable, top: int = 8) -> list[dict]:
@@ -97,12 +102,21 @@ def hot(variant: Callable, top: int = 8) -> list[dict]:
     return [{"operator": e.key, "calls": e.count, "percent": 100 * getattr(e, own) / total} for e in rows[:top]]
 
 
+def prepare(folder: Path, parser: argparse.ArgumentParser) -> None:
+    """Make the folder of the results before anything is timed; where it cannot be, end in one line."""
+    try:
+        if folder == Path():
+            raise OSError(0, "it is the present folder")
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--out {folder} cannot be used ({error.strerror}); allowed: a folder for the results")
+
+
 def save(name: str, results: dict, began: float, folder: Path = FOLDER) -> Path:
     """Write `results` to `folder`/`name`.json, with the machine, versions, threads, commit and seconds since `began`.
 
     began: a time of time.monotonic.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{name}.json"
     made = provenance.current() | {"duration": time.monotonic() - began}
     made["device"] = made["gpu"] or "CPU"

@@ -82,22 +82,29 @@ def multitask(s: Setting) -> dict:
     draws, tasks = (1, 2) if s.small else (3, 4)
     chosen = s.several(draws * tasks)
     groups = [chosen[i * tasks:(i + 1) * tasks] for i in range(draws)]
-    made = [steps.approximation(s.backbone, s.deltas, group, 100) for group in groups]
-    for variants in made:
+    whole, alone = ([steps.approximation(s.backbone, s.deltas, group, 100, network=network) for group in groups]
+                    for network in (True, False))
+    for variants in (*whole, *alone):
         measure.agree(variants)
 
-    def over_draws(name):
+    def over_draws(made, name):
         return lambda: [variants[name]() for variants in made]
 
-    whole = measure.compare({name: over_draws(name) for name in made[0]}, min(s.repeats, 5), same=False)
-    alone = [steps.approximation(s.backbone, s.deltas, group, 100, network=False)["ours"] for group in groups]
-    parts = {"without the network": lambda: [step() for step in alone], "ours": over_draws("ours")}
-    share = measure.compare(parts, min(s.repeats, 5), same=False)["ratio"]["without the network"]
+    bare = ", without the network"
+    spent = measure.seconds({name: over_draws(whole, name) for name in whole[0]}
+                            | {name + bare: over_draws(alone, name) for name in ("one by one", "ours")},
+                            min(s.repeats, 5))
+    network = {name: [a - b for a, b in zip(spent[name], spent[name + bare], strict=True)]
+               for name in ("one by one", "ours")}
+    share = measure.ratios(spent, "ours")["ours" + bare]
+    limit = measure.ratios({"one by one": spent["one by one"], "ours": network["ours"]}, "ours")["one by one"]
     lengths = [[len(split.inputs[r]) for split, rows in steps.pieces(group, 1) for r in rows] for group in groups]
     filled = sum(map(sum, lengths)) / sum(len(each) * max(each) for each in lengths)
-    return {"lines": {"training step": whole}, "share_without_network": share, "tokens_not_padding": filled,
+    return {"lines": {"training step": measure.line({name: spent[name] for name in whole[0]})},
+            "share_without_network": share, "network_alone": measure.ratios(network, "ours")["one by one"],
+            "if_only_the_network_took_time": limit, "tokens_not_padding": filled,
             "tasks": [d.task for d in chosen], "batch": tasks, "y": 100,
-            "profile": {"ours": measure.hot(made[0]["ours"])}}
+            "profile": {"ours": measure.hot(whole[0]["ours"])}}
 
 
 def floor(s: Setting) -> dict:
@@ -226,8 +233,6 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"unknown part {wrong[0]!r}; allowed: {', '.join(PARTS)}")
     if given.repeats < 1:
         parser.error(f"--repeats {given.repeats} is not allowed; allowed: a whole number from 1")
-    if given.out.is_file():
-        parser.error(f"--out {given.out} is a file; allowed: a folder")
     try:
         setting = Setting(repeats=given.repeats, small=given.small, device=str(backbone.device_of(given.device)))
     except ValueError as error:
@@ -236,6 +241,7 @@ def main(arguments: list[str] | None = None) -> int:
     if "throughput" in parts and not resources.measurable(torch.device(setting.device)):
         parser.error("throughput measures peak memory, on a CPU with Linux alone; "
                      f"allowed: {', '.join(part for part in PARTS if part != 'throughput')}")
+    measure.prepare(given.out, parser)
     for part in parts:
         began = time.monotonic()
         file = measure.save(part, {"what": PARTS[part].__doc__} | PARTS[part](setting), began, given.out)

@@ -118,6 +118,30 @@ def clean(monkeypatch):
         place.update(before)
 
 
+def test_what_an_own_formatter_raises_names_file_row_and_error(clean):
+    with pytest.raises(ValueError, match="formatter is 'abc'; it must be a function"):
+        own.add(ROW, "abc", reads=["n"], gives=["words"])
+    task = own.add(ROW, lambda row, rng: {"words": row["k"]}, reads=["n"], gives=["words"])
+    with pytest.raises(ValueError, match="here: row 0, column 'own-task' is made by a function that raised "
+                                         "KeyError: 'k'; it is given the columns n"):
+        list(formats.format_rows(task, [{"n": 1}], "here"))
+
+
+def test_a_file_of_tasks_with_commas_is_told_of_tabs(clean, tmp_path):
+    (tmp_path / "own.csv").write_text("name,category\nx,TC\n", encoding="utf-8")
+    with pytest.raises(ParameterError, match="own.csv: its columns are not separated by tabs"):
+        own.read_all(str(tmp_path / "own.csv"))
+
+
+def test_the_scores_of_an_own_task_have_a_name_of_their_metric_and_answers(clean):
+    names = {tasks.scored_by("rotten_tomatoes")}
+    for change in ({}, {"metric": "F1"}, {"labels": "yes; no"}):
+        own.add(ROW | change)
+        names.add(tasks.scored_by("own-task"))
+    assert len(names) == 4
+    assert "" in names, "the paper's tasks are fixed, and so are their names"
+
+
 @pytest.mark.parametrize("change, message", [
     ({"inputs": "x"}, "no column 'inputs'; allowed: name, category"),
     ({"target": ""}, "needs 'target'; needed are name"),
@@ -130,6 +154,7 @@ def clean(monkeypatch):
     ({"options": "a, b|upper"}, "no filter 'upper'; allowed: "),
     ({"target": "list label|strip|x"}, "no filter 'x'; allowed: "),
     ({"labels": ""}, "the rule 'label' needs labels"),
+    ({"target": "number label"}, "the rule 'number' needs options"),
     ({"single": "train", "category": "SA"},
      "'glue-sst2' is already the training task of category SA; allowed: single unseen"),
     ({"splits": "train"}, "splits are train; train is needed, and 'test'"),

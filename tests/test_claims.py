@@ -1,6 +1,7 @@
 """Verdicts follow from their rules, on scores made for each case; shares of a plane by hand."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -186,13 +187,15 @@ def test_the_table_has_every_claim_and_says_what_was_not_run():
     base, drawn = results(GOOD), {"rotten_tomatoes": plane(5, 10, 20)}
     found = claims_archived.with_all_others(base, drawn, {})
     rows = BeautifulSoup(claims.table(found).data, "html.parser").find_all("tr")
-    assert len(rows) == len(found) + 1 == 51
-    later = [replace(c, verdict=claims.HOLDS) for c in found]
+    assert len(rows) == len(found) + 1 == 53
+    later = [replace(c, verdict=claims.HOLDS, seeds=6) for c in found]
     head, *lines = grid(claims.table([c for c in found if c.added], later, 6))
     assert head == ["verdict", "6 seeds", "claim", "ours", "holds if"]
     assert {line[1] for line in lines} == {"holds"}
+    lines = grid(claims.table(found, [replace(c, seeds=3) for c in found], 6))[1:]
+    assert {line[1] for line in lines} == {"–"}, "nothing was run with six seeds"
     assert "paper" not in lines[0][2][-15:]
-    assert [c.verdict for c in found].count(claims.NOT_RUN) == 1 + 33
+    assert [c.verdict for c in found].count(claims.NOT_RUN) == 1 + 35
     assert all(c.rule and c.published and c.text for c in found)
     assert len({c.text for c in found}) == len(found), "no claim stands there twice"
 
@@ -212,6 +215,10 @@ def test_studies_of_another_backbone_are_not_judged_by(monkeypatch, tmp_path):
     base = replace(results(GOOD), ids=[])
     archive.save({"as it is": base}, "multi_task")
     assert set(claims_archived.judged_by(base)) == {"multi_task"}
+    assert set(claims_archived.judged_by(replace(base, seeds=[0, 1, 2, 3]))) == {"multi_task"}, "seeds may differ"
+    for changes in ({"source": "mirror"}, {"y": 16}, {"cap": 5}):
+        other = SimpleNamespace(**vars(base.run) | {"profile": replace(base.run.profile, **changes)})
+        assert claims_archived.judged_by(replace(base, run=other)) == {}, changes
     base.run.backbone.fingerprint = "0" * 16
     assert claims_archived.judged_by(base) == {}
 
@@ -251,7 +258,7 @@ def test_a_task_that_is_transferred_to_poorly():
     judge = claims_archived.stays_below("rotten_tomatoes")
     assert said(judge, archived(POOR)) == claims.HOLDS
     assert said(judge, archived(GOOD)) == claims.FAILS
-    assert judge(archived(POOR))[0] == "56.7 ± 2.8"
+    assert judge(archived(POOR))[0] == "56.7 ± 2.8 (all 2 tasks: 56.7)"
 
 
 def test_the_prefix_is_behind_or_not():
@@ -295,7 +302,8 @@ def test_dimensions_and_pipelines_within_five_points():
     for scores, expected in ((near, claims.HOLDS), (POOR, claims.FAILS)):
         simple = archived(scores)
         simple.frame["shared_vector"] = 70.0
-        adds, adds_many, own, moved = judged(results(GOOD), simplified={"single": simple, "multi": simple})
+        adds, adds_many, beats, _, own, moved = judged(results(GOOD), simplified={"single": simple, "multi": simple})
+        assert beats.verdict == claims.HOLDS, "10 percent in a random subspace"
         assert adds.verdict == adds_many.verdict == (claims.FAILS if scores is POOR else claims.HOLDS)
         assert "shared training vector" in adds.ours
         assert own.verdict == moved.verdict == expected, \
@@ -421,8 +429,8 @@ def test_claims_of_tuning_look_at_a_deltas_own_rows_and_those_of_transfer_at_tra
 def test_rows_with_long_answers_count_where_the_papers_averages_have_them(monkeypatch):
     long = results({"eli5-asks": (90.0, 3 * [80.0])})
     told = {c.text[:30]: c.ours for c in claims.every(results(GOOD), long)}
-    assert told["Every delta recovers more than"].endswith("over 3 tasks")
-    assert told["Transfer recovers more than 80"].endswith("over 3 tasks")
+    assert told["Every delta recovers more than"].endswith("over 3 tasks (training solution, length fitted: 72.2)")
+    assert told["Transfer recovers more than 80"].endswith("over 3 tasks (training solution, length fitted: 72.2)")
     assert told["A solution found with one delt"].startswith("3 of 3 tasks")
     monkeypatch.setattr(Archived, "logs", lambda self, stage: [log(False)] * 3)
     many = judged(results(GOOD), multi_task={"as it is": archived(GOOD)},

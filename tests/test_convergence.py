@@ -17,30 +17,34 @@ def test_losses_are_compared_at_a_level_that_all_come_from_above_and_reach():
         "nine tenths of the way from 10 to 2"
     assert convergence.level([[1.0, 0.5], [9.0, 3.0]]) == 3.0, \
         "one begins where the other never comes: the lowest that all reach"
-    assert [convergence.reached(SLOW, at) for at in (4.0, 2.5, 1.0)] == [0, 50, 75]
+    assert [convergence.reached(SLOW, at) for at in (4.0, 2.5, 1.0)] == [25, 75, 100]
     high = [4.0, 3.6, 3.5, 3.5]  # is soon near its own lowest, but late at the level that the others reach early
     when = convergence.arrivals({"adapter": [FAST], "lora": [FAST], "prefix": [high]}, 1)
-    assert when["adapter"] == when["lora"] == [25]
-    assert when["prefix"] == [50]
+    assert when["adapter"] == when["lora"] == [50]
+    assert when["prefix"] == [75]
 
 
 def test_of_two_values_nothing_is_said():
     when = convergence.arrivals({"adapter": [FAST[:2]], "lora": [FAST], "prefix": [FAST]}, 1)
     assert when["adapter"] != when["adapter"]
-    assert when["lora"] == [25]
+    assert when["lora"] == [50]
 
 
 def test_the_lag_is_taken_seed_by_seed():
-    found = {convergence.TASK: {"adapter": [FAST, SLOW], "lora": [FAST, FAST], "prefix": [SLOW, SLOW]}}
+    found = {convergence.TASK: {"adapter": [FAST, SLOW], "lora": [FAST, FAST], "prefix": [SLOW, SLOW]},
+             convergence.DIST: {"adapter": [SLOW, SLOW], "lora": [FAST, FAST], "prefix": [FAST, FAST]}}
     mean, half = convergence.lag(found, 2)
-    assert mean == 25, "50 and 0 percent of the steps"
+    assert mean == 25, "75 and 50 percent of the steps"
     assert half > 0
     mean, half = convergence.lag(found, 1)
     assert mean == 25
     assert half != half, "two tasks of one seed are no interval"
     said = convergence.said(found, 1).data
     assert "comes down 25.0 % of the steps later than" in said
-    assert "after 50 and 25 % of the steps" in said
+    assert "after 75 and 50 % of the steps" in said
+    assert said.endswith("is down after 50 % of the steps, theirs after 100 % (adapter) and 50 % (LoRA).")
+    found[convergence.TASK]["prefix"] = [[4.0, 1.0, 0.5, 0.5]] * 2
+    assert "They do not all get as low as the prefix." in convergence.said(found, 1).data
 
 
 def test_a_loss_that_was_not_finite_is_above_every_level():
@@ -87,4 +91,4 @@ def test_parts_are_means_over_the_steps_of_a_tenth():
 def test_when_runs_arrive_is_averaged_over_tasks_within_a_seed():
     """Two tasks, three seeds: the seed changes fastest."""
     each = {k: [FAST, FAST, SLOW, FAST, FAST, SLOW] for k in KINDS}
-    assert convergence.arrivals(each, 3)["lora"].tolist() == [25.0, 25.0, 75.0]
+    assert convergence.arrivals(each, 3)["lora"].tolist() == [50.0, 50.0, 100.0]

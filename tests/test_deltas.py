@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -286,6 +287,29 @@ def mixed(model):
 
 def each_solution(entries):
     return [(delta, one) for delta, theta in entries for one in (theta if theta.ndim == 2 else theta[None])]
+
+
+@pytest.mark.parametrize("kind", ["adapter", "lora"])
+def test_a_delta_acts_where_its_layout_has_parameters_and_nowhere_else(model, kind):
+    """What is left out is left alone, in a stack, too; what has no hook is refused."""
+    whole, theta = solutions(model, kind, 2)
+    kept = tuple(shape for shape in whole.shapes if shape[0].startswith("decoder"))
+    part = replace(whole, shapes=kept)
+    views = whole.views(theta)
+    less = torch.cat([views[name].flatten(1) for name, _ in kept], dim=1)
+    quiet = theta.clone()
+    for name, view in whole.views(quiet).items():
+        if name.startswith("encoder"):
+            view.zero_()
+    batch = batch_of(8)
+    both = logits(model, [(part, less), (whole, theta)], batch)
+    torch.testing.assert_close(both[:4], logits(model, [(whole, quiet)], rows_of(batch, 0, 4)), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(both[4:], logits(model, [(whole, theta)], rows_of(batch, 4, 8)), atol=1e-5, rtol=1e-5)
+    more = replace(whole, shapes=(*whole.shapes, ("encoder.0.self.k.A", (32, 2))))
+    with pytest.raises(ValueError, match="without a hook, such as 'encoder.0.self.k.A'; allowed: down and up"), \
+            deltas.applied(model, [(more, torch.zeros(more.numel))]):
+        pass
+    assert hooks(model) == 0
 
 
 def test_one_mixed_forward_equals_the_separate_ones(model):

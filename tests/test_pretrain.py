@@ -2,6 +2,7 @@
 
 import json
 import random
+from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
@@ -395,6 +396,64 @@ def test_the_fingerprint_follows_weights_and_words(tmp_path):
     prints = {name: backbone.load(tiny.save(tmp_path / name, **options)).fingerprint for name, options in names.items()}
     assert prints["a"] == prints["same"]
     assert len(set(prints.values())) == 3
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path):
+    """A model card is called README.md, and a project has one, too."""
+    (tmp_path / "README.md").write_text("mine", encoding="utf-8")
+    with pytest.raises(ValueError, match="holds other files.*; allowed: a new or empty folder"):
+        pretrain.train(tmp_path, TINY)
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == "mine"
+    with pytest.raises(ValueError, match="README.md cannot be made"):
+        pretrain.train(tmp_path / "README.md", TINY)
+    assert [file.name for file in tmp_path.iterdir()] == ["README.md"]
+
+
+def altered(tmp_path, name, file, **changes) -> str:
+    """A tiny T5 of which one of the JSON files has been changed."""
+    import tiny
+    folder = Path(tiny.save(tmp_path / name))
+    told = json.loads((folder / file).read_text(encoding="utf-8"))
+    (folder / file).write_text(json.dumps(told | changes), encoding="utf-8")
+    return str(folder)
+
+
+def test_the_fingerprint_follows_what_the_network_computes_with(tmp_path):
+    """Two folders of the same weights and words may read a text in other pieces, or place it otherwise."""
+    import tiny
+    whole = tiny.save(tmp_path / "whole", vocabulary=300)
+    merges = json.loads((Path(whole) / "tokenizer.json").read_text(encoding="utf-8"))["model"]
+    found = {backbone.load(folder).fingerprint for folder in (
+        whole, altered(tmp_path, "norm", "config.json", layer_norm_epsilon=1e-3),
+        altered(tmp_path, "far", "config.json", relative_attention_max_distance=16))}
+    assert len(found) == 3
+    short = Path(tiny.save(tmp_path / "short", vocabulary=300))
+    told = json.loads((short / "tokenizer.json").read_text(encoding="utf-8"))
+    (short / "tokenizer.json").write_text(json.dumps(told | {"model": merges | {"merges": merges["merges"][:5]}}))
+    assert backbone.load(str(short)).fingerprint not in found
+    before = backbone.load(whole)
+    before.tokenizer(["a", "a b c"], padding=True, truncation=True, max_length=2)
+    assert backbone._fingerprint(before.model, before.tokenizer, False) == before.fingerprint, \
+        "how it was last called is none of it"
+
+
+def test_the_shipped_backbones_are_what_their_fingerprints_were_taken_of():
+    """These hash weights and words alone, so that what is archived keeps its name: the rest is held here."""
+    for name, folder in backbone.SHIPPED.items():
+        config = backbone.load(name).config
+        assert (config.num_layers, config.num_decoder_layers, config.d_model, config.num_heads, config.d_kv,
+                config.d_ff, config.relative_attention_num_buckets, config.relative_attention_max_distance,
+                config.layer_norm_epsilon) == (2, 2, 64, 4, 16, 168, 48, 64, 1e-6), name
+        rules = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+        assert len(rules["model"]["merges"]) + 256 + len(rules["added_tokens"]) == 2560, name
+
+
+def test_decoding_is_greedy_whatever_a_folder_says(tmp_path):
+    folder = altered(tmp_path, "odd", "generation_config.json", no_repeat_ngram_size=1, min_new_tokens=5, num_beams=4)
+    told = backbone.load(folder).model.generation_config.to_diff_dict()
+    assert not {"no_repeat_ngram_size", "min_new_tokens", "num_beams"} & set(told)
+    with pytest.raises(ValueError, match="its padding token is 3, and 0 is needed"):
+        backbone.load(altered(tmp_path, "padded", "config.json", pad_token_id=3))
 
 
 def test_the_default_is_one_run_of_the_recipe(words):

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import T5Config
 
-from unidelta import backbone, deltas, profiles, run, suite, tasks
+from unidelta import backbone, deltas, params, profiles, run, suite, tasks
 from unidelta.projections import KINDS, RATIO
 from unidelta.store import Store
 
@@ -109,7 +109,7 @@ def test_every_profile_passes_its_own_checks(name):
     ({"ratio": "ten"}, "ratio='ten' must be of type float"), ({"mirror": 3}, "mirror=3 must be of type str"),
     ({"optimize_lrs": ()}, "optimize_lrs=() is not allowed"),
     ({"optimize_lrs": ("fast",)}, "optimize_lrs=('fast',) is not allowed"),
-    ({"optimize_lrs": 0.1}, "optimize_lrs=0.1 must be of type tuple"),
+    ({"optimize_lrs": "0.1"}, "optimize_lrs='0.1' must be of type tuple"),
     ({"adapter": 12}, "adapter=12 must be of type dict"),
     ({"variant": "mine"}, "variant='mine' is not allowed; allowed: paper, released"),
     ({"source": "web"}, "source='web' is not allowed; allowed: embedded, mirror, hub"),
@@ -206,8 +206,34 @@ def test_errors_of_the_command_line_are_one_line(given, message, tiny_t5, monkey
 
 
 def test_seeds_are_named_once_each():
-    assert run.whole("0,00,1,0") == [0, 1]
-    assert run.whole("2,1") == [2, 1]
+    assert params.seeds("0, 00,1,0") == [0, 1]
+    assert params.seeds("2,1") == [2, 1]
+
+
+def test_an_interrupt_and_a_store_that_cannot_be_written_end_a_command_in_one_line(capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    def refused():
+        raise params.ParameterError("no room")
+    for command, code in ((interrupted, 130), (refused, "unidelta.run: no room")):
+        with pytest.raises(SystemExit) as ended:
+            run.from_shell(command, "unidelta.run")
+        assert ended.value.code == code
+    assert capsys.readouterr().err == ("unidelta.run: stopped; what is finished is kept, "
+                                       "and the same command goes on from there\n")
+
+
+def test_sizes_and_caps_that_are_not_named_stay_as_they_are():
+    embedded = profiles.PROFILES["embedded"]
+    assert profiles.get(lora={"rank": 2}).lora == embedded.lora | {"rank": 2}
+    assert profiles.get("mini", caps={"dev": 20}).caps == {"train": 2000, "dev": 20, "test": 300}
+    assert profiles.get(mirror=Path("here")).mirror == "here"
+    assert profiles.get(optimize_lrs=0.1).optimize_lrs == (0.1,)
+    with pytest.raises(ValueError, match="above zero and finite"):
+        profiles.get(approximate_lr=float("inf"))
+    with pytest.raises(ValueError, match="caps: dev=True is not allowed"):
+        profiles.get(caps={"dev": True})
 
 
 def test_the_command_line_exits_non_zero():

@@ -101,7 +101,7 @@ def test_no_ratio_without_a_denominator():
     assert report.relative(zero.own).isna().all()
     assert report.number(*report.recovered(zero.own)) == "–"
     assert "no ratio" in prose.explained(zero).data
-    assert "27 cells whose E_ori is zero" in prose.note(zero)
+    assert "9 of 9 E_ori (of a task, delta and seed) are zero" in prose.note(zero)
     assert not {"nan", "NaN", "inf"} & {cell for line in grid(tables.averages(zero)) for cell in line}
 
 
@@ -289,7 +289,7 @@ def test_deltas_may_be_left_out():
 
 @pytest.mark.parametrize(("given", "line"), [
     ({"profile": "embeded"}, "did you mean 'embedded'"), ({"source": "hubb"}, "did you mean 'hub'"),
-    ({"steps": 0}, "a whole number from 1"), ({"seeds": "0,x"}, "seed 'x' is unknown"),
+    ({"steps": 0}, "a whole number from 1"), ({"seeds": "0,x"}, "seeds '0,x': allowed are whole numbers"),
     ({"deltas": "lroa"}, "did you mean 'lora'"), ({"task": "qsac"}, "did you mean 'qasc'"),
     ({"task": "acronym_identification"}, "no single-task subspace serves"),
     ({"train": "glue-sts2"}, "did you mean 'glue-sst2'"),
@@ -461,15 +461,30 @@ def test_the_results_on_one_page(two):
     many.frame["train"] = "codah+dream"
     assert grid(outcome.other_settings({"as it is": two, "y=16": two}, {"many tasks, y=50": many})) == [
         ["setting", "seeds", "in the subspace (aim 85)", "transferred (aim 83)"],
-        ["y=16", "3", "90.0 ± 2.8", "90.0 ± 2.8"]]
-    assert outcome.other_settings({}).data == "No other settings were run with this backbone."
-    assert outcome.missing([found[2]]).data == "Every aim is cleared by the whole interval.", "there was none"
+        ["as it is", "3", "90.0 ± 2.8", "90.0 ± 2.8"], ["y=16", "3", "90.0 ± 2.8", "90.0 ± 2.8"]]
+    assert outcome.other_settings({}).data == "No other settings are shown."
+    assert outcome.missing([found[2]]).data == "No aim was set for these rows."
+    assert outcome.missing(found[:2]).data == "Every aim is cleared by the whole interval."
     low = outcome.headlines(
         results({"rotten_tomatoes": (90.0, 3 * [45.0]), "amazon_polarity": (90.0, 3 * [81.0])}), {}, {})
     assert outcome.missing(low[:1]).data == (
         "- One training task, in the subspace (label words shared): `rotten_tomatoes` 50.0 (66.7); "
-        "the other 1 average 90.0.")
+        "over the other 1 task the average is 90.0.")
     assert len(low) == 2, "one setting, one group"
+
+
+def test_differences_task_by_task_and_without_the_one_that_adds_most():
+    found = results({"rotten_tomatoes": (100.0, [60.0, 62.0, 64.0]), "amazon_polarity": (100.0, [90.0, 92.0, 94.0])})
+    found.frame.loc[found.frame.source != found.frame.target, "sub"] -= 5
+    base = replace(found, frame=found.frame.assign(sub=found.frame["sub"] - 1))
+    rows = grid(tables.task_by_task(measures.gains(found, ["scaled_solution"], base)))
+    assert rows[0] == ["unseen task", "in the subspace, over as it is",
+                       "in the subspace, over the training solution, length fitted",
+                       "transferred, over as it is", "transferred, over the training solution, length fitted"]
+    assert rows[1][:3] == ["rotten_tomatoes", "+1.0 ± 0.0", "-3.0 ± 5.0"], "62 - 65"
+    assert rows[2][4] == "+22.0 ± 5.0", "87 - 65"
+    assert rows[3][2] == "+12.0 ± 5.0"
+    assert rows[4][2] == "-3.0 ± 5.0 without amazon_polarity"
 
 
 def test_table_five_is_held_to_its_aim_cell_by_cell(two):

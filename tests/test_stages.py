@@ -500,7 +500,8 @@ def test_the_objective_of_optimize_by_hand(open_run, first_loss, start, spread):
     expected = []
     for seed in (0, 1):
         mine, saved = run.data(UNSEEN[0], seed), subspaces[seed].tensors()
-        vector = maps.start_vector(subspaces[seed], UNSEEN[0], "lora", seed, start)
+        vector = (maps.mean_vector(subspaces[seed], "lora") if start == "train"
+                  else maps.random_vector(3, UNSEEN[0], "lora", seed))
         assert torch.equal(vector, saved["I.lora"].mean(0)) == (start == "train")
         assert vector.shape == (3,)
         aside = draw_spread(seed, 2, 1, 3, spread)[0]
@@ -1028,14 +1029,11 @@ def test_every_method_starts_where_the_profile_says(open_run):
         assert all(torch.equal(run.start(kind), run.delta(kind).init(seed)) for kind in KINDS)
 
 
-def test_every_search_starts_elsewhere(done):
+def test_every_search_starts_elsewhere():
     """The start differs by task, delta and seed, and is drawn from N(0, 0.02)."""
-    run, found = done
-    starts = [maps.start_vector(found["approximate"][0], task, kind, seed, "random")
-              for task in UNSEEN for kind in KINDS for seed in (0, 1)]
+    starts = [maps.random_vector(3, task, kind, seed) for task in UNSEEN for kind in KINDS for seed in (0, 1)]
     assert len({tuple(vector.tolist()) for vector in starts}) == len(starts)
-    wide = SimpleNamespace(config={"y": 20_000})
-    assert maps.start_vector(wide, UNSEEN[0], "lora", 0, "random").std().item() == pytest.approx(0.02, rel=0.03)
+    assert maps.random_vector(20_000, UNSEEN[0], "lora", 0).std().item() == pytest.approx(0.02, rel=0.03)
 
 
 def test_every_seed_has_a_random_subspace_of_its_own(done):
@@ -1116,6 +1114,39 @@ def test_the_loss_of_a_group_is_a_mean_over_its_own_answer_tokens(done):
                  len(answers[r])) for r in rows]
         expected.append(sum(loss * n for loss, n in each) / sum(n for _, n in each))
     torch.testing.assert_close(together, torch.stack(expected), rtol=1e-4, atol=1e-5)
+
+
+def test_what_a_stage_cannot_work_with_is_told_before_anything_is_trained(open_run):
+    run = open_run()
+    for call, words in (
+            (lambda: stages.original(run, [], ["lora"]), "no tasks given; allowed: a list of at least one"),
+            (lambda: stages.original(run, TRAIN, seeds=()), "no seeds given"),
+            (lambda: stages.transfer(run, TRAIN, UNSEEN, ()), "no kinds given"),
+            (lambda: stages.optimize(run, TRAIN, UNSEEN, seeds=(0,), subspaces={1: None}), "no subspace of seed 0"),
+            (lambda: landscapes.landscape(run, TRAIN, UNSEEN[:1]), "allowed: the name of one task"),
+            (lambda: landscapes.landscape(run, TRAIN, UNSEEN[0], rows=10.5), "allowed: whole numbers from 1"),
+            (lambda: shared.shared(run, TRAIN, KINDS, (True,)), "seed True is not allowed")):
+        with pytest.raises(ValueError, match=words):
+            call()
+    assert not run.store.all("original")
+
+
+@pytest.mark.parametrize("split", ["dev", "test"])
+def test_scores_do_not_depend_on_how_many_solutions_are_made_at_once(done, monkeypatch, split):
+    run, found = done
+    mine, delta = run.data(UNSEEN[0], 0), run.delta("lora")
+    vectors = found["optimize"][UNSEEN[0], "lora", 0].tensors()["kept"].flatten(0, 1)
+    up, made = maps.up_map(run, found["approximate"][0], "lora", "trained"), []
+
+    def to_offset(part):
+        made.append(len(part))
+        return up(part)
+    whole = workbench.score_mapped(run, delta, to_offset, vectors, mine, split)
+    longest = max(map(len, getattr(mine, split).inputs))
+    monkeypatch.setattr(workbench, "CELLS_AT_ONCE", 2 * longest * run.backbone.config.d_model)
+    assert workbench.score_mapped(run, delta, to_offset, vectors, mine, split) == whole
+    assert made[0] == len(vectors)
+    assert max(made[1:]) == 2
 
 
 def test_the_control_of_the_mean_vector_is_of_all_three(done, monkeypatch):

@@ -16,6 +16,7 @@ import torch
 
 from unidelta import store
 from unidelta.files import load_checkpoint, save_checkpoint
+from unidelta.params import ParameterError
 from unidelta.store import Store
 
 CONFIG = {"task": "qasc", "lr": 1e-4, "steps": 100, "sizes": {"rank": 10, "scale": 1.6}, "deltas": ["adapter", "lora"],
@@ -175,6 +176,15 @@ def write_many(root, who, start, results):
     for step in range(5):
         kept = box.save("original", "race", {"step": step}, {"who": who}, {"x": torch.full((1000,), float(who))})
         results.put((step, kept.metrics["who"], float(kept.tensors()["x"].mean())))
+
+
+def test_a_store_that_cannot_be_written_is_told_in_one_line(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+    monkeypatch.setattr(store, "folder", refuse)
+    told = "these results are not in .*, which cannot be written .Permission denied.; allowed: a folder of your own"
+    with pytest.raises(ParameterError, match=told), store.Store(tmp_path).lock("original", "x"):
+        pass
 
 
 def test_two_writers_at_once(tmp_path):

@@ -14,13 +14,16 @@ from bs4 import BeautifulSoup
 
 from unidelta import profiles, stages, studies, suite
 from unidelta.projections import RATIO
-from unidelta.report import archive, claims, claims_archived, directions, planes, settings, tables
-from unidelta.report.measures import by_seed, gain, interval, relative, rows_of, signed
+from unidelta.report import archive, claims, claims_archived, directions, measures, planes, settings, tables
+from unidelta.report.measures import CONTROLS, by_seed, gain, interval, relative, rows_of, signed
 from unidelta.report.outcome import AIMS
 from unidelta.store import plain
 from unidelta.studies import STUDIES, main
 
 TINY = ["--seeds", "0", "--steps", "1"]
+# studies that set the backbone themselves
+OF_DRAWS = ("backbones", "settings", "many_settings", "many_weight", "stage1_settings", "stage1_again",
+            "wider_mixtures", "wider_search", "spread_draws")
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +41,8 @@ def study(tiny_t5, runs, tmp_path, monkeypatch):
     monkeypatch.setattr(suite, "BRIEF", ("glue-sst2", "amazon_polarity", "imdb"))
 
     def run(name, task="rotten_tomatoes"):
-        main([name, *TINY, "--tasks", task, "--backbone", tiny_t5, "--device", "cpu", "--out", str(tmp_path / "out")])
+        own = [] if name in OF_DRAWS else ["--backbone", tiny_t5]
+        main([name, *TINY, "--tasks", task, *own, "--device", "cpu", "--out", str(tmp_path / "out")])
         monkeypatch.setattr(archive, "FOLDER", tmp_path / "out")
         return archive.load(name)
     return run
@@ -55,7 +59,10 @@ def study(tiny_t5, runs, tmp_path, monkeypatch):
      ["nowhere", "embedded, comparing, rebuilt, shorter, stretches, a local folder"]),
     (["dimension", "--steps", "0", "--out", "x"], ["steps=0", "a whole number from 1"]),
     (["absolute", "--tasks", "qsac", "--out", "x"], ["task 'qsac' is not in this study", "scitail"]),
-    (["absolute", "--out", __file__], ["--out ", "a file; allowed: a folder"]),
+    (["spread_draws", "--backbone", "stretches", "--out", "x"],
+     ["--backbone has no effect on spread_draws", "leave it out"]),
+    (["absolute", "--out", __file__], ["--out ", "a file, or cannot be written; allowed: a folder"]),
+    (["absolute", "--out", ""], ["--out . is", "allowed: a folder other than the present one"]),
     (["absolute", "--tasks", ","], ["',' contains no name; allowed: names"]),
     (["absolute", "--seeds", "99999999999"], ["up to 2147483647"]),
     (["absolute", "--mirror", "."], ["--mirror has no effect with the embedded source"]),
@@ -114,7 +121,7 @@ def test_multi_task(study):
     assert "rescaled" in {i.split("/")[0] for i in fitted.ids}
     assert list(dict.fromkeys(trained.frame.task)) == ["amazon_polarity", "glue-sst2", "imdb"]
     assert len(trained.frame) == 9
-    assert {i.split("/")[0] for i in trained.ids} == {"original", "centroid", "untouched"}
+    assert {i.split("/")[0] for i in trained.ids} == {"original", "approximate", "centroid", "untouched"}
     assert "not run" in tables.published(results, 3).data
     assert claims_archived.slowest(results)[2] == "open"
 
@@ -429,6 +436,77 @@ def test_wider_mixtures_do_what_chapters_18_and_28_say_by_hand():
     assert mean > half
     assert abs(sent) < width
     assert all(abs(m) < h for m, h in (over["as it is"][0], over["more of stage 1"][0]))
+
+
+def without_the_first(gains):
+    """Mean and half interval over all tasks but the one that adds most, and that one's name."""
+    most = gains.mean().idxmax()
+    return *interval(gains.drop(columns=most).mean(axis=1)), most
+
+
+@pytest.mark.parametrize(("study", "variant", "known"), [
+    ("multi_task", "as it is", False), ("more_seeds", "multi_task: as it is", True)])
+def test_one_task_makes_what_many_tasks_add_to_a_random_subspace(study, variant, known):
+    """Chapters 17 and 28 and the first page state this in text written by hand."""
+    found = measures.gains(archive.load(study)[variant], ["random", "scaled_solution"])
+    random, length = (found[f"in the subspace, over the {CONTROLS[c]}"] for c in ("random", "scaled_solution"))
+    mean, half, most = without_the_first(random)
+    assert most == "blimp-anaphor_number_agreement"
+    assert random[most].mean() > 20
+    assert 0 < mean < 2, "about a point"
+    assert (mean > half) == known
+    assert without_the_first(length)[0] > without_the_first(length)[1]
+    mean, half, most = without_the_first(found[f"transferred, over the {CONTROLS['scaled_solution']}"])
+    assert most == "qasc"
+    assert mean < half
+    sent = found[f"transferred, over the {CONTROLS['random']}"]
+    assert (sent.mean() < 0).sum() > sent.shape[1] / 2
+
+
+def test_one_task_makes_what_noise_adds_to_one_number():
+    """Chapters 18 and 28 and the first page state this in text written by hand."""
+    six = archive.load("spread_seeds")
+    both, mixed = (measures.gains(six[name], ["scaled_solution"], six["as it is"])
+                   for name in ("wider mixtures and search", "wider mixtures"))
+    length = CONTROLS["scaled_solution"]
+    assert {without_the_first(each)[2] for each in (*both.values(), *mixed.values())} == {"superglue-copa"}
+    rest = {name: without_the_first(each)[:2] for name, each in both.items()}
+    assert all(mean > half for name, (mean, half) in rest.items() if name != f"transferred, over the {length}")
+    mean, half = rest[f"transferred, over the {length}"]
+    assert abs(mean) < half
+    sent = both[f"transferred, over the {length}"]
+    assert [t for t in sent if interval(sent[t], 7)[0] > interval(sent[t], 7)[1]] == [
+        "superglue-copa", "quartz-no_knowledge"], "also with intervals widened for seven tasks"
+    mean, half, _ = without_the_first(mixed["transferred, over as it is"])
+    assert abs(mean) < half
+    draws = settings.with_default(archive.load("spread_draws"), archive.load("spread"))
+    over = measures.gains(settings.over_draws(draws, "wider mixtures and search"), ["scaled_solution"],
+                          settings.over_draws(draws, "as it is"))[f"transferred, over the {length}"]
+    assert len(over) == 4
+    mean, half, most = without_the_first(over)
+    assert most == "superglue-copa"
+    assert abs(mean) < half
+
+
+def test_what_chapters_13_and_24_say_by_hand_of_their_variants():
+    group, found = archive.load("second_group"), archive.load("fidelity")
+    fast = {name: r for name, r in found.items() if name.startswith("fastfood")}
+    for study in (group, {name: r for name, r in found.items() if name not in fast}, fast):
+        base, *others = study.values()
+        for results in others:
+            for what in ("own", "moved"):
+                mean, half = gain(getattr(base, what), getattr(results, what))
+                assert abs(mean) < half
+    assert all(r.own[r.own.task == "glue-mrpc"]["sub"].mean() < 1 for r in group.values()), "MRPC: next to nothing"
+    assert group["as it is"].own.query("task == 'glue-mrpc'").ori.mean() > 75, "though it is learnt"
+    assert gain(found["as it is"].moved, found["variant=paper"].moved)[0] < 0, "on average less is transferred"
+
+
+def test_a_simple_pipelines_trained_subspace_stays_below_a_random_one():
+    """Chapters 21 and 28 state this of many tasks in text written by hand."""
+    for study, variant in (("simplified", "multi"), ("more_seeds", "simplified: multi")):
+        own = archive.load(study)[variant].own
+        assert all(by_seed(f).mean() < by_seed(f, "random").mean() for _, f in own.groupby("target")), "with any delta"
 
 
 def test_six_seeds_answer_what_step_26_asks():

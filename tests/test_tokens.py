@@ -106,7 +106,7 @@ def test_the_fingerprint_of_the_data_is_that_of_the_rows_in_one_text():
     import hashlib
     splits = {name: part(n) for name, n in (("train", 2500), ("dev", 1), ("test", 3))}
     whole = repr([(s, splits[s]["input"][:], splits[s]["targets"][:]) for s in ("train", "dev", "test")])
-    assert data._fingerprint(splits) == hashlib.sha256(whole.encode()).hexdigest()[:16]
+    assert data._fingerprint(splits, "") == hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 
 WRITER = """

@@ -5,6 +5,7 @@ import logging
 import pytest
 import torch
 
+from unidelta.files import load_checkpoint, save_checkpoint
 from unidelta.optim import Adafactor
 from unidelta.training import fit
 
@@ -176,6 +177,31 @@ def test_a_run_that_had_ended_is_not_trained_further(tmp_path):
     assert again.steps == []
     assert second.log == first.log
     assert second.best_step == first.best_step
+
+
+def test_a_checkpoint_of_another_version_or_size_is_begun_anew(tmp_path, caplog):
+    whole = Problem().fit()
+    for spoil in (lambda state: state | {"unknown": 1}, lambda state: {"step": 3}):
+        Problem().fit(folder=tmp_path)
+        tensors, state = load_checkpoint(tmp_path)
+        save_checkpoint(tmp_path, tensors, spoil(state))
+        again = Problem()
+        assert again.fit(folder=tmp_path).log == whole.log
+        assert again.steps == list(range(12))
+    Problem(k=3).fit(folder=tmp_path)
+    assert Problem().fit(folder=tmp_path).log == whole.log
+    assert [m for m in caplog.messages if m.endswith("of another version or size: starting from the beginning")] \
+        == [f"the checkpoint in {tmp_path} is of another version or size: starting from the beginning"] * 4
+
+
+def test_a_loss_that_is_not_finite_ends_a_training_but_not_a_grid(tmp_path):
+    class Diverging(Problem):
+        def loss(self, step):
+            return super().loss(step) * (float("nan") if step == 4 else 1.0)
+    with pytest.raises(ValueError, match="original x: the loss is not finite at step 6; allowed: a lower learning"):
+        Diverging().fit(label="original x", folder=tmp_path)
+    assert load_checkpoint(tmp_path)[1]["step"] == 3, "what was sound is kept"
+    assert len(Diverging().fit(keep=True).log) == 4, "of several rates one may be too high"
 
 
 def test_progress_names_the_stage_the_rate_and_the_time_left(caplog):

@@ -5,8 +5,9 @@ Every task has a question, a right answer that is one of several, and a score th
 import random
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
-from test_report import grid
+from test_report import grid, results
 
 from unidelta import tasks
 from unidelta.report import understanding
@@ -53,18 +54,30 @@ def test_the_share_of_right_answers_is_counted(monkeypatch, share, score):
     right = [asked("dream", row, rng)[1][0] for row in embedded.raw("dream", "validation")[:40]]
     monkeypatch.setattr(understanding, "predict", lambda *_, **__: [
         [word if i % 4 < share else "it is" for i, word in enumerate(right)]])
-    assert understood(TOKENS, "dream", rows=40) == score
+    monkeypatch.setattr(understanding, "ROWS", 40)
+    assert understood(TOKENS, "dream") == score
 
 
 def test_the_table_has_every_task_and_backbone(monkeypatch):
-    monkeypatch.setattr(understanding, "understood", lambda model, task, rows: (
+    monkeypatch.setattr(understanding, "understood", lambda model, task: (
         0.5 if model.fingerprint == "f-one" else 0.25))
     monkeypatch.setattr(understanding.backbones, "load", lambda name: SimpleNamespace(fingerprint=f"f-{name}"))
-    text = understanding.table(["one", "two"], rows=3).data
+    text = understanding.table(understanding.reading(["one", "two"])).data
     assert all(f"<td>{task}</td>" in text for task in ALL)
     assert text.count("<td>50</td>") == text.count("<td>25</td>") == len(ALL)
     assert "one<br><small>f-one</small>" in text
     assert text.index("glue-sst2") < text.index("dream") < text.index("rotten_tomatoes"), "training tasks come first"
+
+
+def test_what_is_read_and_what_is_recovered_are_ranked_over_backbones():
+    read = pd.DataFrame({"embedded": [90.0, 50.0, 90.0], "two": [80.0, 60.0, 80.0], "three": [70.0, 70.0, 70.0]},
+                        index=["glue-sst2", "rotten_tomatoes", "amazon_polarity"])
+    of = {name: results({"rotten_tomatoes": (100.0, 3 * [sub]), "amazon_polarity": (100.0, 3 * [0.0])})
+          for name, sub in (("as it is", 60.0), ("backbone=two", 70.0), ("backbone=three", 80.0))}
+    assert grid(understanding.related(read, of)) == [
+        ["unseen task", "training task", "by its own rows", "by the training task's"],
+        ["rotten_tomatoes", "glue-sst2", "1.0", "-1.0"],
+        ["above zero", "", "1 of 1", "0 of 1"]], "on the other task no backbone recovers anything"
 
 
 def test_what_was_met_in_pretraining_is_counted():

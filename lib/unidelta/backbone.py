@@ -8,6 +8,9 @@ results.
 from __future__ import annotations
 
 import hashlib
+import json
+import os
+import textwrap
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +26,10 @@ DATA = ROOT / "data"
 SHIPPED = {"embedded": DATA / "backbone",
            **{name: DATA / "backbones" / name for name in ("comparing", "rebuilt", "shorter", "stretches")}}
 PROBE = "this is a film"
+# of the configuration, what decides what the weights compute
+COMPUTES = ("d_model", "d_kv", "d_ff", "num_layers", "num_decoder_layers", "num_heads", "layer_norm_epsilon",
+            "relative_attention_num_buckets", "relative_attention_max_distance", "dense_act_fn", "is_gated_act",
+            "scale_decoder_outputs", "tie_word_embeddings", "decoder_start_token_id", "eos_token_id")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -30,7 +37,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 class Backbone:
     """A frozen T5 and its tokenizer.
 
-    `model` is a transformers T5 in eval mode, `fingerprint` a hash of weights and tokenizer.
+    `model` is a transformers T5 in eval mode, `fingerprint` a hash of all that determines what it computes.
     """
 
     name: str
@@ -73,7 +80,7 @@ def load(name: str = "embedded", dtype: str = "float32", device: str = "auto") -
     """
     if dtype not in DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}; allowed: {', '.join(DTYPES)}")
-    where = device_of(device)
+    where, name = device_of(device), os.fspath(name)
     place = SHIPPED.get(name) or Path(name).expanduser()
     source = str(place) if place.is_dir() or name in SHIPPED else name
     quiet, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -85,8 +92,10 @@ def load(name: str = "embedded", dtype: str = "float32", device: str = "auto") -
             raise ValueError("there is no such folder")
         model, tokenizer = _read(source, DTYPES[dtype])
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        told = (str(error) or type(error).__name__).splitlines()[0]
-        raise ValueError(f"no T5 backbone {name!r} ({told:.80}); "
+        told = textwrap.shorten((str(error) or type(error).__name__).splitlines()[0], 120, placeholder=" ...")
+        if isinstance(error, OSError) and not place.is_dir():
+            told = f"there is no such folder here, and no such model on the hub, or it cannot be reached: {told}"
+        raise ValueError(f"no T5 backbone {name!r} ({told}); "
                          f"allowed: {', '.join(SHIPPED)}, a local folder with a T5 and its tokenizer, "
                          "or a hub id that is cached or can be reached") from None
     finally:
@@ -94,12 +103,14 @@ def load(name: str = "embedded", dtype: str = "float32", device: str = "auto") -
         if bars:
             logging.enable_progress_bar()
     model.requires_grad_(False).eval().to(where)
-    return Backbone(name, model, tokenizer, _fingerprint(model, tokenizer))
+    return Backbone(name, model, tokenizer, _fingerprint(model, tokenizer, shipped=name in SHIPPED))
 
 
 def _read(source: str, dtype: torch.dtype) -> tuple:
     """A T5 and its tokenizer, from a folder or the hub. Raises ValueError if they are incomplete or do not fit."""
     kind = transformers.T5Config.get_config_dict(source)[0].get("model_type")
+    if kind is None:
+        raise ValueError("it has no config.json of a model")
     if kind != "t5":
         raise ValueError(f"it is a model of type {kind}")
     config = transformers.T5Config.from_pretrained(source)
@@ -114,8 +125,13 @@ def _read(source: str, dtype: torch.dtype) -> tuple:
     if model.lm_head.weight is model.shared.weight and not getattr(config, "scale_decoder_outputs", True):
         lost.append("lm_head.weight")  # T5 v1.1 has a head of its own; without one the library takes the embedding
     if lost:
-        raise ValueError(f"{len(lost)} of its weights missing, such as {lost[0]}")
-    model.generation_config.decoder_start_token_id = config.decoder_start_token_id
+        tied = "; a new model shares it with the embedding until it is given one" if "lm_head.weight" in lost else ""
+        raise ValueError(f"{len(lost)} of its weights missing, such as {lost[0]}{tied}")
+    if config.pad_token_id != 0:
+        raise ValueError(f"its padding token is {config.pad_token_id}, and 0 is needed")
+    # greedy decoding, whatever the folder's own file says
+    model.generation_config = transformers.GenerationConfig(
+        decoder_start_token_id=config.decoder_start_token_id, eos_token_id=config.eos_token_id, pad_token_id=0)
     tokenizer = transformers.AutoTokenizer.from_pretrained(source)
     # If a folder has no tokenizer, the library makes an empty one.
     if tokenizer.unk_token_id in tokenizer(PROBE).input_ids:
@@ -125,10 +141,24 @@ def _read(source: str, dtype: torch.dtype) -> tuple:
     return model, tokenizer
 
 
-def _fingerprint(model, tokenizer) -> str:
+def _fingerprint(model, tokenizer, shipped: bool) -> str:
+    """16 digits of a hash of weights and vocabulary and, but for shipped backbones, of configuration and tokenizer.
+
+    The shipped ones do not change, and all that is archived names them by weights and vocabulary.
+    """
     digest = hashlib.sha256()
     for key, value in sorted(model.state_dict().items()):
         digest.update(key.encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     digest.update(repr(sorted(tokenizer.get_vocab().items())).encode())
+    if not shipped:
+        digest.update(repr([(name, getattr(model.config, name, None)) for name in COMPUTES]).encode())
+        rules = getattr(tokenizer, "backend_tokenizer", None)  # a tokenizer in Python has none
+        digest.update(_rules(rules).encode() if rules else repr(type(tokenizer)).encode())
     return digest.hexdigest()[:16]
+
+
+def _rules(tokenizer) -> str:
+    """All rules of a fast tokenizer as JSON, without truncation and padding, which change with every call."""
+    rules = json.loads(tokenizer.to_str())
+    return json.dumps({k: v for k, v in rules.items() if k not in ("truncation", "padding")}, sort_keys=True)

@@ -113,22 +113,24 @@ def plan(setting: str) -> tuple[profiles.Profile, list[Work]]:
         Work("approximate", spaces, p.approximate_steps, rows, p.approximate_steps // p.approximate_every, scored, 2),
         subspace,
         replace(subspace, stage="optimize, random control"),
-        Work("transfer", unseen * len(KINDS), 0, 0, len(KINDS) * len(p.optimize_lrs) * checks, dev),
+        # a delta's own vectors were scored when they were found
+        Work("transfer", unseen * len(KINDS), 0, 0, (len(KINDS) - 1) * len(p.optimize_lrs) * checks, dev),
         *_simplified(p, spaces, unseen, scored),
     ]
 
 
 def _simplified(p: profiles.Profile, spaces: int, unseen: int, scored: int) -> list[Work]:
     """The stages of the simplified pipeline (appendix A.4)."""
-    grid = len(KINDS) * len(p.shared_optimize_lrs)
+    rates = len(p.shared_optimize_lrs)
     checks = p.optimize_steps // p.shared_optimize_every
-    own = Work("simplified: optimize", unseen * grid, p.optimize_steps, p.shared_optimize_batch, checks, p.caps["dev"])
+    own = Work("simplified: optimize", unseen * len(KINDS) * rates, p.optimize_steps, p.shared_optimize_batch, checks,
+               p.caps["dev"])
     return [
         Work("simplified: shared", spaces, p.shared_steps, len(KINDS) * p.shared_batch * p.shared_draws,
              p.shared_steps // p.shared_every, scored, 1),
         own,
         replace(own, stage="simplified: random control"),
-        Work("simplified: transfer", unseen * len(KINDS), 0, 0, grid * checks, p.caps["dev"]),
+        Work("simplified: transfer", unseen * len(KINDS), 0, 0, (len(KINDS) - 1) * rates * checks, p.caps["dev"]),
     ]
 
 

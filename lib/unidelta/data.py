@@ -1,8 +1,8 @@
 """Tokenised tasks and the order in which their rows are seen.
 
 Every row of every task is text to text: " [task] " + input, and "<extra_id_0>" + answer (the released code's format).
-The order of rows is a function of (task, seed, step) alone. It depends neither on what a solution is stacked with nor
-on where a run was resumed.
+The order of rows is a function of (task, seed, step), of how many rows the task has and how many a step takes. It
+depends neither on what a solution is stacked with nor on where a run was resumed.
 """
 
 import hashlib
@@ -50,6 +50,7 @@ class Encoded:
 class TaskData:
     """A task's three splits and `fingerprint`, a hash of every formatted row, which names the data in each artifact.
 
+    In that of a task of one's own are also its metric and answers, which may change while its rows stay.
     A `head` keeps the fingerprint of the whole task.
     """
 
@@ -95,12 +96,12 @@ def load(backbone: Backbone, task: str, source: str, mirror: str | None, seed: i
         splits = tasks.load(task, source=source, mirror=mirror, seed=seed, caps=caps, report_on=report_on)
         parts = [Encoded(*tokens.encode(backbone.tokenizer, task, source, part, splits[part], max_length, root))
                  for part in tasks.PARTS]
-        _CACHE[key] = tasks.get(task), TaskData(task, *parts, fingerprint=_fingerprint(splits))
+        _CACHE[key] = tasks.get(task), TaskData(task, *parts, fingerprint=_fingerprint(splits, tasks.scored_by(task)))
     return _CACHE[key][1]
 
 
-def _fingerprint(splits) -> str:
-    """First 16 digits of the sha256 of repr([(part, inputs, targets), ...]).
+def _fingerprint(splits, scored_by: str) -> str:
+    """First 16 digits of the sha256 of repr([(part, inputs, targets), ...]) and of `scored_by`.
 
     The text is written piece by piece, because that of long documents is too much to hold at once. It must stay the
     same, because every stored artifact names its data by this hash.
@@ -116,7 +117,7 @@ def _fingerprint(splits) -> str:
                 mark = ", "
             digest.update(b"]")
         mark = "), ("
-    digest.update(b")]")
+    digest.update(f")]{scored_by}".encode())
     return digest.hexdigest()[:16]
 
 

@@ -30,9 +30,9 @@ def applied(model: nn.Module, entries: Sequence[tuple]) -> Iterator[None]:
     given. Calls and `generate` both work, and gradients reach theta. After the block the model is as it was, also after
     an exception. Blocks may be nested (both act on the same rows), except if both hold a prefix.
 
-    Raises ValueError if the model is not a T5; if an entry is not a pair; if a delta is not one, has no hook or was
-    made for another T5; if a theta has the wrong shape or is not a tensor of floating-point numbers; if G does not
-    divide the rows of a batch; and if two blocks with a prefix are nested.
+    Raises ValueError if the model is not a T5; if an entry is not a pair; if a delta is not one, has no hook, has
+    parameters for a place without one, or was made for another T5; if a theta has the wrong shape or is not a tensor of
+    floating-point numbers; if G does not divide the rows of a batch; and if two blocks with a prefix are nested.
     """
     if entries and not all(hasattr(model, name) for name in ("config", *STACKS)):
         raise ValueError("applied takes a transformers T5 as its model (for a Backbone: its `.model`), "
@@ -102,11 +102,15 @@ class _Injection:
         for stack in STACKS:
             before = partial(self._before, stack)
             undo.callback(getattr(self.model, stack).register_forward_pre_hook(before, with_kwargs=True).remove)
+        named = {kind: {name for entry in self.entries if entry.delta.kind == kind for name, _ in entry.delta.shapes}
+                 for kind in ("adapter", "lora")}
         for name, module in _sublayers(self.model):
-            if "adapter" in self.kinds:
+            if f"{name}.down" in named["adapter"]:
+                named["adapter"] -= {f"{name}.down", f"{name}.up"}
                 undo.callback(module.register_forward_hook(self._adapter_hook(name)).remove)
-            if "lora" in self.kinds and not name.endswith("ff"):
-                for matrix in "qv":
+            for matrix in "qv":
+                if f"{name}.{matrix}.A" in named["lora"]:
+                    named["lora"] -= {f"{name}.{matrix}.A", f"{name}.{matrix}.B"}
                     hook = self._lora_hook(f"{name}.{matrix}")
                     undo.callback(getattr(module, matrix).register_forward_hook(hook).remove)
             if "prefix" in self.kinds and not name.endswith("ff"):
@@ -115,6 +119,11 @@ class _Injection:
                 stack, layer, sublayer = name.split(".")
                 _PREFIXED[module] = (self, stack, int(layer) if sublayer == "self" else None)
                 undo.callback(_PREFIXED.pop, module)
+        for kind, left in named.items():
+            if left:
+                raise ValueError(f"this {kind} has parameters for a place without a hook, such as {min(left)!r}; "
+                                 "allowed: down and up of every sublayer (adapter), "
+                                 "A and B of q and v of every attention (lora)")
         if "prefix" in self.kinds:
             transformers.AttentionInterface.register(PREFIX_ATTENTION, _attention)
             transformers.AttentionMaskInterface.register(PREFIX_ATTENTION, _mask)
@@ -174,6 +183,8 @@ class _Injection:
         down, up = f"{site}.down", f"{site}.up"
 
         def change(entry: _Entry, y: Tensor, x: Tensor) -> Tensor:
+            if down not in entry.weights:  # an adapter in other places, stacked with one that is here
+                return y
             hidden = silu(torch.bmm(x, entry.weights[down].to(x.dtype)))
             return torch.baddbmm(y, hidden, entry.weights[up].to(x.dtype))
 
@@ -188,6 +199,8 @@ class _Injection:
         a, b = f"{site}.A", f"{site}.B"
 
         def change(entry: _Entry, y: Tensor, x: Tensor) -> Tensor:
+            if a not in entry.weights:
+                return y
             hidden = torch.bmm(x, entry.weights[a].to(x.dtype))
             return torch.baddbmm(y, hidden, entry.weights[b].to(x.dtype), alpha=entry.delta.scale)
 

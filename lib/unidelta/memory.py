@@ -1,4 +1,7 @@
-"""What a training step holds in memory, counted from the configuration, and so how many solutions fit in at once."""
+"""What a training step holds in memory, counted from the configuration, and so how many solutions are trained at once.
+
+How many are scored at once is limited by `evaluation.CELLS_AT_ONCE`.
+"""
 
 import psutil
 import torch

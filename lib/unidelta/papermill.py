@@ -30,6 +30,9 @@ def main() -> None:
     if notebook and notebook != "-" and "://" not in notebook and not Path(notebook).is_file():
         sys.exit(f"papermill: there is no notebook {notebook!r} here; "
                  "allowed: the path of one, such as notebooks/03_transfer.ipynb")
+    if notebook and notebook != "-" and not notebook.endswith(".ipynb"):
+        sys.exit(f"papermill: {notebook!r} is no notebook; "
+                 "allowed: the path of one, such as notebooks/03_transfer.ipynb")
     if file and not file.parent.is_dir():
         sys.exit(f"papermill: there is no folder {str(file.parent)!r} for the output; "
                  "allowed: a path in an existing folder")

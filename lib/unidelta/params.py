@@ -50,7 +50,7 @@ def check(namespace: dict, allowed: dict[str, Collection | Callable | type] | No
     wrong += [f"unknown parameter {name!r}: allowed are {_listed(known)}, "
               f"and any name for which the check is given a rule, such as {name}=float"
               for name in defaults if known is not None and name not in known]
-    wrong += [f"the parameters cell has no {name!r}" for name in allowed if name not in defaults]
+    wrong += [f"the parameters cell has no {name!r}" for name in allowed if name not in {*defaults, *injected}]
     for name, default in defaults.items():
         value, rule = namespace.get(name, default), allowed.get(name)
         if default is not None:
@@ -62,6 +62,8 @@ def check(namespace: dict, allowed: dict[str, Collection | Callable | type] | No
         problem = ""
         if value is None and default is None:
             pass  # left open
+        elif value == "" and default is None:
+            problem = ": leave it out, or give it a value"
         elif type(value) is not kind:
             example = "" if default is None else f", such as {default!r}"
             problem = f": it must be of type {kind.__name__}{example}"
@@ -91,9 +93,20 @@ def names(value: Any, allowed: Collection, what: str = "name") -> list:
     for part in chosen:
         if part not in known:
             raise ParameterError(f"{what} {part!r} is unknown{_instead(part, allowed)}, or all")
+    if not allowed:
+        raise ParameterError(f"there is no {what} to choose from here")
     if not chosen:
         raise ParameterError(f"no {what} given: allowed are {_listed(allowed)}, or all")
     return [known[part] for part in chosen]
+
+
+def seeds(text: str, what: str = "seeds") -> list[int]:
+    """The seeds in a text such as "0,1,2", once each. Raises ParameterError unless all are whole numbers in SEEDS."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) in SEEDS for part in parts):
+        raise ParameterError(f"{what} {text!r}: allowed are whole numbers up to {SEEDS[-1]}, comma separated, "
+                             "such as 0,1,2")
+    return list(dict.fromkeys(map(int, parts)))
 
 
 def given(namespace: dict) -> list[str]:

@@ -15,6 +15,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
+from unidelta.files import write
 from unidelta.sources.embedded import CLASSES
 from unidelta.world import corpus, skills
 
@@ -152,15 +153,27 @@ def lr_at(step: int, recipe: dict) -> float:
     return recipe["lr"] * min(step / recipe["warmup"], 1.0, left)
 
 
+# what a run that was killed at its first checkpoint may have left
+SAVED = {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+         "special_tokens_map.json", "training.tmp"}
+
+
 def train(out: Path, recipe: dict, every: int = 1000, start: Path | None = None) -> None:
     """Pre-train, and save model, tokenizer, curve and card in `out`, with a checkpoint every `every` steps.
 
     start: the folder of a finished run to continue, from its last step to the last of `recipe`, instead of starting
-    from nothing. A finished run of the same recipe in `out` is left as it is. Raises ValueError if `out` holds a
-    finished run of another recipe, or if the loss is no longer finite.
+    from nothing. A finished run of the same recipe in `out` is left as it is. Raises ValueError if `out` cannot be
+    made, if it holds a finished run of another recipe or anything that is no run, or if the loss is no longer finite.
     """
     torch.manual_seed(recipe["seed"])
     checkpoint, record, state = out / "checkpoint.pt", out / "training.json", None
+    try:
+        out.mkdir(parents=True, exist_ok=True)  # a folder that cannot be written shows before an hour of work
+    except OSError as error:
+        raise ValueError(f"{out} cannot be made ({error.strerror}); allowed: a new folder") from None
+    if not record.exists() and not checkpoint.exists() and {file.name for file in out.iterdir()} - SAVED:
+        raise ValueError(f"{out} holds other files, and a model card would replace its README.md; "
+                         "allowed: a new or empty folder, or one of an unfinished run")
     if record.exists() and not checkpoint.exists():
         made = json.loads(record.read_text(encoding="utf-8"))
         if made["recipe"] == recipe and made["curve"][-1]["step"] == recipe["steps"]:
@@ -185,7 +198,6 @@ def train(out: Path, recipe: dict, every: int = 1000, start: Path | None = None)
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         curve, first, spent = state["curve"], state["step"], state["seconds"]
-    out.mkdir(parents=True, exist_ok=True)  # a folder that cannot be written shows before an hour of work
     model.train()
     began, running = time.monotonic() - spent, []
     for step, batch in enumerate(batches(tokenizer, recipe, first), first):
@@ -212,13 +224,14 @@ def train(out: Path, recipe: dict, every: int = 1000, start: Path | None = None)
                                  f"try a lower --lr; what was saved before is still in {out}")
             model.save_pretrained(out)
             tokenizer.save_pretrained(out)
-            record.write_text(
-                json.dumps({"recipe": recipe, "threads": torch.get_num_threads(), "curve": curve}, indent=1))
+            told = json.dumps({"recipe": recipe, "threads": torch.get_num_threads(), "curve": curve}, indent=1)
+            write(record.with_suffix(".tmp"), told)
+            record.with_suffix(".tmp").replace(record)
             torch.save({"recipe": recipe, "model": model.state_dict(), "optimizer": optimizer.state_dict(),
                         "curve": curve, "step": step + 1, "seconds": seconds}, checkpoint.with_suffix(".tmp"))
             checkpoint.with_suffix(".tmp").replace(checkpoint)
-    checkpoint.unlink(missing_ok=True)
     write_card(out)
+    checkpoint.unlink(missing_ok=True)  # last: without it the run counts as finished
 
 
 def _told(recipe: dict) -> str:

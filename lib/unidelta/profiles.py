@@ -4,6 +4,8 @@
 of one's own. `paper` has the paper's backbone, data and values.
 """
 
+import math
+import os
 from dataclasses import dataclass, field, fields, replace
 
 MULTI = {"original_steps": 20000, "original_prefix_steps": 20000, "original_learnt": 0.0,
@@ -147,7 +149,7 @@ PROFILES = {
 
 
 def get(name: str = "embedded", steps: int | None = None, **overrides) -> Profile:
-    """Return the profile of that name, with some of its fields replaced.
+    """Return the profile of that name, with some of its fields replaced: sizes of a delta and caps entry by entry.
 
     A value of None keeps the profile's own or, with setting="multi", the multi-task setting's. Fields that `multi`
     holds are replaced by their own names. steps: at most so many training steps in every stage and, unless `caps` is
@@ -171,11 +173,13 @@ def _checked(profile: Profile, key: str, value):
     """
     known = {f.name for f in fields(Profile)} - {"name", "cap", "multi"}
     if key not in known:
-        raise ValueError(f"unknown setting {key!r}; allowed: {', '.join(sorted(known))}")
+        raise ValueError(f"unknown setting {key!r}; allowed: {', '.join(sorted(known | {'steps'}))}")
     own = getattr(profile, key)
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
     kind = {"mirror": str, "ratio": float, "validation_rows": int}.get(key) or type(own)  # their own value may be None
-    if kind is tuple and isinstance(value, list):
-        value = tuple(value)
+    if kind is tuple and isinstance(value, (list, int, float)):
+        value = tuple(value) if isinstance(value, list) else (value,)
     kinds = (int, float) if kind is float else kind
     if not isinstance(value, kinds) or (isinstance(value, bool) and kind is not bool):
         like = "" if own is None else f", like {own!r}"
@@ -185,12 +189,16 @@ def _checked(profile: Profile, key: str, value):
         numbers = value if kind is tuple else [value]
         if not numbers or not all(_allowed(n, zero) for n in numbers):
             least = "at least zero" if zero else "above zero"
-            raise ValueError(f"{key}={value!r} is not allowed: numbers must be {least}")
+            raise ValueError(f"{key}={value!r} is not allowed: numbers must be {least} and finite")
     if key == "caps":
         for part, n in value.items():
             if part not in PARTS or n is not None and (type(n) is not int or n < 1):
                 raise ValueError(f"caps: {part}={n!r} is not allowed; "
                                  f"allowed: {', '.join(PARTS)}, each a number from 1, or None")
+    if kind is dict:
+        value = own | value  # what is not named stays as it is
+    if key in ("lora", "prefix"):
+        value = {k: float(v) if k in ("scale", "init_std") and isinstance(v, int) else v for k, v in value.items()}
     if key in CHOICES and value not in CHOICES[key]:
         raise ValueError(f"{key}={value!r} is not allowed; allowed: {', '.join(CHOICES[key])}")
     # 10 and 10.0 must be one setting: artifacts are named by it
@@ -217,6 +225,6 @@ def _capped(profile: Profile, steps: int, own_caps: bool) -> Profile:
 
 
 def _allowed(n, zero: bool) -> bool:
-    """Whether `n` is a number above zero or, if `zero`, zero itself."""
+    """Whether `n` is a finite number above zero or, if `zero`, zero itself."""
     number = isinstance(n, (int, float)) and not isinstance(n, bool)
-    return number and (n > 0 or n == 0 and zero)
+    return number and (0 < n < math.inf or n == 0 and zero)

@@ -1,17 +1,16 @@
 """Fill the store from a shell: `python -m unidelta.run --profile embedded --train glue-sst2 --seeds 0,1,2`.
 
-Runs every stage, controls included, for one training task and its unseen tasks, or with `--plane` only the landscapes
-of the unseen tasks. What the store has is not computed again. The notebooks do the same by themselves; this command
-exists so that several subspaces can be computed at once, one process each.
+Runs the three stages, transfer and the controls for one training task and its unseen tasks, or with `--plane` only the
+landscapes of the unseen tasks. What the store has is not computed again. The notebooks do the same by themselves; this
+command exists so that several subspaces can be computed at once, one process each.
 """
 
 import argparse
 import logging
-import re
 import sys
+from collections.abc import Callable
 
-from unidelta import suite, tasks
-from unidelta.params import SEEDS
+from unidelta import params, suite, tasks
 from unidelta.stages import landscape, optimize, original, transfer
 from unidelta.stages.controls import controls, lengthened, rescaled
 from unidelta.stages.workbench import Run
@@ -32,14 +31,6 @@ def options(parser: argparse.ArgumentParser) -> None:
                         help="compile the training steps, worthwhile in long trainings")
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("unidelta").setLevel(logging.INFO)
-
-
-def whole(text: str) -> list[int]:
-    """Return the seeds that `--seeds` names, once each. Raises ValueError unless all are whole numbers in `SEEDS`."""
-    if not re.fullmatch(r"\d+(,\d+)*", text) or any(int(seed) not in SEEDS for seed in text.split(",")):
-        raise ValueError(f"--seeds {text!r}: allowed are whole numbers up to {SEEDS[-1]}, comma separated, "
-                         "such as 0,1,2")
-    return list(dict.fromkeys(int(seed) for seed in text.split(",")))
 
 
 def listed(text: str) -> list[str]:
@@ -73,7 +64,7 @@ def main(argv: list[str] | None = None) -> None:
     options(parser)
     args = parser.parse_args(argv)
     try:
-        run, seeds = opened(args), whole(args.seeds)
+        run, seeds = opened(args), params.seeds(args.seeds, "--seeds")
         if args.plane < 0:
             raise ValueError(f"--plane {args.plane}: allowed are whole numbers from 1, "
                              "the test rows scored at every point")
@@ -99,5 +90,16 @@ def main(argv: list[str] | None = None) -> None:
     rescaled(run, [train], unseen, seeds)
 
 
+def from_shell(command: Callable[[], None], name: str) -> None:
+    """Run a command that fills the store; an interrupt, or a store that cannot be written, ends it in one line."""
+    try:
+        command()
+    except params.ParameterError as error:
+        sys.exit(f"{name}: {error}")
+    except KeyboardInterrupt:
+        print(f"{name}: stopped; what is finished is kept, and the same command goes on from there", file=sys.stderr)
+        sys.exit(130)
+
+
 if __name__ == "__main__":
-    main()
+    from_shell(main, "unidelta.run")

@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from . import ROOT, files, provenance
 from .files import UNSOUND, canonical, folder, key, plain
+from .params import ParameterError
 
 logger = logging.getLogger(__name__)
 TENSORS, STACK = "tensors.safetensors", "stack.json"
@@ -150,14 +151,20 @@ class Store:
 
     @contextmanager
     def lock(self, stage: str, name: str) -> Iterator[None]:
-        """Wait until a named lock is free, then hold it; only one process at a time can."""
-        file = self._lock_file(stage, name)
-        held = FileLock(file)
+        """Wait until a named lock is free, then hold it; only one process at a time can.
+
+        Raises ParameterError if the store cannot be written.
+        """
         try:
+            file = self._lock_file(stage, name)
+            held = FileLock(file)
             held.acquire(timeout=0)
         except Timeout:
             logger.warning("waiting for another process, which is working on %s/%s", stage, name)
             held.acquire()
+        except OSError as error:
+            raise ParameterError(f"these results are not in {self.base}, which cannot be written ({error.strerror}); "
+                                 "allowed: a folder of your own, named by UNIDELTA_RUNS") from None
         try:
             yield
         finally:

@@ -5,11 +5,12 @@ it was, and studies share what they have in common. Notebooks show what is archi
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from unidelta import report, suite
+from unidelta import params, report, suite
 from unidelta import run as command
 from unidelta import tasks as registry
 from unidelta.backbone import SHIPPED
@@ -42,6 +43,21 @@ def chosen(tasks: Sequence[str], only: Sequence[str]) -> list[str]:
     if wrong := [t for t in only if t not in tasks]:
         raise ParameterError(f"task {wrong[0]!r} is not in this study; allowed: {', '.join(tasks)}")
     return [t for t in tasks if not only or t in only]
+
+
+def parted(parts: dict[str, tuple], only: Sequence[str], seeds: Sequence[int]) -> dict[str, Results]:
+    """Collect the parts of a study that have any of the tasks `only` names, or all of them if it names none.
+
+    parts: name -> (unseen tasks, the function that collects them, its run, more of its arguments).
+    Raises ParameterError for a task that no part has.
+    """
+    wanted = chosen(list(dict.fromkeys(t for tasks, *_ in parts.values() for t in tasks)), only)
+    found = {}
+    for name, (tasks, compute, run, *more) in parts.items():
+        mine = [t for t in tasks if t in wanted]
+        if mine:
+            found[name] = compute(run, mine, seeds, *more)
+    return found
 
 
 def single_unseen(run: Run) -> list[str]:
@@ -93,14 +109,8 @@ def dimension(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
         f"{MANY}, y={y}": {"setting": "multi", "y": y} for y in (100, 50, 20)}
     runs = {name: open_run(**changes) for name, changes in settings.items()}
     singles = single_unseen(runs[AS_IT_IS])
-    wanted = chosen(list(dict.fromkeys([*singles, *unseen])), only)
-    found = {}
-    for name, run in runs.items():
-        tasks, trained = (unseen, train) if name.startswith(MANY) else (singles, None)
-        mine = [t for t in tasks if t in wanted]
-        if mine:
-            found[name] = collect(run, mine, seeds, trained)
-    return found
+    return parted({name: (unseen, collect, run, train) if name.startswith(MANY) else (singles, collect, run)
+                   for name, run in runs.items()}, only, seeds)
 
 
 def trained_directions(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
@@ -120,15 +130,10 @@ def simplified(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dic
     train, unseen = suite.multi(many.profile.source)
     singles = single_unseen(run)
     long = [t for t in suite.LONG_UNSEEN if t not in singles]  # with other sources these are among the rest
-    parts = {"single": (run, singles, None), "multi": (many, unseen, train), f"single, {LONG}": (run, long, None),
-             f"multi, {LONG}": (many, [t for t in long if registry.get(t).multi == "unseen"], train)}
-    wanted = chosen(list(dict.fromkeys(t for _, tasks, _ in parts.values() for t in tasks)), only)
-    found = {}
-    for name, (of, tasks, trained) in parts.items():
-        mine = [t for t in tasks if t in wanted]
-        if mine:
-            found[name] = collect_shared(of, mine, seeds, trained, KINDS)
-    return found
+    parts = {"single": (singles, run, None), "multi": (unseen, many, train), f"single, {LONG}": (long, run, None),
+             f"multi, {LONG}": ([t for t in long if registry.get(t).multi == "unseen"], many, train)}
+    return parted({name: (tasks, collect_shared, of, trained, KINDS) for name, (tasks, of, trained) in parts.items()},
+                  only, seeds)
 
 
 def finetune(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
@@ -178,36 +183,24 @@ def backbones(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
         f"{MANY}, backbone={n}": open_run(setting="multi", backbone=n) for n in DRAWS[1:]}
     singles = single_unseen(runs[AS_IT_IS])
     train, unseen = suite.multi(runs[AS_IT_IS].profile.source)
-    wanted = chosen(list(dict.fromkeys([*singles, *unseen])), only)
-    found = {name: collect(run, [t for t in singles if t in wanted], seeds) for name, run in runs.items()}
-    shown = [t for t in unseen if t in wanted]
-    if shown:
-        found |= {name: collect(run, shown, seeds, train) for name, run in many.items()}
-    return found
+    return parted({name: (singles, collect, run) for name, run in runs.items()}
+                  | {name: (unseen, collect, run, train) for name, run in many.items()}, only, seeds)
 
 
 def more_seeds(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """twice the seeds (those given and as many after them): one training task, and other studies claims rest on"""
-    few, many, twice = open_run(), open_run(setting="multi"), doubled(seeds)
+    few, many = open_run(), open_run(setting="multi")
     singles, (train, unseen) = single_unseen(few), suite.multi(few.profile.source)
     long_unseen = [t for t in suite.LONG_UNSEEN if registry.get(t).multi == "unseen"]
-    # of each part: name, unseen tasks, the function that collects it, and that one's run, training tasks and methods
-    parts = [(AS_IT_IS, singles, collect, few),
-             (f"multi_task: {AS_IT_IS}", unseen, collect, many, train),
-             (f"finetune: {AS_IT_IS}", ["rotten_tomatoes"], collect_shared, few, ["glue-sst2"], METHODS),
-             (f"long_answers: {AS_IT_IS}", suite.LONG_UNSEEN, collect, few),
-             (f"long_answers: {MANY}", long_unseen, collect, many, train),
-             ("simplified: single", singles, collect_shared, few, None, KINDS),
-             ("simplified: multi", unseen, collect_shared, many, train, KINDS),
-             ("dimension: y=8", singles, collect, open_run(y=8)),
-             ("dimension: y=16", singles, collect, open_run(y=16))]
-    wanted = chosen(list(dict.fromkeys(t for _, tasks, *_ in parts for t in tasks)), only)
-    found = {}
-    for name, tasks, compute, run, *more in parts:
-        mine = [t for t in tasks if t in wanted]
-        if mine:
-            found[name] = compute(run, mine, twice, *more)
-    return found
+    return parted({AS_IT_IS: (singles, collect, few),
+                   f"multi_task: {AS_IT_IS}": (unseen, collect, many, train),
+                   f"finetune: {AS_IT_IS}": (["rotten_tomatoes"], collect_shared, few, ["glue-sst2"], METHODS),
+                   f"long_answers: {AS_IT_IS}": (suite.LONG_UNSEEN, collect, few),
+                   f"long_answers: {MANY}": (long_unseen, collect, many, train),
+                   "simplified: single": (singles, collect_shared, few, None, KINDS),
+                   "simplified: multi": (unseen, collect_shared, many, train, KINDS),
+                   "dimension: y=8": (singles, collect, open_run(y=8)),
+                   "dimension: y=16": (singles, collect, open_run(y=16))}, only, doubled(seeds))
 
 
 def settings(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
@@ -306,13 +299,11 @@ def on_every_draw(open_run: Open, changes: dict[str, dict], tasks: Sequence[str]
 
 def long_answers(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """the rows of Tables 1 to 4 left out elsewhere: answers of a sentence, both settings; more steps of stage 1"""
-    tasks, many = chosen(suite.LONG_UNSEEN, only), open_run(setting="multi")
-    found = {AS_IT_IS: collect(open_run(), tasks, seeds),
-             "approximate_steps=300": collect(open_run(approximate_steps=300), tasks, seeds)}
-    shown = [t for t in tasks if registry.get(t).multi == "unseen"]
-    if shown:
-        found[MANY] = collect(many, shown, seeds, suite.multi(many.profile.source)[0])
-    return found
+    tasks, many = suite.LONG_UNSEEN, open_run(setting="multi")
+    shown, train = [t for t in tasks if registry.get(t).multi == "unseen"], suite.multi(many.profile.source)[0]
+    return parted({AS_IT_IS: (tasks, collect, open_run()),
+                   "approximate_steps=300": (tasks, collect, open_run(approximate_steps=300)),
+                   MANY: (shown, collect, many, train)}, only, seeds)
 
 
 def real_rows(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
@@ -341,13 +332,22 @@ def main(argv: list[str] | None = None) -> None:
     command.options(parser)
     args = parser.parse_args(argv)
     own = {n: getattr(args, n) for n in ("steps", *command.OWN)}
+
+    def open_run(**settings):
+        for name in settings:
+            if own.get(name) is not None:
+                raise ParameterError(f"--{name} has no effect on {args.name}, which sets it itself: leave it out")
+        return Run.open(args.profile, **own | settings)
     try:
         if args.name not in STUDIES:
             raise ParameterError(f"no study {args.name!r}; allowed: {', '.join(STUDIES)}")
         with report.one_line():
-            seeds, only = command.whole(args.seeds), command.listed(args.tasks)
+            seeds, only = params.seeds(args.seeds, "--seeds"), command.listed(args.tasks)
             # a wrong setting, or a faulty source, shows at once
             command.opened(args, steps=args.steps).data("rotten_tomatoes", 0)
+        if args.name == "real_rows" and (args.profile, args.source) == ("embedded", None):
+            raise ParameterError("real_rows needs real rows, not stand-ins; "
+                                 "allowed: --profile mini --mirror FOLDER, or another source than embedded")
         usual = vars(parser.parse_args([args.name]))
         if args.name == "real_rows":
             usual |= {"profile": "mini", "mirror": args.mirror}
@@ -355,12 +355,12 @@ def main(argv: list[str] | None = None) -> None:
         if args.out is None and other:
             raise ParameterError(f"{', '.join(other)}: data/results, which the book shows, is for studies run with the "
                                  "usual options; allowed: another folder, --out FOLDER")
-        if args.out:  # a folder that cannot be made shows before hours of work
-            nearest = next(p for p in (args.out, *args.out.absolute().parents) if p.exists())
-            if not nearest.is_dir():
-                raise ParameterError(f"--out {args.out} is, or lies below, a file; "
-                                     "allowed: a folder, or the name of a new one")
-        found = STUDIES[args.name](lambda **settings: Run.open(args.profile, **own | settings), seeds, only)
+        if args.out is not None:  # a folder that cannot be made shows before hours of work
+            nearest = next(p for p in (args.out.absolute(), *args.out.absolute().parents) if p.exists())
+            if not nearest.is_dir() or not os.access(nearest, os.W_OK) or args.out == Path():
+                raise ParameterError(f"--out {args.out} is, or lies below, a file, or cannot be written; "
+                                     "allowed: a folder other than the present one, or the name of a new one")
+        found = STUDIES[args.name](open_run, seeds, only)
     except ParameterError as error:
         print(f"unidelta.studies: {error}", file=sys.stderr)
         sys.exit(2)
@@ -369,4 +369,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.from_shell(main, "unidelta.studies")

@@ -15,7 +15,8 @@ from unidelta.sources.formats import Row
 from unidelta.sources.own import add
 from unidelta.sources.registry import TASKS, Task
 
-__all__ = ["SOURCES", "TASKS", "Task", "add", "category", "crossfit_cut", "get", "load", "names", "rows", "score"]
+__all__ = ["SOURCES", "TASKS", "Task", "add", "category", "crossfit_cut", "get", "load", "names", "rows", "score",
+           "scored_by"]
 SOURCES = ("hub", "mirror", "embedded")
 PARTS = ("train", "dev", "test")
 REPORT_ON = ("test", "spare")
@@ -54,6 +55,12 @@ def category(name: str) -> str:
 def score(name: str, predictions: Sequence[str], targets: Sequence[str | Sequence[str]]) -> float:
     """The task's metric (see `unidelta.sources.metrics`) in [0, 1]; targets as in `rows`, or one text per example."""
     return metrics.score(get(name).metric, predictions, targets)
+
+
+def scored_by(name: str) -> str:
+    """What decides the scores of a task of one's own beside its rows, as text; "" for the paper's, which are fixed."""
+    task = get(name)
+    return repr((task.metric, task.labels, task.options, task.shape)) if name in own.ADDED else ""
 
 
 def rows(name: str, split: str, source: str = "mirror", mirror: Folder = None, seed: int = 0) -> list[Row]:
@@ -120,7 +127,7 @@ def load(name: str, source: str = "mirror", mirror: Folder = None, seed: int = 0
     """
     task, caps = get(name), caps or {}
     for part, cap in caps.items():
-        if part not in PARTS or not (cap is None or (isinstance(cap, int) and cap > 0)):
+        if part not in PARTS or not (cap is None or (type(cap) is int and cap > 0)):
             raise ValueError(f"bad cap {part}={cap!r}; allowed: {', '.join(PARTS)}, each a number from 1, or None")
     if source not in SOURCES:
         raise ValueError(f"no source {source!r}; allowed: {', '.join(SOURCES)}")

@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import torch
@@ -71,6 +71,9 @@ def fit(
     have settled, with those that go on (indices into K) and their new tensors; from then on loss and score must answer
     for these alone. note: called at every validation for further entries of the log's line. folder: where to write a
     checkpoint at every validation, and to resume from. label: the name of the run in progress messages.
+
+    Raises ValueError at a validation before which a loss was not finite, unless `keep`: of several learning rates one
+    may be too high.
     """
     k, device = len(optimizer.tensors[0]), optimizer.tensors[0].device
     patience = patience or math.inf  # 0: wait for ever
@@ -91,9 +94,9 @@ def fit(
         drop(problems, tensors)
         return optimizer.select(torch.tensor(places), tensors)
 
-    found = load_checkpoint(folder) if folder is not None else None
-    if found:
-        saved, state = found[0], _State(**found[1])
+    saved, resumed = _resumable(folder, best)
+    if resumed:
+        state = resumed
         if len(state.alive) < k:
             optimizer = go_on(optimizer, state.alive, state.alive)
         _restore(saved, optimizer, best)
@@ -120,6 +123,10 @@ def fit(
         state.step = step + 1
         if state.step % every and state.step != steps:
             continue
+        mean_loss = dict(zip(state.alive, (recent / (step % every + 1)).tolist(), strict=True))
+        if not keep and not all(map(math.isfinite, mean_loss.values())):
+            raise ValueError(f"{label}: the loss is not finite at step {state.step}; "
+                             "allowed: a lower learning rate of this stage")
         with torch.no_grad():
             dev = score()
             for j, i in enumerate(state.alive):
@@ -131,7 +138,6 @@ def fit(
             kept.append(optimizer.tensors[0].detach().clone())
             state.kept_scores.append(list(dev))
 
-        mean_loss = dict(zip(state.alive, (recent / (step % every + 1)).tolist(), strict=True))
         now = dict(zip(state.alive, dev, strict=True))
         recent.zero_()
         line = {"step": state.step, "loss": [mean_loss.get(i) for i in range(k)], "dev": [now.get(i) for i in range(k)]}
@@ -158,6 +164,19 @@ def _checkpoint(folder: Path, optimizer: Adafactor, best: Sequence[Tensor], kept
     if kept:
         tensors["kept"] = torch.stack(list(kept))
     save_checkpoint(folder, tensors, asdict(state))
+
+
+def _resumable(folder: Path | None, best: Sequence[Tensor]) -> tuple[dict[str, Tensor], _State | None]:
+    """The tensors and state of a checkpoint of this run; ({}, None), with a warning, if it is one of something else."""
+    found = load_checkpoint(folder) if folder is not None else None
+    if not found:
+        return {}, None
+    saved, state = found
+    if state.keys() == {f.name for f in fields(_State)} and all(
+            f"best.{i}" in saved and saved[f"best.{i}"].shape == b.shape for i, b in enumerate(best)):
+        return saved, _State(**state)
+    logger.warning("the checkpoint in %s is of another version or size: starting from the beginning", folder)
+    return {}, None
 
 
 def _restore(saved: dict[str, Tensor], optimizer: Adafactor, best: Sequence[Tensor]) -> None:

@@ -1,8 +1,8 @@
 """Results that take too long to compute in a book build, kept as data: data/results/<name>/<variant>/.
 
-An archived result is what `report.collect` gave, as a frame, with the line that says what it was obtained with.
-Beside it, artifacts.zip holds config.json, metrics.json and log.jsonl of every artifact behind it, as they are in the
-store (versions, seeds and hashes included). Tensors stay in the store.
+An archived result is what a study gave (most call `report.collect`), as a frame, with the line that says what it was
+obtained with. Beside it, artifacts.zip holds config.json, metrics.json and log.jsonl of every artifact that it lists,
+as they are in the store (versions, seeds and hashes included). Tensors stay in the store.
 """
 
 import json
@@ -101,6 +101,11 @@ def load(name: str) -> dict[str, Archived]:
         found[about["variant"]] = Archived(run, about["seeds"], frame, about["ids"], about["line"],
                                            f"{name}/{file.parent.name}")
     return {variant: found[variant] for variant in sorted(found, key=_order)}
+
+
+def same_settings(found: Archived, results: Results) -> bool:
+    """Whether an archived result was obtained with the settings and the backbone of `results`, whatever its seeds."""
+    return found.line == setting(results.run, found.seeds)
 
 
 def beside(results: Results, name: str) -> Archived | None:

@@ -5,6 +5,9 @@ whole interval lies on the other side, and is open otherwise. A claim about k va
 lie on its side. It does not hold if one of them, widened because there are k, lies on the other side. There is no
 correction for the number of claims. With one seed there is no interval and no verdict: the claim is open. Claims read
 off a plane are the exception; they rest on one seed and say so. A claim whose results were not run is marked "not run".
+
+That a claim holds says that its threshold is passed, and not that it is the subspace which passes it: beside what is
+recovered stands the best control.
 """
 
 from collections import Counter
@@ -26,6 +29,7 @@ from unidelta.report.measures import (
     interval,
     number,
     over_seeds,
+    plural,
     relative,
     signed,
     widened,
@@ -42,13 +46,16 @@ Judge = Callable[[Results], tuple[str, str, str]]  # -> ours, the rule, the verd
 
 @dataclass(frozen=True)
 class Claim:
-    """One row of the chapter: the claim in our words with its section, published evidence, ours, rule and verdict."""
+    """One row of the chapter: the claim in our words with its section, published evidence, ours, rule and verdict.
+
+    seeds: how many seeds ours rests on."""
 
     text: str
     published: str
     ours: str
     rule: str
     verdict: str
+    seeds: int = 0
 
     @property
     def added(self) -> bool:
@@ -61,7 +68,7 @@ def claim(text: str, published: str, results: Results | None, judge: Judge) -> C
     if results is None:
         return Claim(text, published, "–", "–", NOT_RUN)
     ours, rule, known = judge(results)
-    return Claim(text, published, ours + " (archived)" * hasattr(results, "line"), rule, known)
+    return Claim(text, published, ours + " (archived)" * hasattr(results, "line"), rule, known, len(results.seeds))
 
 
 def verdict(values: Sequence[tuple[float, float]], threshold: float, seeds: int) -> str:
@@ -104,13 +111,20 @@ def averages(rows: pd.DataFrame) -> str:
     return listed({k: (rows[LABEL[k]].mean(),) for k in KINDS})
 
 
+def counted(frame: pd.DataFrame) -> str:
+    """How many tasks some rows are of, and the best of all controls there, tuned or not, in percent of E_ori."""
+    best, _ = best_control(frame, [c for c in CONTROLS if c in frame])
+    return (f"over {plural(frame.task.nunique(), 'task')} "
+            f"({CONTROLS[best]}: {number(relative(frame, best).mean())})")
+
+
 def recovered(results: Results) -> tuple[str, str, str]:
     """Judge whether every delta recovers more than RECOVERED in the subspace, on average."""
     values = {}
     for kind in results.kinds:
         mine = results.own[results.own.target == kind]
         values[kind] = over_seeds(mine, relative(mine))
-    return (f"{listed(values)} over {results.own.task.nunique()} tasks", f"each delta's mean above {RECOVERED:.0f}",
+    return (f"{listed(values)} {counted(results.own)}", f"each delta's mean above {RECOVERED:.0f}",
             verdict(list(values.values()), RECOVERED, len(results.seeds)))
 
 
@@ -119,7 +133,7 @@ def on_average(what: str) -> Judge:
     def judge(results):
         frame = getattr(results, what)
         value = over_seeds(frame, relative(frame))
-        return (f"{number(*value)} over {frame.task.nunique()} tasks", f"the mean above {RECOVERED:.0f}",
+        return (f"{number(*value)} {counted(frame)}", f"the mean above {RECOVERED:.0f}",
                 verdict([value], RECOVERED, len(results.seeds)))
     return judge
 
@@ -134,7 +148,9 @@ def stays_below(task: str) -> Judge:
     def judge(results):
         mine = results.moved[results.moved.task == task]
         mean, half = over_seeds(mine, relative(mine))
-        return (number(mean, half), f"its mean below {RECOVERED:.0f}",
+        every = number(by_seed(results.moved).mean())
+        return (f"{number(mean, half)} (all {plural(results.moved.task.nunique(), 'task')}: {every})",
+                f"its mean below {RECOVERED:.0f}",
                 verdict([(-mean, half)], -RECOVERED, len(results.seeds)))
     return judge
 
@@ -150,7 +166,7 @@ def widely(level: float, share: float) -> Judge:
         surely = sum(mean - half >= level for mean, half in each)
         perhaps = sum(not mean + half < level for mean, half in each)  # with those that have no ratio or no interval
         wanted = share / 100 * len(each)
-        return (f"{at} of {len(each)} tasks by their means, {surely} with their whole interval; "
+        return (f"{at} of {plural(len(each), 'task')} by their means, {surely} with their whole interval; "
                 f"at most {perhaps} can reach the level",
                 f"more than {share:.0f} % of the tasks have their whole interval at {level:.0f} or above; "
                 f"does not hold if at most {share:.0f} % can reach this level",
@@ -190,7 +206,7 @@ def alike_as_sources(results: Results) -> tuple[str, str, str]:
     found = {(a, b): interval(means[a] - means[b], len(pairs)) for a, b in pairs}
     known = {True: FAILS, False: HOLDS, None: OPEN}[differ(found.values())]
     return ("; ".join(f"{LABEL[a]} minus {LABEL[b]} {signed(*value)}" for (a, b), value in found.items()) + " points",
-            f"all {len(pairs)} differences lie within {CLOSE:.0f} points; "
+            f"all {len(pairs)} differences lie within {CLOSE:.0f} points with their whole intervals; "
             f"does not hold if one excludes zero, its interval widened because there are {len(pairs)}", known)
 
 
@@ -249,7 +265,7 @@ def asymmetric(results: Results) -> tuple[str, str, str]:
                      for (s, t), value in found.items())
     return (f"{ours} points",
             f"one of the {len(pairs)} differences excludes zero, its interval widened because there are {len(pairs)}; "
-            f"does not hold if all lie within {CLOSE:.0f} points", known)
+            f"does not hold if all lie within {CLOSE:.0f} points with their whole intervals", known)
 
 
 def every(results: Results, long: Results | None = None) -> list[Claim]:
@@ -301,7 +317,7 @@ def transfers(results: Results | None, where: str = "") -> list[Claim]:
     a = f"{where} a" if where else "A"
     return [claim(f"{a} transferred vector adds to what the other delta reaches from the training tasks "
                   "without tuning (not in the paper).",
-                  "no such control", results, surplus("moved", [c for c in LEFT if c != "own_vector"])),
+                  "no such control", results, surplus("moved", LEFT)),
             claim(f"{a} transferred vector does more than the other delta's training solution with its length fitted "
                   "(not in the paper).",
                   "no such control", results, surplus("moved", ["scaled_solution"])),
@@ -311,10 +327,12 @@ def transfers(results: Results | None, where: str = "") -> list[Claim]:
 
 
 def table(claims: Sequence[Claim], again: Sequence[Claim] = (), seeds: int = 0) -> HTML:
-    """One line for each claim. again: the same claims judged with more seeds (`seeds`), whose verdicts stand beside."""
+    """One line for each claim. again: the same claims judged again, whose verdicts stand beside, headed by `seeds`.
+
+    Those that rest on another number of seeds there have a dash: nothing more was run for them."""
     def marked(verdict):  # book/_static/custom.css has a colour for each
         return f'<b class="verdict {verdict.replace(" ", "-")}">{verdict}</b>'
-    later = {c.text: {f"{seeds} seeds": marked(c.verdict)} for c in again}
+    later = {c.text: {f"{seeds} seeds": marked(c.verdict) if c.seeds == seeds else "–"} for c in again}
     return html([{"verdict": marked(c.verdict), **later.get(c.text, {}),
                   "claim": c.text.removesuffix(" (not in the paper).") + "." * c.added, "ours": c.ours,
                   **({} if c.added else {"the paper's evidence": c.published}), "holds if": c.rule} for c in claims])

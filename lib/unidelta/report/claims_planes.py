@@ -10,6 +10,12 @@ from unidelta.report.measures import LABEL, number
 from unidelta.report.planes import Plane
 
 
+def read(text: str, planes: dict[str, Plane], ours: str, rule: str, known: str) -> Claim:
+    """A claim read off planes of one seed, for which the paper has three pictures; not run if there are no planes."""
+    return Claim(text, "three pictures (figure 2), no number", ours if planes else "–", rule,
+                known if planes else NOT_RUN, seeds=1)
+
+
 def overlap(planes: dict[str, Plane]) -> Claim:
     """Judge whether the region common to the three deltas is more than half of the smallest of their own regions.
 
@@ -25,16 +31,14 @@ def overlap(planes: dict[str, Plane]) -> Claim:
             ratio = 100 * share["all"] / min(share[k] for k in KINDS)
             ratios.append(ratio)
             texts.append(f"{text}, {number(ratio)} % of the smallest region of one delta")
-    if not planes:
-        known = NOT_RUN
-    elif any(ratio <= 50 for ratio in ratios):
+    if any(ratio <= 50 for ratio in ratios):
         known = FAILS
     else:
         known = HOLDS if len(ratios) == len(planes) else OPEN
-    return Claim("The local optima of the deltas overlap widely (section 5.2.3).",
-                 "three pictures (figure 2), no number", "; ".join(texts),
-                 f"on every plane shown, all three reach {RECOVERED:.0f} % at once on more than half of the smallest "
-                 "of their own regions (one seed); open where one of them has none", known)
+    return read("The local optima of the deltas overlap widely (section 5.2.3).",
+                planes, "; ".join(texts),
+                f"on every plane shown, all three reach {RECOVERED:.0f} % at once on more than half of the smallest "
+                "of their own regions (one seed); open where one of them has none", known)
 
 
 def near(planes: dict[str, Plane]) -> Claim:
@@ -56,17 +60,15 @@ def near(planes: dict[str, Plane]) -> Claim:
         if min(means) < RECOVERED:
             apart = True
             refuted = refuted or not poor
-    if not planes:
-        known = NOT_RUN
-    elif refuted:
+    if refuted:
         known = FAILS
     else:
         known = OPEN if apart else HOLDS
-    return Claim("The solutions of the three deltas lie in the same good region (section 5.2.3).",
-                 "three pictures (figure 2), no number", "; ".join(texts),
-                 f"on every plane shown, all of them lie where the mean of the three is at {RECOVERED:.0f} % or more "
-                 "(by the nearest grid point, one seed); "
-                 "open where a solution is below that with its own delta, or outside the grid", known)
+    return read("The solutions of the three deltas lie in the same good region (section 5.2.3).",
+                planes, "; ".join(texts),
+                f"on every plane shown, all of them lie where the mean of the three is at {RECOVERED:.0f} % or more "
+                "(by the nearest grid point, one seed); "
+                "open where a solution is below that with its own delta, or outside the grid", known)
 
 
 def wider(planes: dict[str, Plane]) -> Claim:
@@ -77,14 +79,13 @@ def wider(planes: dict[str, Plane]) -> Claim:
     shares = {t: plane.share(RECOVERED)["mean"] for t, plane in planes.items()}
     one = [t for t, plane in planes.items() if plane.train in tasks.names()]
     many = [t for t in planes if t not in one]
-    return Claim("The good region is much wider with many training tasks than with one (section 5.2.3).",
-                 "three pictures (figure 2), no number",
-                 "; ".join(f"{t} {share:.1f} % of the plane" for t, share in shares.items())
-                 + f" ({', '.join(one) or 'none'} with one training task)",
-                 f"no rule: the share of a plane where the mean of the three is at {RECOVERED:.0f} % "
-                 "is measured along axes in units of the vectors, whose lengths differ between the two settings "
-                 "(one seed)",
-                 OPEN if one and many else NOT_RUN)
+    return read("The good region is much wider with many training tasks than with one (section 5.2.3).",
+                planes, "; ".join(f"{t} {share:.1f} % of the plane" for t, share in shares.items())
+                + f" ({', '.join(one) or 'none'} with one training task)",
+                f"no rule: the share of a plane where the mean of the three is at {RECOVERED:.0f} % "
+                "is measured along axes in units of the vectors, whose lengths differ between the two settings "
+                "(one seed)",
+                OPEN if one and many else NOT_RUN)
 
 
 def every(planes: dict[str, Plane]) -> list[Claim]:

@@ -64,8 +64,9 @@ def level(curves: Sequence[Sequence[float]]) -> float:
 def reached(curve: Sequence[float], at: float) -> float:
     """Return the share of the steps, in percent, after which a loss is first no higher than `at`.
 
-    Every value of a curve is a mean over steps; what happens within them is not seen."""
-    return 100 * next(i for i, value in enumerate(curve) if value <= at) / len(curve)
+    Every value of a curve is a mean over steps and counts at their end, as in `figures.convergence`; what happens
+    within them is not seen."""
+    return 100 * next(i for i, value in enumerate(curve, 1) if value <= at) / len(curve)
 
 
 def arrivals(each: dict[str, list[list[float]]], seeds: int) -> dict[str, np.ndarray]:
@@ -104,14 +105,20 @@ def lag(found: Curves, seeds: int) -> tuple[float, float]:
 
 
 def said(found: Curves, seeds: int) -> Markdown:
-    """Describe the prefix's lag, and when the others pass its lowest value."""
+    """Describe the prefix's lag, when the others pass its lowest value, and how soon the reconstruction comes down."""
     each = found[TASK]
     low = {k: np.mean([min(c) for c in runs]) for k, runs in each.items()}
-    passed = {k: np.mean([reached(c, max(min(p), min(c))) for c, p in zip(each[k], each["prefix"], strict=True)])
-              for k in ("adapter", "lora")}
+    others = ("adapter", "lora")
+    pairs = {k: list(zip(each[k], each["prefix"], strict=True)) for k in others}
+    passed = "They do not all get as low as the prefix."
+    if all(min(c) <= min(p) for both in pairs.values() for c, p in both):
+        when = [f"{np.mean([reached(c, min(p)) for c, p in pairs[k]]):.0f}" for k in others]
+        passed = f"They pass the prefix's lowest value after {when[0]} and {when[1]} % of the steps."
     late, half = lag(found, seeds)
+    down = {k: when.mean() for k, when in arrivals(found[DIST], seeds).items()}
     return Markdown("While the subspace is approximated, the prefix's task loss comes down "
                     f"{number(abs(late), half)} % of the steps {'later' if late >= 0 else 'earlier'} than the slower "
                     f"of the other two. Its lowest value is {low['prefix']:.3f}, theirs {low['adapter']:.3f} "
-                    f"(adapter) and {low['lora']:.3f} (LoRA). They pass the prefix's lowest value after "
-                    f"{passed['adapter']:.0f} and {passed['lora']:.0f} % of the steps.")
+                    f"(adapter) and {low['lora']:.3f} (LoRA). {passed} "
+                    f"Its reconstruction is down after {down['prefix']:.0f} % of the steps, theirs after "
+                    f"{down['adapter']:.0f} % (adapter) and {down['lora']:.0f} % (LoRA).")

@@ -193,8 +193,8 @@ def square(results: Results) -> Figure:
         for k, kind in enumerate(kinds):
             mine = rows[rows.target == kind]
             mean, half = over_seeds(mine, relative(mine, name if name in mine else "sub"))
-            right.barh(i + (k - 1) * 0.26, mean, 0.24, color=COLOUR[kind], label=LABEL[kind] if i == 0 else None,
-                       xerr=half, error_kw={"linewidth": 0.7})
+            right.barh(i + (k - (len(kinds) - 1) / 2) * 0.26, mean, 0.24, color=COLOUR[kind],
+                       label=LABEL[kind] if i == 0 else None, xerr=half, error_kw={"linewidth": 0.7})
     right.set_yticks(range(len(bars)), [CONTROLS.get(b, b) for b in bars])
     right.invert_yaxis()
     right.axvline(100, color="black", linewidth=0.8)
@@ -206,7 +206,7 @@ def square(results: Results) -> Figure:
 def controls(results: Results, n: int = 1) -> Figure:
     """Plot E_sub (or transfer) and every control per group of tasks, in percent of E_ori, with intervals over seeds."""
     groups = rows_of(results.shown(n), clear=False)
-    names = {"sub": "transferred" if n in TRANSFER else "in the subspace", **results.controls(n)}
+    names = {"sub": "transferred" if n in TRANSFER else "in the subspace", **results.controls}
     figure, axes = canvas(1, len(groups), height=2.8, sharey=True, sharex=True)
     for axis, (name, mine) in zip(axes, groups.items(), strict=True):
         for i, c in enumerate(names):

@@ -65,6 +65,11 @@ def by_seed(frame: pd.DataFrame, column: str = "sub") -> pd.Series:
     return relative(frame, column).groupby(frame["seed"]).mean()
 
 
+def by_task(frame: pd.DataFrame, column: str = "sub") -> pd.DataFrame:
+    """Return the mean relative performance of every task (columns) within each seed (rows)."""
+    return relative(frame, column).groupby([frame["seed"], frame["task"]], sort=False).mean().unstack("task")
+
+
 def gain(one: pd.DataFrame, other: pd.DataFrame, column: str = "sub") -> tuple[float, float]:
     """Return the relative performance of `other` minus that of `one`: mean and half interval, in points.
 
@@ -72,6 +77,20 @@ def gain(one: pd.DataFrame, other: pd.DataFrame, column: str = "sub") -> tuple[f
     tasks = set(one.task) & set(other.task)
     first, second = (by_seed(f[f.task.isin(tasks)], column) for f in (one, other))
     return interval(second - first)
+
+
+def gains(results, controls: Sequence[str] = (), base=None) -> dict[str, pd.DataFrame]:
+    """Return what `Results` add to some controls and, if it is given, to `base`, task by task, in points.
+
+    By name, of every delta by itself and of transfer; rows are seeds, columns tasks that share label words."""
+    found = {}
+    for what, text in (("own", "in the subspace"), ("moved", "transferred")):
+        mine = rows_of(getattr(results, what), clear=False)["label words shared"]
+        if base is not None:
+            other = getattr(base, what)
+            found[f"{text}, over as it is"] = by_task(mine) - by_task(other[other.task.isin(mine.task)])
+        found |= {f"{text}, over the {CONTROLS[c]}": by_task(mine) - by_task(mine, c) for c in controls}
+    return found
 
 
 def best_control(frame: pd.DataFrame, among: Sequence[str]) -> tuple[str, tuple[float, float]]:
@@ -117,6 +136,11 @@ def weak(frame: pd.DataFrame) -> pd.Series:
     It is weak if its mean over seeds is less than MARGIN above chance or above the untuned backbone."""
     mean = frame.groupby(["task", "target"])[["ori", "chance", "untuned"]].transform("mean")
     return mean["ori"] - mean[["chance", "untuned"]].max(axis=1) < MARGIN
+
+
+def plural(n: int, noun: str) -> str:
+    """Write a number of things, as in "1 task" or "2 tasks"."""
+    return f"{n} {noun}{'s' * (n != 1)}"
 
 
 def number(mean: float, half: float = float("nan")) -> str:

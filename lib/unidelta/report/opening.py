@@ -56,7 +56,7 @@ def check(namespace: dict, live: Collection[str] | None = (), many: bool = False
                                  "add `-p archive none` to compute with it")
     with one_line():
         if hasattr(p, "seeds"):
-            p.seeds = params.names(p.seeds, range(100), "seed")
+            p.seeds = params.seeds(p.seeds)
         if hasattr(p, "deltas"):
             p.deltas = params.names(p.deltas, KINDS, "delta")
         if hasattr(p, "task"):
@@ -136,10 +136,11 @@ def variants(text: str) -> list[tuple[str, dict]]:
     return found
 
 
-def _value(text: str) -> bool | int | float | str:
+def _value(text: str) -> bool | int | float | tuple | str:
+    """A setting as it is written in a variant; 0.1+0.2 are several numbers, because commas divide settings."""
     if text in ("True", "False"):
         return text == "True"
-    for kind in (int, float):
+    for kind in (int, float, lambda several: tuple(map(float, several.split("+")))):
         with suppress(ValueError):
             return kind(text)
     return text
@@ -155,7 +156,7 @@ def compare(p: SimpleNamespace, text: str, unseen: Sequence[str],
     for name, settings in [("as it is", {}), *variants(text)]:  # all runs are opened before any is computed
         several = settings.pop("train", None)
         with one_line():
-            chosen = params.names(several.split("+"), tasks.names(), "train") if several else train
+            chosen = train if several is None else params.names(str(several).split("+"), tasks.names(), "train")
             run = open_run(p, **settings)
             for task in chosen or []:
                 run.data(task, p.seeds[0])

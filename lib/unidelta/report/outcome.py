@@ -17,6 +17,7 @@ from unidelta.report import archive, figures
 from unidelta.report.measures import (
     CONTROLS,
     FLAG,
+    ONE,
     STILL,
     TRANSFER,
     best_control,
@@ -25,6 +26,7 @@ from unidelta.report.measures import (
     markdown,
     number,
     over_seeds,
+    plural,
     relative,
     rows_of,
     weak,
@@ -35,7 +37,8 @@ AIMS = {1: 85.0, 2: 83.0, 3: 89.0, 4: 85.0, 5: 95.0}  # percent of E_ori, by the
 # by the paper's table: its variant in the study `more_seeds`, and the variant with its rows with long answers
 FURTHER = {1: ("as it is", "long_answers: as it is"), 3: ("multi_task: as it is", "long_answers: many tasks"),
            5: ("finetune: as it is", "")}
-FURTHER |= {2: FURTHER[1], 4: FURTHER[3]}
+FURTHER |= {6: ("simplified: single", ""), 7: ("simplified: multi", "")}
+FURTHER |= {2: FURTHER[1], 4: FURTHER[3], 8: FURTHER[6], 9: FURTHER[7]}
 SHARED, APART = "label words shared", "label words not shared"
 
 
@@ -52,8 +55,8 @@ class Headline:
     which: str
     n: int
     frame: pd.DataFrame
-    draws: Sequence[pd.DataFrame] = ()
-    aimed: bool = True
+    draws: Sequence[pd.DataFrame]
+    aimed: bool
 
     @property
     def value(self) -> tuple[float, float]:
@@ -77,17 +80,21 @@ class Headline:
         return number(*over_seeds(rows, relative(rows))) if set(rows.task) == set(self.frame.task) else "–"
 
     @property
+    def fitted(self) -> float:
+        """What a training solution, or the training tasks' shared vector, reaches with its length fitted."""
+        return next(relative(self.frame, c).mean() for c in ONE if c in self.frame)
+
+    @property
     def control(self) -> tuple[str, float]:
         """The best of the controls that tune nothing, and what it reaches, in percent of E_ori."""
-        still = [c for c in STILL if c in self.frame and (c != "own_vector" or self.n not in TRANSFER)]
-        best, _ = best_control(self.frame, still)
+        best, _ = best_control(self.frame, [c for c in STILL if c in self.frame])
         return best, relative(self.frame, best).mean()
 
 
 def draws(results: Results) -> dict[str, Results]:
-    """The archived study of backbones, if there is one and its default is the backbone of `results`; else nothing."""
+    """The archived study of backbones, if its default was run with the settings of `results`; else nothing."""
     found = archive.load("backbones") if "backbones" in archive.names() else {}
-    return found if found and results.run.backbone.fingerprint in found["as it is"].line else {}
+    return found if found and archive.same_settings(found["as it is"], results) else {}
 
 
 def headlines(single: Results, backbones: dict[str, Results], long: dict[str, Results]) -> list[Headline]:
@@ -126,6 +133,17 @@ def headlines(single: Results, backbones: dict[str, Results], long: dict[str, Re
     return list(lines.values())
 
 
+def simplified(study: dict[str, Results]) -> list[Headline]:
+    """The averages of the simplified pipeline (Tables 6 to 9), without an aim. study: archived, or nothing."""
+    found = []
+    for setting, trained, own, moved in (("single", "One training task", 6, 8), ("multi", "Many training tasks", 7, 9)):
+        for n in (own, moved) if setting in study else ():
+            rows = rows_of(study[setting].shown(n), clear=False)[SHARED]
+            what = "transferred" if n in TRANSFER else "in the subspace"
+            found.append(Headline(f"Simplified pipeline, {trained.lower()}", what, SHARED, n, rows, (), False))
+    return found
+
+
 def stacked(*lines: str) -> str:
     """A table cell with these lines, none of which is broken again."""
     return "<br>".join(line.replace(" ", "&nbsp;") for line in lines)
@@ -152,7 +170,7 @@ def table(found: Sequence[Headline], fine: Results | None, more: dict[str, Resul
     for h in found:
         theirs = paper.average(h.n, set(h.frame.task))
         every = [over_seeds(f, relative(f))[0] for f in (h.frame, *h.draws)]
-        doubt = FLAG * any(weak(f).any() for f in h.draws)
+        doubt = FLAG * any(weak(f).any() for f in (h.frame, *h.draws))
         best, level = h.control
         label = (f"{stacked(f'{h.trained},', h.what)}<br>"
                  f"<small>{stacked(f'{h.which}: {h.frame.task.nunique()}')}</small>")
@@ -160,19 +178,19 @@ def table(found: Sequence[Headline], fine: Results | None, more: dict[str, Resul
                       "paper, same rows": number(theirs),
                       "over draws": f"{number(*interval(every))} ({len(every)}){doubt}" if h.draws else "–",
                       "untuned, the best": f"{number(level)} <small>{CONTROLS[best]}</small>",
-                      "one number fitted": number(relative(h.frame, "scaled_solution").mean()),
+                      "one number fitted": number(h.fitted),
                       "tuned in a random subspace": number(relative(h.frame, "random").mean()),
                       "aim: met": f"{number(AIMS[h.n])}: {h.met}" if h.aimed else "–"})
     if fine is not None:
         def ends(values):
             return f"{values.min():.1f} to {values.max():.1f}"
         ours, theirs = cells(fine), paper.table(5).drop(columns="source").to_numpy()
+        best, _ = best_control(fine.own, [c for c in STILL if c in fine.own])
         lines.append({"": stacked("Fine-tuning among", "the methods, each", f"of {len(ours)} directions"),
                       "ours": f"<b>{ends(ours)}</b>",
                       **further(more, 5, lambda results: ends(cells(results))),
                       "paper, same rows": ends(theirs), "over draws": "–",
-                      "untuned, the best": f"{number(relative(fine.own, 'shared_vector').mean())} "
-                                           f"<small>{CONTROLS['shared_vector']}</small>",
+                      "untuned, the best": f"{number(relative(fine.own, best).mean())} <small>{CONTROLS[best]}</small>",
                       "one number fitted": number(relative(fine.own, "scaled_vector").mean()),
                       "tuned in a random subspace": number(relative(fine.own, "random").mean()),
                       "aim: met": f"{number(AIMS[5])}: {(ours >= AIMS[5]).sum()} of {len(ours)}"})
@@ -193,7 +211,7 @@ def figure(found: Sequence[Headline]) -> HTML:
     axis.plot(theirs, [at - 0.12 for at in y], "D", color="black", markerfacecolor="white", markersize=5,
               label="the paper, same rows")
     axis.plot(aims, y, "|", color="#E69F00", markersize=14, markeredgewidth=2, label="aim")
-    beside = {"one number fitted": ("s", "#56B4E9", [relative(h.frame, "scaled_solution").mean() for h in found]),
+    beside = {"one number fitted": ("s", "#56B4E9", [h.fitted for h in found]),
               "tuned in a random subspace": ("x", "#CC79A7", [relative(h.frame, "random").mean() for h in found]),
               "untuned, the best": ("^", "#777777", [h.control[1] for h in found])}
     for name, (marker, colour, values) in beside.items():
@@ -211,20 +229,17 @@ def figure(found: Sequence[Headline]) -> HTML:
 def other_settings(*studies: dict[str, Results]) -> HTML | Markdown:
     """What archived studies of other settings reach with one training task, for the averages that have an aim.
 
-    Each line names the setting and its number of seeds."""
-    lines = []
+    Only tasks that share label words count. Each line names the setting and its number of seeds."""
+    lines = {}
     for name, results in chain.from_iterable(study.items() for study in studies):
-        if name == "as it is" or "+" in results.frame.train.iloc[0]:
-            continue
         groups = [rows_of(results.shown(n), clear=False).get(SHARED) for n in (1, 2)]
-        if all(rows is not None for rows in groups):
+        if "+" not in results.frame.train.iloc[0] and all(rows is not None for rows in groups):
             own, moved = (number(*over_seeds(rows, relative(rows))) for rows in groups)
-            lines.append({"setting": name, "seeds": len(results.seeds), f"in the subspace (aim {AIMS[1]:.0f})": own,
-                          f"transferred (aim {AIMS[2]:.0f})": moved})
-    if not lines:
-        return Markdown("No other settings were run with this backbone.")
-    return HTML(f"<p>One training task, {SHARED}, other settings, in percent of <i>E</i><sub>ori</sub>:</p>"
-                f"{html(lines).data}")
+            # several studies have run the settings as they are; the first is shown
+            lines.setdefault((name, len(results.seeds)),
+                             {"setting": name, "seeds": len(results.seeds),
+                              f"in the subspace (aim {AIMS[1]:.0f})": own, f"transferred (aim {AIMS[2]:.0f})": moved})
+    return html(list(lines.values())) if lines else Markdown("No other settings are shown.")
 
 
 def missing(found: Sequence[Headline]) -> Markdown:
@@ -239,8 +254,12 @@ def missing(found: Sequence[Headline]) -> Markdown:
         each = pd.DataFrame({c: relative(h.frame, c).groupby(h.frame.task).mean()
                              for c in ("sub", "train_solution")}).sort_values("sub")
         low = each[each["sub"] < AIMS[h.n]]
-        named = ", ".join(f"`{task}` {row['sub']:.1f} ({row['train_solution']:.1f})" for task, row in low.iterrows())
-        rest = each.drop(low.index)["sub"].mean()
-        lines.append(f"- {h.trained}, {h.what} ({h.which}): {named}; "
-                     f"the other {len(each) - len(low)} average {number(rest)}.")
+        named = [f"`{task}` {row['sub']:.1f} ({row['train_solution']:.1f})" for task, row in low.iterrows()]
+        rest = each.drop(low.index)["sub"]
+        told = [", ".join(named) or "none; the average has no interval that clears it"]
+        if named and len(rest):
+            told.append(f"over the other {plural(len(rest), 'task')} the average is {number(rest.mean())}")
+        lines.append(f"- {h.trained}, {h.what} ({h.which}): {'; '.join(told)}.")
+    if not widest:
+        return markdown("No aim was set for these rows.")
     return markdown("\n".join(lines) or "Every aim is cleared by the whole interval.")

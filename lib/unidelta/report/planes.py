@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from unidelta.params import ParameterError
 from unidelta.projections import KINDS
 from unidelta.report.results import Results
 from unidelta.stages import landscape, original
@@ -42,17 +43,17 @@ class Plane:
 def drawn(run: Run, served: Sequence[tuple[Sequence[str], str]], seed: int, rows: int) -> dict[str, Plane]:
     """Return the plane of each task, in the subspace of its training tasks. served: (training tasks, unseen task).
 
-    Raises ValueError if y is below 2, or if an E_ori is zero."""
-    if run.profile.y < 2:
-        raise ValueError(f"y={run.profile.y} is not allowed for a landscape: "
-                         "a plane needs a subspace of at least two dimensions")
+    Raises ParameterError if there is one to draw and y is below 2, or if an E_ori is zero."""
+    if served and run.profile.y < 2:
+        raise ParameterError(f"y={run.profile.y} is not allowed for a landscape: "
+                             "a plane needs a subspace of at least two dimensions")
     out = {}
     for train, task in served:
         own = original(run, [task], seeds=[seed])
         best = torch.tensor([float(own[task, k, seed].metrics["test"]) for k in KINDS])
         if not best.all():
-            raise ValueError(f"E_ori of {task} is zero, so nothing can be given relative to it: "
-                             "allow more steps, or choose another task")
+            raise ParameterError(f"E_ori of {task} is zero, so nothing can be given relative to it: "
+                                 "allow more steps, or choose another task")
         artifact = landscape(run, train, task, [seed], rows=rows)[seed]
         t = artifact.tensors()
         named = train[0] if len(train) == 1 else f"{len(train)} tasks"

@@ -30,10 +30,10 @@ from unidelta.stages.workbench import Run
 
 
 def note(results: Results) -> str:
-    """Explain the columns of a table to its reader, and count the cells that are flagged or undefined."""
+    """Explain the columns of a table to its reader, and count the E_ori that are flagged or zero."""
     frame = results.own
     flagged = weak(frame).groupby([frame.task, frame.target]).all().sum()
-    undefined = int((results.frame.ori == 0).sum())
+    undefined = int((frame.ori == 0).sum())
     return (f"Mean over seeds ± half the 95 % t-interval over seeds. {FLAG}: E_ori less than {MARGIN:.0f} points above "
             "chance or above the untuned backbone "
             f"({flagged} of {frame.groupby(['task', 'target']).ngroups} pairs of task and delta). Recovered: "
@@ -41,11 +41,14 @@ def note(results: Results) -> str:
             f"from averages over the rows shown; {FLAG} if one of their E_ori is flagged; negative below chance. "
             "Untuned: 0 where the backbone gives none of the label words. "
             "Majority lies below chance where the metric is macro-F1."
-            + (f" {undefined} cells whose E_ori is zero are left out of the ratios." if undefined else ""))
+            + (f" {undefined} of {len(frame)} E_ori (of a task, delta and seed) are zero, and their ratios left out."
+               if undefined else ""))
 
 
 def long_answers(results: Results, long: Results | None, n: int = 1) -> Markdown:
     """Say what the rows with long answers, which are kept apart, would do to the average of the paper's Table n."""
+    if set(suite.LONG_UNSEEN) & set(results.frame.task):
+        return markdown("The rows whose answers are sentences are among those above, and in the average.")
     if long is None:
         return markdown("Rows whose answers are sentences (chapter *Long answers*) were not run with these settings.")
     more = long.shown(n)
@@ -98,9 +101,8 @@ def explained(results: Results, n: int = 1) -> Markdown:
     what = "Transfer" if n in TRANSFER else "Optimising in the subspace"
     for name, mine in rows_of(results.shown(n)).items():
         mean, half = over_seeds(mine, relative(mine))
-        count = mine.task.nunique()
-        group = f"- **{name}** ({count} task{'s' * (count != 1)})"
-        share = {c: relative(mine, c).mean() for c in results.controls(n)}
+        group = f"- **{name}** ({measures.plural(mine.task.nunique(), 'task')})"
+        share = {c: relative(mine, c).mean() for c in results.controls}
         if mean != mean:
             lines.append(f"{group}: no ratio, because every E_ori is zero.")
             continue
@@ -140,8 +142,8 @@ def anatomy(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Markdown:
     steep = (f"the largest singular value of Proj_up is {min(ratio):.1f} to {max(ratio):.1f} times the second, and "
              if ratio else "Proj_up has one direction (y is 1), and ")
     cosine, before, after = ([one[name] for one in parts] for name in ("cosine", "before", "after"))
-    return markdown(f"Over deltas and seeds, {steep}the cosine of its leading direction with the training solution is "
-                    f"{min(cosine):.2f} to {max(cosine):.2f}. The input of the tanh is {min(before):.2f} to "
+    return markdown(f"Over deltas and seeds, {steep}the cosine of its leading direction with the training solution's "
+                    f"offset is {min(cosine):.2f} to {max(cosine):.2f}. The input of the tanh is {min(before):.2f} to "
                     f"{max(before):.2f} in mean absolute value with an untrained projection, and {min(after):.1f} to "
                     f"{max(after):.1f} after training; tanh of the smallest of these is {math.tanh(min(after)):.2f}.")
 
@@ -160,14 +162,19 @@ def subspace(p: SimpleNamespace, run: Run) -> Markdown:
     if train == [suite.BORROWED.get(p.task)]:
         told += (" Its category has no training task in the single-task setting; "
                  "this subspace is borrowed from the nearest one.")
+    usual = train == [suite.BORROWED.get(p.task, suite.trainers().get(task.category))]
     if suite.is_multi(p.task) and not many:
         told += (" In the paper this task belongs to the multi-task setting, with one subspace of 100 dimensions over "
-                 "60 training tasks. The single-task subspace stands in for it here; `-p setting multi` computes the "
-                 "other in some minutes, and it is used from then on.")
-    if p.task not in train and train == [suite.BORROWED.get(p.task, suite.trainers().get(task.category))]:
-        shared = "not " * (not suite.shares_labels(p.task))
-        told += (" It has no label words." if suite.is_text(p.task)
-                 else f" Its label words are {shared}shared with the training task.")
+                 "60 training tasks. The single-task subspace stands in for it here.")
+        if p.setting is None and usual:
+            told += " `-p setting multi` computes the other, which is used from then on."
+    if p.task not in train and usual:
+        shared = suite.shares_labels(p.task)
+        if task.labels:
+            told += f" Its label words are {'' if shared else 'not '}shared with the training task."
+        else:
+            told += " It has no label words" + ("; like the training task's, its answers are copied from options in "
+                                                "the row." if shared else ".")
     return markdown(told)
 
 

@@ -21,6 +21,7 @@ from unidelta.report.measures import (
     markdown,
     number,
     over_seeds,
+    plural,
     points,
     relative,
     rows_of,
@@ -30,7 +31,7 @@ from unidelta.stages import original, transfer
 from unidelta.stages.controls import FACTORS, controls, rescaled
 from unidelta.stages.workbench import Run
 
-CONTROLLED = ("train_solution", "mean_vector", "untuned")  # what the target delta has without any tuning
+CONTROLLED = ("train_solution", "own_vector", "mean_vector", "untuned")  # what the target delta has without any tuning
 WAYS = {"plain": "best vector as it is", "sub": "its path, best point on dev",
         "scaled": "best vector, best length on dev"}
 
@@ -112,9 +113,9 @@ def told(results: Results, beside: Results) -> Markdown:
         still = beside.moved[beside.moved.task.isin(mine.task)]
         best = max(CONTROLLED, key=lambda c: by_seed(still, c).mean())
         added = interval(by_seed(mine, "plain") - by_seed(still, best))
-        lines.append(f"- **{name}** ({mine.task.nunique()} tasks): sent as it is, a delta's best vector reaches "
-                     f"{reached['plain']} % of the other deltas' E_ori; {reached['sub']} % if any point of its path "
-                     f"may be sent; {reached['scaled']} % if its length is fitted instead. "
+        lines.append(f"- **{name}** ({plural(mine.task.nunique(), 'task')}): sent as it is, a delta's best vector "
+                     f"reaches {reached['plain']} % of the other deltas' E_ori; {reached['sub']} % if any point of its "
+                     f"path may be sent; {reached['scaled']} % if its length is fitted instead. "
                      f"As it is, it adds {points(*added)} to the best that the other deltas reach without tuning "
                      f"({CONTROLS[best]}).")
     frame = results.moved

@@ -15,7 +15,7 @@ from unidelta import profiles, suite
 from unidelta import provenance as machine
 from unidelta.finetune import METHODS
 from unidelta.projections import KINDS
-from unidelta.report.measures import CONTROLS, FREE, TRANSFER, markdown
+from unidelta.report.measures import CONTROLS, FREE, TRANSFER, markdown, plural
 from unidelta.stages import approximate, optimize, original, shared, transfer
 from unidelta.stages.baselines import untouched
 from unidelta.stages.controls import centroid, controls, lengthened
@@ -54,10 +54,10 @@ class Results:
         """Return the rows that the paper's Table n is about: those of transfer, or those of every delta by itself."""
         return self.moved if n in TRANSFER else self.own
 
-    def controls(self, n: int) -> dict[str, str]:
-        """Map each control shown beside the paper's Table n to its name; for transfer, a delta's own vector is none."""
-        return {c: text for c, text in CONTROLS.items()
-                if c in self.frame and (c != "own_vector" or n not in TRANSFER)}
+    @property
+    def controls(self) -> dict[str, str]:
+        """Map each control that was run to its name. After transfer, too, a control is the target's."""
+        return {c: text for c, text in CONTROLS.items() if c in self.frame}
 
     def caption(self, text: str) -> Markdown:
         """Return the line below a table or figure: what it shows, then the settings it was obtained with."""
@@ -88,7 +88,7 @@ def caption(run: Run, seeds: Sequence[int], text: str, ids: Sequence[str]) -> Ma
 
 def counted(ids: Sequence[str], noun: str = "artifact") -> str:
     """Return how many artifacts there are, as in "1 artifact" or "2 artifacts"."""
-    return f"{len(ids)} {noun}{'s' * (len(ids) != 1)}"
+    return plural(len(ids), noun)
 
 
 def listing(run: Run, ids: Sequence[str]) -> str:
@@ -123,7 +123,7 @@ def setting(run: Run, seeds: Sequence[int]) -> str:
     changed += [f"{f.name}={getattr(p, f.name)}" for f in fields(p)
                 if f.name not in ("mirror", "device", "cap") and getattr(p, f.name) != getattr(own, f.name)]
     sizes = {kind: run.delta(kind).numel for kind in KINDS}
-    data = "stand-in data" if p.source == "embedded" else f"real rows ({p.source})"
+    data = "stand-in data" if p.source == "embedded" else f"rows of the {p.source}"
     kind = "; multi-task setting" if p.setting == "multi" else ""
     line = (f"Profile `{p.name}`{kind}; backbone `{run.backbone.fingerprint}`; {data}; y = {p.y}; "
             f"seeds {', '.join(map(str, seeds))}")
@@ -147,13 +147,14 @@ def serving(unseen: Sequence[str], train: Sequence[str] | None) -> dict[tuple, l
 def framed(run: Run, seeds: Sequence[int], lines: Sequence[dict], *stages: Mapping[tuple, Artifact]) -> Results:
     """Make a `Results` of lines whose scores are in [0, 1].
 
-    stages: the artifacts that the scores come from; their configurations name the artifacts these were made of, whose
-    ids are listed as well."""
+    stages: the artifacts that the scores come from; their configurations name the artifacts these were made of (a
+    subspace, solutions, vectors), whose ids are listed as well."""
     frame = pd.DataFrame(lines)
     scores = [c for c in ("ori", "sub", "plain", "scaled", *CONTROLS) if c in frame]
     frame[scores] = 100 * frame[scores]
     made = [a for found in stages for a in found.values()]
     ids = {a.id for a in made} | {i for a in made for name in ("sources", "solutions") for i in a.config.get(name, ())}
+    ids |= {a.config["subspace"] for a in made if "subspace" in a.config}
     return Results(run, list(seeds), frame, sorted(ids))
 
 

@@ -91,6 +91,13 @@ def with_default(others: dict[str, Results], default: dict[str, Results]) -> dic
     return found | others
 
 
+def over_draws(found: dict[str, Results], setting: str) -> Results:
+    """Return the results of a setting on all draws, with a draw in the place of a seed: one row of an average each."""
+    mine = {name.rsplit("=", 1)[1]: r for name, r in found.items() if name.rsplit(", backbone=", 1)[0] == setting}
+    frame = pd.concat([r.frame.assign(seed=draw) for draw, r in mine.items()], ignore_index=True)
+    return replace(next(iter(mine.values())), seeds=list(mine), frame=frame)
+
+
 def answers(found: dict[str, Results], base: str) -> Markdown:
     """Say how far every other setting lies above `base` and above the training solution with its length fitted.
 

@@ -3,6 +3,7 @@
 import json
 import random
 from collections import Counter
+from collections.abc import Collection
 from html import escape
 from pathlib import Path
 
@@ -95,24 +96,24 @@ def untuned(run: Run, names: list[str], seed: int) -> dict[str, float]:
     return {name: 100 * free.metrics["untuned"] for (name, _), free in untouched(run, names, [seed]).items()}
 
 
-def levels(run: Run, low: dict[str, float], seed: int) -> HTML:
+def levels(run: Run, names: list[str], seed: int, train: Collection[str] = ()) -> HTML:
     """Every task with its metric, its label words and the scores that need no training: chance, majority and untuned.
 
-    low: task -> score of the untuned backbone in percent, as `untuned` returns it."""
-    lines, free = [], untouched(run, list(low), [seed])
-    for name, value in low.items():
-        task, mine, train = tasks.get(name), free[name, seed].metrics, suite.train_for(name)
+    train: those of the tasks that the page trains a subspace on; the others are told which one serves them."""
+    lines, free = [], untouched(run, names, [seed])
+    for name in names:
+        task, mine = tasks.get(name), {k: number(100 * v) for k, v in free[name, seed].metrics.items()}
+        server = name if name in train else suite.train_for(name)
         words = ", ".join(task.labels or ["the row's own options" if task.options else "free text"])
-        if name == train:
+        if name == server:
             shared = "training task"
         elif suite.is_text(name):
-            shared = f"served by {train}"
+            shared = f"served by {server}"
         else:
-            shared = f"{'shared' if suite.shares_labels(name) else 'not shared'} with {train}"
+            shared = f"{'shared' if suite.shares_labels(name) else 'not shared'} with {server}"
         lines.append({"task": f"{name}<br><small>{task.category}, {task.metric}</small>",
                       "answers": f"{escape(words)}<br><small>{shared}</small>",
-                      "chance": number(100 * mine["chance"]), "majority": number(100 * mine["majority"]),
-                      "untuned": number(value)})
+                      **{c: mine[c] for c in ("chance", "majority", "untuned")}})
     return html(lines)
 
 

@@ -4,6 +4,8 @@ Nothing is measured here: see benchmarks/.
 """
 
 import json
+from collections.abc import Callable
+from functools import wraps
 from html import escape
 from pathlib import Path
 
@@ -39,12 +41,8 @@ def folders() -> list[str]:
     return ["benchmarks", *sorted(f"benchmarks/{p.name}" for p in FOLDER.iterdir() if p.is_dir())]
 
 
-def load(part: str, folder: Path = FOLDER) -> dict | None:
-    """Read the results of a part of the suite: None if it has not been measured.
-
-    Raises ValueError if there is no such folder."""
-    if not folder.is_dir():
-        raise ValueError(f"there is no folder {folder.name}; allowed: {', '.join(folders())}")
+def load(part: str, folder: Path) -> dict | None:
+    """Read the results of a part of the suite: None if it has not been measured."""
     file = folder / f"{part}.json"
     return {"part": part} | json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
 
@@ -54,9 +52,15 @@ def table(rows: list[list], header: list[str]) -> HTML:
     return html([dict(zip(header, (escape(str(cell)) for cell in row), strict=True)) for row in rows])
 
 
-def absent() -> Markdown:
-    return Markdown("*This has not been measured on any machine whose results are stored here; "
-                    "benchmarks/ has a script for it.*")
+def measured(show: Callable) -> Callable:
+    """Let a function of a part's results say that there are none where it is given None."""
+    @wraps(show)
+    def shown(found: dict | None):
+        if found is None:
+            return Markdown("*This has not been measured on any machine whose results are stored here; "
+                            "benchmarks/ has a script for it.*")
+        return show(found)
+    return shown
 
 
 def number(x: float) -> str:
@@ -80,19 +84,17 @@ def judged(found: dict) -> list[tuple[str, str, dict, str, bool | None]]:
     return out
 
 
-def ratios(found: dict | None) -> HTML | Markdown:
+@measured
+def ratios(found: dict) -> HTML:
     """The ratios of a part: a variant's time over ours (or ours over the floor), quartiles, our target, met or not."""
-    if found is None:
-        return absent()
     rows = [[name, variant, number(r["median"]), f"{number(r['low'])} to {number(r['high'])}", r["n"], target,
              {None: "", True: "yes", False: "no"}[met]] for name, variant, r, target, met in judged(found)]
     return table(rows, ["what", "variant", "ratio", "quartiles", "repeats", "target", "met"])
 
 
-def shortfall(found: dict | None) -> Markdown:
+@measured
+def shortfall(found: dict) -> Markdown:
     """Name the targets that are missed, in one sentence."""
-    if found is None:
-        return absent()
     targets = [line for line in judged(found) if line[-1] is not None]
     missed = [f"{name} ({variant}): {number(r['median'])}, target {target}"
               for name, variant, r, target, met in targets if not met]
@@ -114,10 +116,9 @@ def caption(found: dict | None, text: str) -> Markdown:
                     f"commit `{commit}`{changed}; {m['created'][:10]}.*")
 
 
-def hot(found: dict | None) -> HTML | Markdown:
+@measured
+def hot(found: dict) -> HTML:
     """Where the time of our step goes: each operator's own share, by the torch profiler."""
-    if found is None:
-        return absent()
     def shares(rows):
         return ", ".join(f"{r['operator'].removeprefix('aten::')} {r['percent']:.0f} %" for r in rows[:6])
     return table([[name, shares(rows)] for name, rows in found["profile"].items()],
@@ -130,21 +131,22 @@ def _bars(axis, x: list, each: list[dict], **style) -> None:
                   capsize=2, **style)
 
 
-def mixed(found: dict | None) -> Markdown:
+@measured
+def mixed(found: dict) -> Markdown:
     """Why a mixed pass saves less than it could: padding, and work that is the same however the network is run."""
-    if found is None:
-        return absent()
     filled = 100 * found["tokens_not_padding"]
     share = 100 * found["share_without_network"]["median"]
+    alone, limit = (number(found[part]["median"]) for part in ("network_alone", "if_only_the_network_took_time"))
     return Markdown("Rows of different tasks have different lengths, and the mixed pass pads them all to the longest: "
                     f"{filled:.0f} % of its input tokens are not padding. "
-                    f"The projections, the reconstruction and Adafactor take {share:.0f} % of our step.")
+                    f"The projections, the reconstruction and Adafactor take {share:.0f} % of our step. "
+                    f"The network's part alone takes {alone} times as long one by one as in the mixed pass. If the "
+                    f"rest of our step took no time at all, one by one would take {limit} times as long as our step.")
 
 
-def stacks(found: dict | None) -> Figure | Markdown:
+@measured
+def stacks(found: dict) -> Figure:
     """(d) Time of K separate steps over the time of one stack of K, against K."""
-    if found is None:
-        return absent()
     figure, (axis,) = figures.canvas(height=2.7, width=4.8)
     for kind in KINDS:
         mine = [line for line in found["lines"].values() if line["delta"] == kind]
@@ -159,10 +161,9 @@ def stacks(found: dict | None) -> Figure | Markdown:
     return figure
 
 
-def transform(found: dict | None) -> Figure | Markdown:
+@measured
+def transform(found: dict) -> Figure:
     """(f) Time of the alternatives to our transform over the time of ours, against the size P."""
-    if found is None:
-        return absent()
     figure, (axis,) = figures.canvas(height=2.7)
     lines = list(found["lines"].values())
     for name, colour, marker in (("released formulation", "#D55E00", "o"), ("dense product", "#CC79A7", "s"),
@@ -177,10 +178,9 @@ def transform(found: dict | None) -> Figure | Markdown:
     return figure
 
 
-def compiling(found: dict | None) -> HTML | Markdown:
+@measured
+def compiling(found: dict) -> HTML:
     """What a compiled training step saves, how long compiling takes, and after how many steps it has paid."""
-    if found is None:
-        return absent()
     rows = []
     for name, line in found["lines"].items():
         r = line["ratio"]["as it is"]
@@ -191,10 +191,9 @@ def compiling(found: dict | None) -> HTML | Markdown:
                         "compiled in, seconds", "paid after, steps"])
 
 
-def throughput(found: dict | None) -> Figure | Markdown:
+@measured
+def throughput(found: dict) -> Figure:
     """(h) Tokens a second (above) and peak memory (below) against input length, K, y and number of tasks."""
-    if found is None:
-        return absent()
     frame = pd.DataFrame(found["measurements"])
     figure, axes = figures.canvas(2, 4, height=2.1, sharex="col", sharey="row")
     labels = {"length": "tokens of an input", "K": "solutions K", "y": "dimension y", "tasks": "tasks"}
@@ -216,18 +215,17 @@ def throughput(found: dict | None) -> Figure | Markdown:
     return figure
 
 
-def gpu(found: dict | None) -> HTML | Markdown:
+@measured
+def gpu(found: dict) -> HTML:
     """What `benchmarks/gpu.py` measured on a card, at T5-base's shape.
 
     For every step: its seconds, the seconds of each solution, peak memory. Then landscape points and the transform."""
-    if found is None:
-        return absent()
     def line(step):
         size = f"y = {step['y']}" if "y" in step else f"K = {step['K']}"
         if not step["fits"]:
             return [step["stage"], step["delta"], size, "does not fit", "", ""]
         return [step["stage"], step["delta"], size, number(step["seconds"]["median"]),
-                number(step.get("per_solution", float("nan"))), number(step["peak_mib"])]
+                number(step["per_solution"]) if "per_solution" in step else "", number(step["peak_mib"])]
     points = found["landscape"]
     copied = [(t["log2"], t["ratio"]["memory copy"]["median"]) for t in found["transform"]]
     rows = [line(step) for step in found["steps"]]
@@ -239,19 +237,17 @@ def gpu(found: dict | None) -> HTML | Markdown:
     return table(rows, ["stage", "delta", "size", "seconds", "of each solution", "peak MiB"])
 
 
-def checked(found: dict | None) -> HTML | Markdown:
+@measured
+def checked(found: dict) -> HTML:
     """The seconds that the cost model predicts for every step, beside the measured ones."""
-    if found is None:
-        return absent()
     rows = [[s["step"], number(s["gflop"]), number(s["measured"]), number(s["predicted"]), number(s["ratio"]["median"]),
              f"{number(s['ratio']['low'])} to {number(s['ratio']['high'])}"] for s in found["steps"]]
     return table(rows, ["step", "GFLOP", "seconds", "predicted", "measured / predicted", "quartiles"])
 
 
-def activations(found: dict | None) -> Markdown:
+@measured
+def activations(found: dict) -> Markdown:
     """Compare the activations we count with the bytes that torch keeps."""
-    if found is None:
-        return absent()
     parts = ", ".join(f"{number(ratio)} at {length} tokens"
                       for length, ratio in found["activations_measured_over_counted"].items())
     r = found["flops_per_second"]
@@ -303,8 +299,11 @@ def reproduction(setting: str, share: float, length: int, answer: int, dtype: st
     rows.append(["all", f"{first.jobs.sum():,}", f"{first.steps.sum():,}",
                  *(number(frame.hours.sum()) for frame in each.values())])
     need = needed(setting, 512, answer, 4 if dtype == "float32" else 2)
-    fits = ["fits" if sum(need.values()) < c.memory_gib else "does not fit" for _, c in cards.iterrows()]
-    return table([*rows, [f"memory of approximate, 512 tokens: {number(sum(need.values()))} GiB", "", "", *fits]],
+    total = sum(need.values())
+    # the driver and torch itself take some of the memory that a card is sold with
+    room = ["fits" if total < 0.9 * c.memory_gib else "no room to spare" if total < c.memory_gib else "does not fit"
+            for _, c in cards.iterrows()]
+    return table([*rows, [f"memory of approximate, 512 tokens: {number(total)} GiB", "", "", *room]],
                  ["hours", "jobs", "steps", *each])
 
 
@@ -326,10 +325,9 @@ def memory(answer: int = 4) -> HTML:
     return table([*rows, ["in all", *(number(sum(c.values())) for c in columns.values())]], ["GiB", *columns])
 
 
-def book(found: dict | None) -> HTML | Markdown:
+@measured
+def book(found: dict) -> HTML:
     """(i) Minutes of `make book` and of its longest jobs, timed once."""
-    if found is None:
-        return absent()
     longest = sorted(found["jobs"].items(), key=lambda job: -job[1])[:8]
     rows = [[f"the whole book (target: at most {BOOK})", f"{found['seconds'] / 60:.1f}"],
             ["the environment, before it", f"{found['environment_seconds'] / 60:.1f}"]]

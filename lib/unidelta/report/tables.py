@@ -60,7 +60,8 @@ def published(results: Results, n: int, whole: bool = True, long: Results | None
     frame = joined(results, long).frame
     frame = frame.assign(rel=relative(frame), weak=weak(frame))
     apart = set(frame.task) - set(results.frame.task)
-    across, lines = columns(n in TRANSFER), []
+    across = {name: (s, t) for name, (s, t) in columns(n in TRANSFER).items() if {s, t} <= set(results.kinds)}
+    lines = []
     for row in paper.table(n).to_dict("records"):
         everything = row["test"] == paper.AVERAGE
         mine = frame[~frame.task.isin(apart)] if everything else frame[frame.task == paper.task_name(row["test"])]
@@ -152,7 +153,7 @@ def averages(results: Results, n: int = 1) -> HTML:
     lines = [line("<b>transferred</b>" if n in TRANSFER else "<b>in the subspace</b>",
                   lambda _, mine: f"<b>{number(*over_seeds(mine, relative(mine)))}</b>")]
     lines += [line(text, lambda _, mine, c=c: number(relative(mine, c).mean()))
-              for c, text in results.controls(n).items()]
+              for c, text in results.controls.items()]
     lines.append(line("recovered above chance", lambda _, mine: number(*recovered(mine))))
     if results.run.profile.y == (100 if n in (3, 4, 7, 9) else 4):  # the paper's tables are of these dimensions only
         lines.append(line("the paper, same rows", lambda name, _: number(paper.average(n, names[name]))))
@@ -236,7 +237,7 @@ def anatomy(run: Run, train: Sequence[str], seed: int) -> HTML:
     return html([{"delta": LABEL[kind], "N": f"{one['N']:,}",
                   "singular values of Proj_up": ", ".join(f"{v:.1f}" for v in one["values"][:6]),
                   "of an untrained one": f"{0.02 * one['N'] ** 0.5:.1f} each",
-                  "|cos| with θ_train": f"{one['cosine']:.3f}",
+                  "|cos| with θ_train − θ_init": f"{one['cosine']:.3f}",
                   "‖θ_train − θ_init‖": f"{one['length']:.1f}",
                   "mean |W₁(θ_train − θ_init)|, untrained W₁": f"{one['before']:.2f}",
                   "trained W₁": f"{one['after']:.2f}", "mean |tanh|": f"{one['tanh']:.3f}"}
@@ -310,6 +311,23 @@ def beyond_length(found: dict[str, Results]) -> HTML:
             line[f"{what}, over the length fitted"] = measures.signed(*added)
         lines.append(line)
     return html(lines)
+
+
+def task_by_task(gains: dict[str, pd.DataFrame]) -> HTML:
+    """Return differences of relative performance, in points, task by task: mean and half interval over the rows.
+
+    gains: by name, one row per seed (or per draw of the backbone) and one column per task. The last lines average over
+    all tasks, and over all but the one that adds most, which they name."""
+    def mean(each):
+        return measures.signed(*interval(each.mean(axis=1)))
+    lines = [{"unseen task": task, **{name: measures.signed(*interval(each[task])) for name, each in gains.items()}}
+             for task in next(iter(gains.values()))]
+    most = {name: each.mean().idxmax() for name, each in gains.items()}
+    every = {name: f"<b>{mean(each)}</b>" for name, each in gains.items()}
+    rest = {name: f"<b>{mean(each.drop(columns=most[name]))}</b><br><small>without {most[name]}</small>"
+            for name, each in gains.items()}
+    return html([*lines, {"unseen task": "<b>all</b>", **every},
+                 {"unseen task": "<b>all but the one that adds most</b>", **rest}])
 
 
 def per_task(results: Results) -> HTML:

@@ -6,9 +6,10 @@ the next task; one that first has to learn to read the rows has not.
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+import pandas as pd
 from IPython.display import HTML
 
 from unidelta import backbone as backbones
@@ -16,13 +17,16 @@ from unidelta import pretrain, suite
 from unidelta.backbone import Backbone
 from unidelta.data import Encoded
 from unidelta.evaluation import predict
-from unidelta.report.measures import html
+from unidelta.report.measures import html, relative
+from unidelta.report.results import Results
 from unidelta.sources import embedded
 from unidelta.world import prompts
 
 OPINION = ("glue-sst2", "rotten_tomatoes", "amazon_polarity")
 PAIRS = ("glue-mnli", "scitail", "superglue-rte", "glue-qqp", "glue-mrpc", "superglue-wic", "superglue-wsc")
 CHOICES = ("dream", "codah", "quartz-no_knowledge", "superglue-copa", "qasc", "ai2_arc")
+
+ROWS = 250  # of a task's validation part that are asked
 
 FOLLOWS, ELSE = ("it follows",), ("it fails", "who knows")
 Asked = tuple[list[str], str, tuple[str, ...]]  # texts, question, answers that count as right
@@ -69,30 +73,51 @@ def asked(task: str, row: dict, rng: random.Random) -> tuple[str, tuple[str, ...
     return f"{question} {prompts.listed(rng, options, False)} just that!", (right,)
 
 
-def understood(backbone: Backbone, task: str, rows: int = 250) -> float:
+def understood(backbone: Backbone, task: str) -> float:
     """Share of a task's rows that the untuned backbone answers right when they are asked in the words of pre-training.
 
-    task: one of OPINION, PAIRS and CHOICES. rows: how many of its first validation rows (seed 0) are asked."""
+    task: one of OPINION, PAIRS and CHOICES, of which the first ROWS validation rows (seed 0) are asked."""
     rng = random.Random(f"understood/{task}")
-    questions, right = zip(*(asked(task, row, rng) for row in embedded.raw(task, "validation")[:rows]), strict=True)
+    questions, right = zip(*(asked(task, row, rng) for row in embedded.raw(task, "validation")[:ROWS]), strict=True)
     inputs = [np.array(ids) for ids in backbone.tokenizer(list(questions))["input_ids"]]
     said = predict(backbone, [], [Encoded(inputs, [], [])], longest=[16])[0]
     return sum(mine in good for mine, good in zip(said, right, strict=True)) / len(right)
 
 
-def table(names: list[str], rows: int = 250) -> HTML:
-    """`understood` in percent for every task of OPINION, PAIRS and CHOICES, training tasks of a subspace first.
+def reading(names: list[str], tasks: Sequence[str] = OPINION + PAIRS + CHOICES) -> pd.DataFrame:
+    """`understood` in percent, one row per task, training tasks of a subspace first, and one column per backbone."""
+    trainers = [task for task in suite.single() if task in tasks]
+    ordered = [*trainers, *(t for t in tasks if t not in trainers)]
+    models = {name: backbones.load(name) for name in names}
+    return pd.DataFrame({name: [100 * understood(model, task) for task in ordered] for name, model in models.items()},
+                        index=ordered)
 
-    There is one column per backbone in `names`, headed by its name and fingerprint."""
-    models = {}
-    for name in names:
-        model = backbones.load(name)
-        models[f"{name}<br><small>{model.fingerprint}</small>"] = model
-    trainers = [task for task in suite.single() if task in OPINION + PAIRS + CHOICES]
-    tasks = [*trainers, *(t for t in OPINION + PAIRS + CHOICES if t not in trainers)]
-    return html([{"task": task, "": "trains a subspace" if task in trainers else "",
-                  **{name: f"{100 * understood(model, task, rows):.0f}" for name, model in models.items()}}
-                 for task in tasks])
+
+def table(read: pd.DataFrame) -> HTML:
+    """`reading` as a table, each column headed by a backbone's name and fingerprint."""
+    heads = {name: f"{name}<br><small>{backbones.load(name).fingerprint}</small>" for name in read}
+    return html([{"task": task, "": "trains a subspace" if task in suite.single() else "",
+                  **{heads[name]: f"{score:.0f}" for name, score in row.items()}} for task, row in read.iterrows()])
+
+
+def related(read: pd.DataFrame, found: dict[str, Results]) -> HTML:
+    """Rank correlation (Spearman's) over backbones of what is read with what is recovered, for every unseen task.
+
+    read: of `reading`, its first column that of "as it is". found: results by variant, "as it is" and "backbone=NAME".
+    What is recovered is E_sub in percent of E_ori, mean over deltas and seeds; what is read, the share of the unseen
+    task's own rows, or of its training task's, that the untuned backbone answers right."""
+    first, *others = read
+    of = {first: found["as it is"], **{name: found[f"backbone={name}"] for name in others}}
+    won = pd.DataFrame({name: relative(r.own).groupby(r.own.task).mean() for name, r in of.items()})
+    won = won[won.index.isin(read.index) & (won.nunique(axis=1) > 1)]  # orders of equals say nothing
+    by = {"by its own rows": list(won.index), "by the training task's": [suite.train_for(task) for task in won.index]}
+    ranks = pd.DataFrame({text: [won.loc[task].corr(read.loc[asked], method="spearman")
+                                 for task, asked in zip(won.index, of_rows, strict=True)]
+                          for text, of_rows in by.items()}, index=won.index)
+    lines = [{"unseen task": task, "training task": suite.train_for(task),
+              **{text: f"{value:.1f}" for text, value in row.items()}} for task, row in ranks.iterrows()]
+    return html([*lines, {"unseen task": "<b>above zero</b>", "training task": "",
+                          **{text: f"{(each > 0).sum()} of {len(each)}" for text, each in ranks.items()}}])
 
 
 def _sentences(value) -> Iterator[str]:

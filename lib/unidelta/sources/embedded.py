@@ -8,6 +8,7 @@ task -> (generator (rng, class index) -> row, number of classes or options to ke
 import random
 from functools import lru_cache
 
+from unidelta.sources import own
 from unidelta.world import choice, pair, sentence, text
 
 SIZES = {"train": 1000, "validation": 250, "test": 250}
@@ -31,7 +32,8 @@ def raw(name: str, split: str, seed: int = 0) -> list[dict]:
     Raises ValueError for a task without a stand-in and for a split other than train, validation, test.
     """
     if name not in STAND_INS:
-        raise ValueError(f"no embedded stand-in for task {name!r}; there is one for: {', '.join(names())}")
+        hint = "; rows of a task of one's own are read from a mirror" if name in own.ADDED else ""
+        raise ValueError(f"no embedded stand-in for task {name!r}; there is one for: {', '.join(names())}{hint}")
     if split not in SIZES:
         raise ValueError(f"no split {split!r}; allowed: {', '.join(SIZES)}")
     start = sum(list(SIZES.values())[:list(SIZES).index(split)])

@@ -223,7 +223,14 @@ def _targets(task: Task, row: dict, letters: list[str], texts: list[str]) -> lis
 def render(task: Task, row: dict, rng: np.random.RandomState) -> Row | None:
     """One row; None where CrossFit drops it or the gold label is hidden."""
     if task.shape in SHAPES:
-        extra = SHAPES[task.shape][2](row, rng)
+        try:
+            extra = SHAPES[task.shape][2](row, rng)
+        except FormatError:
+            raise
+        except Exception as error:
+            # most likely a column that it did not ask for
+            raise FormatError(task.shape, f"is made by a function that raised {type(error).__name__}: {error}; it is "
+                              f"given the columns {', '.join(row)} and a generator") from error
         if extra is None:
             return None
         if not isinstance(extra, dict):

@@ -39,6 +39,8 @@ def add(row: dict[str, str], formatter: Callable | None = None,
     name = row["name"]
     if name in TASKS and name not in ADDED:
         raise ValueError(f"task {name!r} exists already; choose another name")
+    if formatter and not callable(formatter):
+        raise ValueError(f"task {name!r}: formatter is {formatter!r}; it must be a function of a row and a generator")
     if formatter and name in (*formats.SHAPES, *formats.FLAGS) and name not in ADDED:
         raise ValueError(f"task {name!r}: this is the name of a built-in shape, and a formatter is stored under its "
                          "task's name; choose another name")
@@ -55,10 +57,10 @@ def add(row: dict[str, str], formatter: Callable | None = None,
 
 def _check_row(row: dict[str, str]) -> None:
     """Raise ValueError unless the cells are texts of known columns, with a usable name and all that is needed."""
-    name = row.get("name") or "without a name"
+    name = row.get("name") or "(without a name)"
     if wrong := [c for c, cell in row.items() if not isinstance(cell, str)]:
         raise ValueError(f"task {name!r}: {wrong[0]} is {row[wrong[0]]!r}; every cell must be a text")
-    if not re.fullmatch(r"\w[\w.-]*|without a name", name):
+    if row.get("name") and not re.fullmatch(r"\w[\w.-]*", name):
         raise ValueError(f"a task cannot be called {name!r}; "
                          "allowed: letters, digits and . _ -, starting with a letter or digit")
     if wrong := [c for c in row if c not in COLUMNS]:
@@ -90,6 +92,8 @@ def _check_notation(task: Task, shapes: Sequence[str]) -> None:
                          "it must name columns, each in braces, such as 'sentence: {sentence}'")
     if len(set(task.labels or ())) < len(task.labels or ()):
         raise ValueError(f"task {name!r}: labels are {'; '.join(task.labels)}; each may occur only once")
+    if rule in ("number", "number-from-1", "letter", "key") and not task.options:
+        raise ValueError(f"task {name!r}: the rule {rule!r} needs options, a column that lists the answers")
     if rule in ("label", "word") and not task.labels:
         raise ValueError(f"task {name!r}: the rule {rule!r} needs labels, such as 'no; yes'")
     if "train" not in task.splits or task.test != "cut" and task.test not in task.splits:
@@ -118,6 +122,8 @@ def read_all(files: str) -> None:
     for file in filter(None, files.split(os.pathsep)):
         try:
             rows, seen = registry.table(Path(file)), set()
+            if rows and list(rows[0]) == [c for c in rows[0] if c and "," in c]:
+                raise ValueError("its columns are not separated by tabs")
             if not rows:
                 raise ValueError("there is no row below a first line that names the columns")
             for row in rows:

@@ -17,10 +17,11 @@ DRAWS = 100
 
 def answers_open(run: Run, task: str, seed: int, split: str = "test") -> list[list[str]]:
     """Possible answers of each row: the task's label words, or the row's own options (A), (B), ...; [] if neither."""
-    words = registry.get(task).labels
+    if words := registry.get(task).labels:
+        return [words] * len(getattr(run.data(task, seed), split))
     own = formats.inline if registry.get(task).shape == "inline" else options
     inputs = registry.load(task, seed=seed, **run.rows_taken(task))[split]["input"]
-    return [words or own(text) for text in inputs]
+    return [own(text) for text in inputs]
 
 
 def options(text: str) -> list[str]:

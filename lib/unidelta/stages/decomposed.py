@@ -27,7 +27,7 @@ from unidelta.projections import (
 )
 from unidelta.stages.baselines import guessing
 from unidelta.stages.blend import Parts, chosen, dealt, several
-from unidelta.stages.maps import is_trained, offsets, start_vector, up_map
+from unidelta.stages.maps import is_trained, mean_vector, offsets, random_vector, up_map
 from unidelta.stages.workbench import (
     Run,
     asked,
@@ -109,7 +109,9 @@ def _originals(run: Run, kind: str, datas: dict[tuple, TaskData]) -> dict[tuple,
                      for data, (_, _, seed) in zip(mine, stack, strict=True)]
         ran = run.fit(Adafactor([live.theta], lr, delta.blocks), loss, score, "original",
                       [wanted[key] for key in stack],
-                      patience=p.patience, floor=floor, drop=live.drop, steps=steps)
+                      patience=p.patience, floor=floor, steps=steps,
+                      # a compiled pass is made for one number of solutions; to compile it anew takes longer
+                      drop=None if p.compiled else live.drop)
         test = score_stack(run, delta, ran.best[0], mine, "test")
         for i, key in enumerate(stack):
             metrics = {"dev": ran.best_score[i], "test": test[i], "best_step": ran.best_step[i]}
@@ -135,7 +137,10 @@ def subspace_of(run: Run, train: Sequence[str], seed: int) -> dict:
 
 
 def approximated(run: Run, train: Sequence[str], seeds: Sequence[int]) -> bool:
-    """Whether the store has the subspace of these training tasks for every seed. Computes nothing and reads no data."""
+    """Whether the store has a subspace of these training tasks and settings for every seed.
+
+    Computes nothing and reads no data. Settings of the solutions that it was approximated from are not compared.
+    """
     kept = [{key: value for key, value in a.config.items() if key != "solutions"}
             for a in run.store.all("approximate")]
     return all(plain(subspace_of(run, train, seed)) in kept for seed in seeds)
@@ -249,10 +254,17 @@ def optimize(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequen
     """
     asked(run, tasks, seeds, kinds, METHODS if subspaces else KINDS)
     is_trained(up)  # raises for any other word, before anything is trained
-    subspaces = subspaces or approximate(run, train, seeds)
+    subspaces = _all(subspaces, seeds) or approximate(run, train, seeds)
     of_seeds = {seed: subspaces[seed] for seed in seeds}
     return {key: artifact for kind in kinds
             for key, artifact in _optimized(run, kind, tasks, of_seeds, up).items()}
+
+
+def _all(subspaces: dict[int, Artifact] | None, seeds: Sequence[int]) -> dict[int, Artifact] | None:
+    """The subspaces that were given. Raises ValueError if some were, but not for every seed."""
+    if missing := [seed for seed in seeds if subspaces and seed not in subspaces]:
+        raise ValueError(f"no subspace of seed {missing[0]} is given; allowed: one for every seed")
+    return subspaces
 
 
 def _optimized(run: Run, kind: str, tasks: Sequence[str], subspaces: dict[int, Artifact],
@@ -273,6 +285,7 @@ def _optimized(run: Run, kind: str, tasks: Sequence[str], subspaces: dict[int, A
         delta = run.delta(kind)
         of = {(task, kind, seed): run.data(task, seed) for task, kind, seed in keys}
         maps = {seed: up_map(run, subspaces[seed], kind, up) for seed in {s for _, _, s in keys}}
+        middle = {seed: mean_vector(subspaces[seed], kind) for seed in maps} if p.optimize_init == "train" else {}
 
         def length(key):
             return of[key].train.mean_length
@@ -281,12 +294,12 @@ def _optimized(run: Run, kind: str, tasks: Sequence[str], subspaces: dict[int, A
             return run.fits(delta, of[key], p.optimize_batch) // len(lrs)
 
         for stack in stacks(sorted(keys), p.stack // len(lrs), length, fits):
-            tune(delta, stack, [of[key] for key in stack], maps)
+            first = [middle[s] if middle else random_vector(subspaces[s].config["y"], t, k, s) for t, k, s in stack]
+            tune(delta, stack, [of[key] for key in stack], maps, first)
 
-    def tune(delta, stack, mine, maps):
+    def tune(delta, stack, mine, maps, first):
         start = run.start(kind)
         seeds = [seed for _, _, seed in stack]
-        first = [start_vector(subspaces[s], t, k, s, p.optimize_init) for t, k, s in stack]
         intrinsic = torch.stack(first).repeat_interleave(len(lrs), 0).to(start).requires_grad_()
 
         def theta(vectors):  # n vectors for each artifact of the stack: (len(stack) * n, y) -> (len(stack) * n, N)
@@ -330,7 +343,7 @@ def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequen
     learning rates, that does best on dev after transfer (section 5.1). The score of a delta to itself is E_sub again.
     """
     asked(run, tasks, seeds, kinds, METHODS if subspaces else KINDS)
-    subspaces = subspaces or approximate(run, train, seeds)
+    subspaces = _all(subspaces, seeds) or approximate(run, train, seeds)
     vectors = optimize(run, train, tasks, kinds, seeds, subspaces=subspaces)
     rates = len(run.profile.optimize_lrs)
     wanted = {}

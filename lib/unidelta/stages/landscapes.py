@@ -32,19 +32,22 @@ def landscape(run: Run, train: Sequence[str], task: str, seeds: Sequence[int] = 
 
     Tensors: `scores` (3, A, B) in the order adapter, lora, prefix, on the first `rows` test rows; `axis` (A,); `points`
     (3, 2), where the three solutions lie. A killed run goes on at the first row of the grid that is missing. Raises
-    ValueError if `step` is not above zero, if `extent` is not a multiple of it, or if `rows` is below 1.
+    ValueError if `task` is not one name, if `step` is not above zero, if `extent` is not a multiple of it, or if `rows`
+    is not a whole number from 1.
     """
+    if not isinstance(task, str):
+        raise ValueError(f"task is {task!r}; allowed: the name of one task")
     if not (0 < step <= extent and math.isclose(round(extent / step) * step, extent)):
         raise ValueError(f"extent={extent} and step={step} are not allowed: "
                          "step must be above zero and extent a whole number of steps")
-    if rows < 1:
+    if type(rows) is not int or rows < 1:
         raise ValueError(f"rows={rows} is not allowed; allowed: whole numbers from 1")
     vectors = optimize(run, train, [task], seeds=seeds)
     subspaces = approximate(run, train, seeds)
     axis = torch.arange(-round(extent / step), round(extent / step) + 1) * step
     wanted = {}
     for seed in seeds:
-        config = run.config("landscape", task=task, seed=seed, extent=extent, step=step, rows=rows,
+        config = run.config("landscape", task=task, seed=seed, extent=float(extent), step=float(step), rows=rows,
                             sources=[vectors[task, k, seed].id for k in KINDS])
         wanted[seed,] = (f"{task}-s{seed}", config)
 

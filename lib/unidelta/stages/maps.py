@@ -1,6 +1,7 @@
 """From the subspace to a method's own space by a trained or random up-projection, and where a search in it starts.
 
-The random up-projection is a control; it has the same scale as the trained one.
+The random up-projection is a control. A delta's has the same scale as the trained one. Fastfood's is as it is drawn,
+which with the normaliser as defined is the same scale, too; with the released one, a trained G may have grown.
 """
 
 import zlib
@@ -52,10 +53,13 @@ def offsets(run: Run, solutions: dict[tuple, Artifact], train: Sequence[str], ki
     return torch.stack([solutions[task, kind, seed].tensors()["theta"] for task in train]).to(start) - start
 
 
-def start_vector(subspace: Artifact, task: str, kind: str, seed: int, how: str) -> Tensor:
-    """Start of the optimisation of I, (y,): from N(0, 0.02), or the mean of the training tasks' vectors (`train`)."""
-    if how == "train":
-        saved = subspace.tensors()
-        return saved["I" if "I" in saved else f"I.{kind}"].mean(0)
+def mean_vector(subspace: Artifact, kind: str) -> Tensor:
+    """The mean of the training tasks' vectors of one method, (y,), where `optimize_init="train"` starts stage 2."""
+    saved = subspace.tensors()
+    return saved["I" if "I" in saved else f"I.{kind}"].mean(0)
+
+
+def random_vector(y: int, task: str, kind: str, seed: int) -> Tensor:
+    """A vector from N(0, 0.02), (y,): where stage 2 starts."""
     generator = torch.Generator().manual_seed(zlib.crc32(f"{task}/{kind}/{seed}".encode()))
-    return torch.empty(subspace.config["y"]).normal_(0, 0.02, generator=generator)
+    return torch.empty(y).normal_(0, 0.02, generator=generator)

@@ -69,10 +69,11 @@ def shared(run: Run, train: Sequence[str], kinds: Sequence[str] = METHODS,
     Minimises the mean over kinds of L_task(theta_init + Proj_up(I_task)). Every draw of a step has its own training
     task, and its rows have that task's vector; they are the same rows for all kinds. The three groups of parameters (I,
     the up-projections, G) have learning rates of their own. The runs of several seeds form one stack.
-    Raises ValueError if there is no training task or no kind, or if a kind is not a method.
+    Raises ValueError if there is no training task or no kind, if a kind is not a method, or for seeds out of range.
     """
     p = run.profile
     kinds, train = allowed(kinds), trained_on(train)
+    asked(run, train, seeds)
     mixed = [k for k in kinds if k != "finetune"]
     tuning = "finetune" in kinds
     draws = p.shared_draws

@@ -16,7 +16,7 @@ from unidelta import backbone as backbones
 from unidelta import compiled, data, deltas, memory, profiles, tasks
 from unidelta.backbone import DTYPES, Backbone
 from unidelta.data import TaskData, collate, rows_of_step
-from unidelta.evaluation import losses, scores
+from unidelta.evaluation import CELLS_AT_ONCE, losses, scores
 from unidelta.finetune import METHODS, Finetune
 from unidelta.optim import Adafactor
 from unidelta.params import SEEDS, one_line
@@ -127,7 +127,8 @@ class Run:
                    folder=self.store.of_stack(stage, stack), label=f"{stage} {stack[0][0]}", **options)
 
 
-# Stages that go seed by seed hold the subspace of one seed only: at full size it is gigabytes.
+# Stages that go seed by seed hold the subspace of one seed (of two while the next one is read): at full size it is
+# gigabytes.
 one_seed = lru_cache(maxsize=1)
 
 
@@ -163,18 +164,21 @@ def _begun(run: Run, stage: str, wanted: dict[tuple, tuple[str, dict]]) -> list[
     return [[names[name] for name in stack] for stack in run.store.begun(stage) if names.keys() >= set(stack)]
 
 
-def asked(run: Run, tasks: Sequence[str], seeds: Sequence[int], kinds: Sequence[str] = (),
+def asked(run: Run, tasks: Sequence[str], seeds: Sequence[int], kinds: Sequence[str] | None = None,
           allowed: Sequence[str] = METHODS) -> None:
     """Check what a stage is asked for, before anything is trained; at full size, training takes hours.
 
-    Raises ValueError if `tasks` or `kinds` is a single string (its letters would be taken for names), if a kind is
-    not among `allowed`, or if `seeds` is not a list of whole numbers in range. Raises ParameterError if the rows of a
-    task cannot be had.
+    kinds: None for a stage that does not take any. Raises ValueError if `tasks` or `kinds` is a single string (its
+    letters would be taken for names) or empty, if a kind is not among `allowed`, or if `seeds` is not a list of whole
+    numbers in range, at least one. Raises ParameterError if the rows of a task cannot be had.
     """
     for name, value in (("tasks", tasks), ("kinds", kinds)):
         if isinstance(value, str):
             raise ValueError(f"{name} is {value!r}: give a list, [{value!r}]")
-    if wrong := [kind for kind in kinds if kind not in allowed]:
+    for name, value in (("tasks", tasks), ("kinds", kinds), ("seeds", seeds)):
+        if isinstance(value, Sequence) and not len(value):
+            raise ValueError(f"no {name} given; allowed: a list of at least one")
+    if wrong := [kind for kind in kinds or () if kind not in allowed]:
         raise ValueError(f"unknown delta {wrong[0]!r}; allowed: {', '.join(allowed)}")
     if not isinstance(seeds, Sequence):
         raise ValueError(f"seeds={seeds!r} is not a list; allowed: a list of whole numbers from 0 to {SEEDS[-1]}")
@@ -257,10 +261,15 @@ def score_stack(run: Run, delta, theta: Tensor, datas: Sequence[TaskData], split
 
 def score_mapped(run: Run, delta, to_offset: Callable[[Tensor], Tensor], vectors: Tensor, data: TaskData,
                  split: str) -> list[float]:
-    """Scores on one task of theta_init + to_offset(vectors), vectors (K, ...). Whole backbones are made one by one."""
+    """Scores on one task of theta_init + to_offset(vectors), vectors (K, ...).
+
+    No more solutions are made at once than the longest row can be decoded with; whole backbones are made one by one.
+    """
     start = run.start(delta.kind)
+    longest = max(map(len, getattr(data, split).inputs))
+    at_once = 1 if delta.kind == "finetune" else max(1, CELLS_AT_ONCE // (longest * run.backbone.config.d_model))
     found = []
-    for part in vectors.split(1 if delta.kind == "finetune" else len(vectors)):
+    for part in vectors.split(at_once):
         found += score_stack(run, delta, start + to_offset(part), [data] * len(part), split)
     return found
 
