@@ -172,7 +172,7 @@ def table(found: Sequence[Headline], fine: Results | None, more: dict[str, Resul
         every = [over_seeds(f, relative(f))[0] for f in (h.frame, *h.draws)]
         doubt = FLAG * any(weak(f).any() for f in (h.frame, *h.draws))
         best, level = h.control
-        label = (f"{stacked(f'{h.trained},', h.what)}<br>"
+        label = (f"{stacked(*(f'{part},' for part in h.trained.split(', ')), h.what)}<br>"
                  f"<small>{stacked(f'{h.which}: {h.frame.task.nunique()}')}</small>")
         lines.append({"": label, "ours": f"<b>{number(*h.value)}</b>", **further(more, h.n, h.by),
                       "paper, same rows": number(theirs),
