@@ -308,9 +308,6 @@ def long_answers(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> d
 
 def real_rows(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """real rows, which the embedded backbone is not made for: --profile mini --mirror FOLDER"""
-    if open_run().profile.source == "embedded":
-        raise ParameterError("real_rows needs real rows, not stand-ins; "
-                             "allowed: --profile mini --mirror FOLDER, or another source than embedded")
     return {task: collect(open_run(), [task], seeds) for task in chosen(["rotten_tomatoes", "qasc"], only)}
 
 
@@ -344,8 +341,9 @@ def main(argv: list[str] | None = None) -> None:
         with report.one_line():
             seeds, only = params.seeds(args.seeds, "--seeds"), command.listed(args.tasks)
             # a wrong setting, or a faulty source, shows at once
-            command.opened(args, steps=args.steps).data("rotten_tomatoes", 0)
-        if args.name == "real_rows" and (args.profile, args.source) == ("embedded", None):
+            run = command.opened(args, steps=args.steps)
+            run.data("rotten_tomatoes", 0)
+        if args.name == "real_rows" and run.profile.source == "embedded":
             raise ParameterError("real_rows needs real rows, not stand-ins; "
                                  "allowed: --profile mini --mirror FOLDER, or another source than embedded")
         usual = vars(parser.parse_args([args.name]))
