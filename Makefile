@@ -27,6 +27,7 @@ export HF_HUB_OFFLINE := 1
 export HF_DATASETS_OFFLINE := 1
 endif
 
+# pip compiles nothing (--no-compile): Python does so for what is imported, a small part, and that is sooner done.
 # The environment is installed again when its pins change, or when the folder was moved or copied with its .venv.
 ifneq "$(shell cat $(STAMP) 2>/dev/null)" "$(CURDIR)"
 .PHONY: $(STAMP)
@@ -55,7 +56,7 @@ $(STAMP): pyproject.toml requirements.txt
 	else \
 	  "$$python" -m venv --without-pip .venv; pip=("$$python" -m pip --python $(PY)); \
 	fi; \
-	"$${pip[@]}" install -qq --disable-pip-version-check -c requirements.txt -e '.[book,test,bench]'; \
+	"$${pip[@]}" install -qq --no-compile --disable-pip-version-check -c requirements.txt -e '.[book,test,bench]'; \
 	printf '%s' "$(CURDIR)" > $(STAMP); \
 	echo "Environment ready."
 

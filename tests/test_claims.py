@@ -9,7 +9,7 @@ from bs4 import BeautifulSoup
 from test_report import FREE, grid, results
 
 from unidelta import paper
-from unidelta.report import archive, claims, claims_archived, figures, tables
+from unidelta.report import archive, claims, claims_archived, figures, tables, verdicts
 from unidelta.report.archive import Archived
 from unidelta.report.claims_planes import near, overlap, wider
 from unidelta.report.planes import Plane, from_frame, to_frame
@@ -18,12 +18,12 @@ NAN = float("nan")
 
 
 @pytest.mark.parametrize("values, threshold, said", [
-    ([(90.0, 5.0), (86.0, 5.0)], 80, claims.HOLDS), ([(90.0, 5.0), (84.0, 5.0)], 80, claims.OPEN),
-    ([(90.0, 5.0), (70.0, 5.0)], 80, claims.FAILS), ([(84.0, 5.0), (70.0, 5.0)], 80, claims.FAILS),
-    ([(95.0, NAN)], 80, claims.OPEN), ([(85.0, 5.0)], 80, claims.OPEN),
-    ([(74.0, 5.0)], 80, claims.FAILS), ([(74.0, 5.0), (90.0, 5.0)], 80, claims.OPEN)])
+    ([(90.0, 5.0), (86.0, 5.0)], 80, verdicts.HOLDS), ([(90.0, 5.0), (84.0, 5.0)], 80, verdicts.OPEN),
+    ([(90.0, 5.0), (70.0, 5.0)], 80, verdicts.FAILS), ([(84.0, 5.0), (70.0, 5.0)], 80, verdicts.FAILS),
+    ([(95.0, NAN)], 80, verdicts.OPEN), ([(85.0, 5.0)], 80, verdicts.OPEN),
+    ([(74.0, 5.0)], 80, verdicts.FAILS), ([(74.0, 5.0), (90.0, 5.0)], 80, verdicts.OPEN)])
 def test_a_threshold_needs_the_whole_interval_and_a_failure_among_several_a_wider_one(values, threshold, said):
-    assert claims.verdict(values, threshold, 3) == said, "two of three seeds at once: 5.0 becomes 7.2"
+    assert verdicts.verdict(values, threshold, 3) == said, "two of three seeds at once: 5.0 becomes 7.2"
 
 
 def plane(*above: int, train: str = "glue-sst2") -> Plane:
@@ -42,18 +42,18 @@ def test_shares_of_a_plane():
 
 
 def test_overlap_is_judged_against_the_smallest_region():
-    assert overlap({"a": plane(5, 10, 20)}).verdict == claims.HOLDS, "the smallest region lies within the others"
+    assert overlap({"a": plane(5, 10, 20)}).verdict == verdicts.HOLDS, "the smallest region lies within the others"
     apart = plane(5, 10, 20)
     apart.relative[0] = apart.relative[0].flip(0, 1)  # the adapter's region is moved to the other corner
-    assert overlap({"a": apart}).verdict == claims.FAILS
+    assert overlap({"a": apart}).verdict == verdicts.FAILS
     none = overlap({"a": plane(0, 10, 20)})
-    assert none.verdict == claims.OPEN
+    assert none.verdict == verdicts.OPEN
     assert "(Adapter: nowhere)" in none.ours
-    assert overlap({"a": plane(0, 10, 20), "b": apart}).verdict == claims.FAILS
+    assert overlap({"a": plane(0, 10, 20), "b": apart}).verdict == verdicts.FAILS
 
 
 def said(judge, found) -> str:
-    return claims.claim("", "", found, judge).verdict
+    return verdicts.claim("", "", found, judge).verdict
 
 
 def test_recovery_tuning_and_guessing():
@@ -61,8 +61,8 @@ def test_recovery_tuning_and_guessing():
     poor = results({"rotten_tomatoes": (90.0, [40.0, 41.0, 42.0])})
     tuned, guessed = claims.surplus("own", claims.LEFT), claims.surplus("own", ("chance", "majority"))
     for judge in (claims.recovered, tuned, guessed, claims.widely(80.0, 50.0)):
-        assert said(judge, good) == claims.HOLDS
-        assert said(judge, poor) == claims.FAILS, "the training solution alone gives 60, chance 50"
+        assert said(judge, good) == verdicts.HOLDS
+        assert said(judge, poor) == verdicts.FAILS, "the training solution alone gives 60, chance 50"
     assert tuned(good)[0].startswith("Adapter ")
     assert tuned(good)[0].endswith(" points over training solution as it is")
     recovery, _, transferred = claims.every(good)[:3]
@@ -75,19 +75,19 @@ def test_how_many_tasks_are_reached_is_told_by_their_intervals():
     some = results({"rotten_tomatoes": (100.0, [83.0, 84.0, 85.0]), "glue-mrpc": (100.0, [79.0, 81.0, 82.0])})
     assert claims.widely(80.0, 50.0)(some)[0] == \
         "2 of 2 tasks by their means, 1 with their whole interval; at most 2 can reach the level"
-    assert said(claims.widely(80.0, 50.0), some) == claims.OPEN
-    assert said(claims.widely(76.0, 50.0), some) == claims.HOLDS
-    assert said(claims.widely(88.0, 50.0), some) == claims.FAILS
-    assert said(claims.widely(80.0, 40.0), some) == claims.HOLDS
+    assert said(claims.widely(80.0, 50.0), some) == verdicts.OPEN
+    assert said(claims.widely(76.0, 50.0), some) == verdicts.HOLDS
+    assert said(claims.widely(88.0, 50.0), some) == verdicts.FAILS
+    assert said(claims.widely(80.0, 40.0), some) == verdicts.HOLDS
 
 
 def test_which_delta_is_ahead_and_which_is_a_poorer_source():
     even = results(GOOD)
-    assert said(claims.ahead, even) == said(claims.poorer_source, even) == claims.OPEN
+    assert said(claims.ahead, even) == said(claims.poorer_source, even) == verdicts.OPEN
     assert claims.poorer_source(even)[0] == "0.0 ± 0.0 points less"
     even.frame.loc[(even.frame.source == "adapter") & (even.frame.target == "adapter"), "sub"] += 9
     even.frame.loc[(even.frame.source == "adapter") & (even.frame.target != "adapter"), "sub"] -= 9
-    assert said(claims.ahead, even) == said(claims.poorer_source, even) == claims.HOLDS
+    assert said(claims.ahead, even) == said(claims.poorer_source, even) == verdicts.HOLDS
     assert claims.ahead(even)[0].startswith("+10.0 ± 0.0 points against LoRA")
     assert claims.poorer_source(even)[0] == "10.0 ± 0.0 points less"
     published = {c.text[:22]: c.published for c in claims.every(even)}
@@ -99,12 +99,12 @@ def test_which_delta_is_ahead_and_which_is_a_poorer_source():
 
 def test_sources_are_alike_if_all_differences_are_small():
     even = results(GOOD)
-    assert said(claims.alike_as_sources, even) == claims.HOLDS
+    assert said(claims.alike_as_sources, even) == verdicts.HOLDS
     assert claims.alike_as_sources(even)[0].startswith("Adapter minus LoRA +0.0 ± 0.0; ")
     even.frame.loc[(even.frame.source == "prefix") & (even.frame.seed == 0), "sub"] -= 60
-    assert said(claims.alike_as_sources, even) == claims.OPEN
+    assert said(claims.alike_as_sources, even) == verdicts.OPEN
     even.frame.loc[(even.frame.source == "prefix") & (even.frame.seed != 0), "sub"] -= 60
-    assert said(claims.alike_as_sources, even) == claims.FAILS
+    assert said(claims.alike_as_sources, even) == verdicts.FAILS
     assert claims.by_source(paper.table(2)[paper.table(2)["test"] == paper.AVERAGE]) \
         == "Adapter 81.0, LoRA 83.0, Prefix 83.9"
 
@@ -112,45 +112,45 @@ def test_sources_are_alike_if_all_differences_are_small():
 def test_verdicts_that_change_with_more_evidence_are_named():
     few, many = results(GOOD), results(POOR)
     before, after = claims.every(few), claims.every(many)
-    said = claims.changes(before, after).data
+    said = verdicts.changes(before, after).data
     first = ("- Every delta recovers more than 80 % on average in the subspace of one training task (section 5.2.1): "
              "holds → **does not hold** (Adapter 56.7")
     assert said.startswith(first)
-    assert claims.changes(before, before).data == "No verdict changes."
+    assert verdicts.changes(before, before).data == "No verdict changes."
 
 
 def test_no_ratio_no_share_of_tasks():
     nothing = results({"rotten_tomatoes": (0.0, [0.0, 0.0, 0.0]), "glue-mrpc": (90.0, [80.0, 81.0, 82.0])})
-    assert said(claims.widely(80.0, 60.0), nothing) == claims.OPEN
+    assert said(claims.widely(80.0, 60.0), nothing) == verdicts.OPEN
 
 
 def test_transfer_on_sentiment_is_judged_task_by_task():
     scores = {"rotten_tomatoes": (90.0, [88.0, 88.5, 89.0]), "amazon_polarity": (90.0, [60.0, 61.0, 62.0])}
     judge = claims.as_good_as_its_own(list(scores))
-    assert said(judge, results(scores)) == claims.FAILS
-    assert said(claims.as_good_as_its_own(["rotten_tomatoes"]), results(scores)) == claims.HOLDS
+    assert said(judge, results(scores)) == verdicts.FAILS
+    assert said(claims.as_good_as_its_own(["rotten_tomatoes"]), results(scores)) == verdicts.HOLDS
     elsewhere = [c for c in claims.every(results({"glue-mrpc": (90.0, [80.0, 81.0, 82.0])})) if "sentiment" in c.text]
-    assert [c.verdict for c in elsewhere] == [claims.NOT_RUN]
+    assert [c.verdict for c in elsewhere] == [verdicts.NOT_RUN]
 
 
 def test_where_the_solutions_lie_and_which_region_is_wider():
     good = plane(25, 25, 25)
-    assert near({"a": good}).verdict == claims.HOLDS
+    assert near({"a": good}).verdict == verdicts.HOLDS
     assert near({"a": good}).ours == "a: 3 of 3"
     good.relative[[0, 2], 2, 2], good.points[1] = 10.0, torch.tensor([2.2, 1.9])
-    assert near({"a": good}).verdict == claims.FAILS
+    assert near({"a": good}).verdict == verdicts.FAILS
     assert near({"a": good}).ours == "a: 2 of 3", "the second lies next to a point that is low"
     good.relative[1, 2, 2] = 70.0
-    assert near({"a": good}).verdict == claims.OPEN
+    assert near({"a": good}).verdict == verdicts.OPEN
     assert near({"a": good}).ours == "a: 2 of 3 (below 80 % with its own delta, or outside the grid: LoRA)"
     far = plane(25, 25, 25)
     far.points[2] = torch.tensor([1.0, 9.0])
-    assert near({"a": far}).verdict == claims.OPEN
+    assert near({"a": far}).verdict == verdicts.OPEN
     assert near({"a": far}).ours.startswith("a: 2 of 3 "), "the third lies outside the grid"
-    assert {claim({}).verdict for claim in (near, wider, overlap)} == {claims.NOT_RUN}
-    assert wider({"a": plane(5, 5, 5)}).verdict == claims.NOT_RUN, \
+    assert {claim({}).verdict for claim in (near, wider, overlap)} == {verdicts.NOT_RUN}
+    assert wider({"a": plane(5, 5, 5)}).verdict == verdicts.NOT_RUN, \
         "with one setting alone there is nothing to compare"
-    assert wider({"a": plane(5, 5, 5), "b": plane(20, 20, 20, train="20 tasks")}).verdict == claims.OPEN, \
+    assert wider({"a": plane(5, 5, 5), "b": plane(20, 20, 20, train="20 tasks")}).verdict == verdicts.OPEN, \
         "the axes have units of their own"
 
 
@@ -159,18 +159,18 @@ def test_a_gain_is_each_deltas_own():
     mixed.frame.loc[mixed.frame.target == "prefix", "sub"] = FREE["train_solution"] - 5
     for what in ("own", "moved"):
         ours, _, known = claims.surplus(what, ["train_solution"])(mixed)
-        assert known == claims.FAILS
+        assert known == verdicts.FAILS
         assert "Prefix -5.6 ± 0.0" in ours, "the other two make the average rise"
     nothing = results({"rotten_tomatoes": (0.0, [0.0, 0.0, 0.0])})
-    assert said(claims.surplus("own", claims.LEFT), nothing) == claims.OPEN, "no ratio, no verdict"
+    assert said(claims.surplus("own", claims.LEFT), nothing) == verdicts.OPEN, "no ratio, no verdict"
 
 
 def test_symmetry_is_refuted_by_one_pair_of_directions():
     same = results({"rotten_tomatoes": (90.0, [80.0, 81.0, 82.0])})
-    assert said(claims.asymmetric, same) == claims.FAILS
+    assert said(claims.asymmetric, same) == verdicts.FAILS
     frame = same.frame
     frame.loc[(frame.source == "prefix") & (frame.target == "adapter"), "sub"] -= 30
-    assert said(claims.asymmetric, same) == claims.HOLDS
+    assert said(claims.asymmetric, same) == verdicts.HOLDS
     assert "Adapter to Prefix" in claims.asymmetric(same)[0]
 
 
@@ -186,26 +186,26 @@ POOR = {"rotten_tomatoes": (90.0, [50.0, 51.0, 52.0]), "superglue-wsc": (90.0, [
 def test_the_table_has_every_claim_and_says_what_was_not_run():
     base, drawn = results(GOOD), {"rotten_tomatoes": plane(5, 10, 20)}
     found = claims_archived.with_all_others(base, drawn, {})
-    rows = BeautifulSoup(claims.table(found).data, "html.parser").find_all("tr")
+    rows = BeautifulSoup(verdicts.table(found).data, "html.parser").find_all("tr")
     assert len(rows) == len(found) + 1 == 53
-    later = [replace(c, verdict=claims.HOLDS, seeds=6) for c in found]
-    head, *lines = grid(claims.table([c for c in found if c.added], later, 6))
+    later = [replace(c, verdict=verdicts.HOLDS, seeds=6) for c in found]
+    head, *lines = grid(verdicts.table([c for c in found if c.added], later, 6))
     assert head == ["verdict", "6 seeds", "claim", "ours", "holds if"]
     assert {line[1] for line in lines} == {"holds"}
-    lines = grid(claims.table(found, [replace(c, seeds=3) for c in found], 6))[1:]
+    lines = grid(verdicts.table(found, [replace(c, seeds=3) for c in found], 6))[1:]
     assert {line[1] for line in lines} == {"–"}, "nothing was run with six seeds"
     assert "paper" not in lines[0][2][-15:]
-    assert [c.verdict for c in found].count(claims.NOT_RUN) == 1 + 35
+    assert [c.verdict for c in found].count(verdicts.NOT_RUN) == 1 + 35
     assert all(c.rule and c.published and c.text for c in found)
     assert len({c.text for c in found}) == len(found), "no claim stands there twice"
 
 
-def judged(base, **studies) -> list[claims.Claim]:
+def judged(base, **studies) -> list[verdicts.Claim]:
     """Return the archived claims that can be judged by the given studies (name -> variant -> results)."""
-    return [c for c in claims_archived.every(base, studies) if c.verdict != claims.NOT_RUN]
+    return [c for c in claims_archived.every(base, studies) if c.verdict != verdicts.NOT_RUN]
 
 
-def of(found: list[claims.Claim], words: str) -> claims.Claim:
+def of(found: list[verdicts.Claim], words: str) -> verdicts.Claim:
     claim, = (c for c in found if words in c.text)
     return claim
 
@@ -240,12 +240,12 @@ def test_many_training_tasks_against_one(monkeypatch):
                   for base, many in ((POOR, GOOD), (GOOD, POOR)))
     assert len(good) == len(poor) == 14
     wsc = of(good, "transfer on WSC")
-    assert wsc.verdict == claims.HOLDS
+    assert wsc.verdict == verdicts.HOLDS
     assert "33.3 ± 0.0 points; tuned in a random subspace +0.0 ± 0.0, because y" in wsc.ours
     assert wsc.published == "64.9 single-task, 92.2 multi-task"
     for words in ("transfer on WSC", "the deltas recover more", "around 80 %"):
-        assert of(good, words).verdict == claims.HOLDS, words
-        assert of(poor, words).verdict == claims.FAILS, words
+        assert of(good, words).verdict == verdicts.HOLDS, words
+        assert of(poor, words).verdict == verdicts.FAILS, words
     assert of(good, "around 80 %").published == (
         "8 of 9 tasks at 78 or more; on the 2 of its 9 rows counted here: 2 of 2 tasks at 78 or more")
     assert of(good, "symmetric").published == "Prefix to Adapter 90.9, Adapter to Prefix 76.5"
@@ -256,23 +256,23 @@ def test_many_training_tasks_against_one(monkeypatch):
 
 def test_a_task_that_is_transferred_to_poorly():
     judge = claims_archived.stays_below("rotten_tomatoes")
-    assert said(judge, archived(POOR)) == claims.HOLDS
-    assert said(judge, archived(GOOD)) == claims.FAILS
+    assert said(judge, archived(POOR)) == verdicts.HOLDS
+    assert said(judge, archived(GOOD)) == verdicts.FAILS
     assert judge(archived(POOR))[0] == "56.7 ± 2.8 (all 2 tasks: 56.7)"
 
 
 def test_the_prefix_is_behind_or_not():
     good = archived(GOOD)
-    assert said(claims_archived.prefix_behind, good) != claims.HOLDS
+    assert said(claims_archived.prefix_behind, good) != verdicts.HOLDS
     good.frame.loc[good.frame.target == "prefix", "sub"] -= 20
-    assert said(claims_archived.prefix_behind, good) == claims.HOLDS
+    assert said(claims_archived.prefix_behind, good) == verdicts.HOLDS
 
 
 def test_answers_of_a_sentence_are_judged_row_by_row():
     good, poor = (archived({"eli5-asks": (70.0, [60.0, 61.0, 62.0]), "eli5-askh": (70.0, each)})
                   for each in ([60.0, 61.0, 62.0], [9.0, 9.5, 10.0]))
     (first,), (second,) = (judged(results(GOOD), long_answers={"as it is": long}) for long in (good, poor))
-    assert (first.verdict, second.verdict) == (claims.HOLDS, claims.FAILS)
+    assert (first.verdict, second.verdict) == (verdicts.HOLDS, verdicts.FAILS)
     assert "eli5-askh 86.4" in first.published
     assert "eli5-askh 13.6" in second.ours
 
@@ -292,19 +292,19 @@ def test_dimensions_and_pipelines_within_five_points():
     near = {task: (ori, [s + 1 for s in each]) for task, (ori, each) in GOOD.items()}
     few, same = {"as it is": archived(GOOD)}, {"as it is": archived(GOOD), "y=8": archived(near)}
     assert judged(results(GOOD), dimension=few) == []
-    assert [c.verdict for c in judged(results(GOOD), dimension=same)] == [claims.HOLDS]
+    assert [c.verdict for c in judged(results(GOOD), dimension=same)] == [verdicts.HOLDS]
     apart, = judged(results(GOOD), dimension=same | {"y=16": archived(POOR)})
-    assert apart.verdict == claims.FAILS
+    assert apart.verdict == verdicts.FAILS
     many, = judged(results(GOOD), dimension={
         "many tasks, y=20": archived(POOR), "many tasks, y=100": archived(GOOD)})
-    assert many.verdict == claims.HOLDS
+    assert many.verdict == verdicts.HOLDS
     assert "in a random subspace 0.0 ± 0.0" in many.ours
-    for scores, expected in ((near, claims.HOLDS), (POOR, claims.FAILS)):
+    for scores, expected in ((near, verdicts.HOLDS), (POOR, verdicts.FAILS)):
         simple = archived(scores)
         simple.frame["shared_vector"] = 70.0
         adds, adds_many, beats, _, own, moved = judged(results(GOOD), simplified={"single": simple, "multi": simple})
-        assert beats.verdict == claims.HOLDS, "10 percent in a random subspace"
-        assert adds.verdict == adds_many.verdict == (claims.FAILS if scores is POOR else claims.HOLDS)
+        assert beats.verdict == verdicts.HOLDS, "10 percent in a random subspace"
+        assert adds.verdict == adds_many.verdict == (verdicts.FAILS if scores is POOR else verdicts.HOLDS)
         assert "shared training vector" in adds.ours
         assert own.verdict == moved.verdict == expected, \
             "with many tasks there is no main pipeline to compare with here"
@@ -321,14 +321,14 @@ def test_deltas_come_close_to_fine_tuning_or_not():
     every.frame.loc[(every.frame.task == "glue-mrpc") & (every.frame.target == "finetune"), "ori"] = 52.0
     every.frame.loc[(every.frame.task == "eli5-asks") & (every.frame.target != "finetune"), "ori"] = 70.0
     short, long = judged(results(GOOD), absolute={"as it is": every})
-    assert short.verdict == claims.HOLDS
+    assert short.verdict == verdicts.HOLDS
     assert "points over 2 of 3 tasks" in short.ours
     assert "points over 9 tasks" in short.published
-    assert long.verdict == claims.FAILS
+    assert long.verdict == verdicts.FAILS
     assert "Adapter -20.0 ± 0.0" in long.ours
     assert "points over 2 tasks" in long.published
     every.frame.loc[every.frame.target == "prefix", "ori"] -= 10
-    assert judged(results(GOOD), absolute={"as it is": every})[0].verdict == claims.FAILS
+    assert judged(results(GOOD), absolute={"as it is": every})[0].verdict == verdicts.FAILS
 
 
 def log(late):
@@ -338,7 +338,7 @@ def log(late):
 
 
 def test_the_slowest_is_judged_by_the_logs(monkeypatch):
-    for late, expected in ((True, claims.HOLDS), (False, claims.OPEN)):
+    for late, expected in ((True, verdicts.HOLDS), (False, verdicts.OPEN)):
         monkeypatch.setattr(Archived, "logs", lambda self, stage, late=late: [log(late)] * 3)
         ours, _, known = claims_archived.slowest(archived(GOOD))
         assert known == expected
@@ -349,27 +349,27 @@ def test_the_slowest_is_judged_by_the_logs(monkeypatch):
 def test_a_control_that_tunes_may_do_as_well(control):
     many, over = results(GOOD), claims.surplus("own", [control])
     assert many.own[control].max() < 80
-    assert said(over, many) == claims.HOLDS
+    assert said(over, many) == verdicts.HOLDS
     many.frame[control] = many.frame["sub"] + 20
-    assert said(over, many) == claims.FAILS
+    assert said(over, many) == verdicts.FAILS
 
 
 @pytest.mark.parametrize("scores, expected", [
-    ([80.0, 81.0, 82.0], claims.HOLDS), ([50.0, 51.0, 52.0], claims.FAILS), ([60.0, 75.0, 90.0], claims.OPEN)])
+    ([80.0, 81.0, 82.0], verdicts.HOLDS), ([50.0, 51.0, 52.0], verdicts.FAILS), ([60.0, 75.0, 90.0], verdicts.OPEN)])
 def test_fine_tuning_joins_by_the_directions_it_takes_part_in(scores, expected):
     fine = results({"rotten_tomatoes": (90.0, scores)}, kinds=("adapter", "lora", "prefix", "finetune"))
     fine.frame[["shared_vector", "scaled_vector"]] = 79.0
     without = (fine.frame.source != "finetune") & (fine.frame.target != "finetune")
     fine.frame.loc[without, "sub"] = 0.0  # directions among the deltas do not count
     joins, inferior, adds, lengthens, sent, longer = judged(results(GOOD), finetune={"as it is": fine})
-    assert inferior.verdict == claims.FAILS
+    assert inferior.verdict == verdicts.FAILS
     assert inferior.published == "2.3 points less", "the deltas send each other nothing here"
     assert joins.verdict == expected
     assert "rotten_tomatoes" in joins.ours
     assert "95.0 to 101.2" in joins.published
-    assert adds.verdict == sent.verdict == claims.FAILS
+    assert adds.verdict == sent.verdict == verdicts.FAILS
     assert "points over shared training vector as it is" in adds.ours
-    assert lengthens.verdict == longer.verdict == claims.FAILS
+    assert lengthens.verdict == longer.verdict == verdicts.FAILS
     assert "points over shared training vector, length fitted" in longer.ours
 
 
@@ -394,10 +394,11 @@ def test_the_plane_is_drawn_archived_and_can_be_touched():
 
 def test_verdicts_are_counted_apart_for_claims_questions_and_planes():
     def one(verdict, text="A claim.", rule="above 80"):
-        return claims.Claim(text, "", "", rule, verdict)
-    found = [one(claims.HOLDS), one(claims.HOLDS), one(claims.FAILS), one(claims.OPEN, rule="by eye (one seed)"),
-             one(claims.FAILS, "A question (not in the paper)."), one(claims.FAILS, "Another (not in the paper).")]
-    assert claims.tally(found).data == (
+        return verdicts.Claim(text, "", "", rule, verdict)
+    found = [one(verdicts.HOLDS), one(verdicts.HOLDS), one(verdicts.FAILS),
+             one(verdicts.OPEN, rule="by eye (one seed)"),
+             one(verdicts.FAILS, "A question (not in the paper)."), one(verdicts.FAILS, "Another (not in the paper).")]
+    assert verdicts.tally(found).data == (
         "Of 4 claims: 2 hold, 1 does not hold, 1 open; among them 1 read off planes of one seed: 1 open. "
         "Of 2 questions that the paper does not ask: 2 do not hold.")
 
@@ -413,17 +414,17 @@ def apart(scores: dict, own: float = 0.0, moved: float = 0.0, **options):
 @pytest.mark.parametrize("own, moved", [(0.0, -45.0), (-45.0, 0.0)])
 def test_claims_of_tuning_look_at_a_deltas_own_rows_and_those_of_transfer_at_transfer(own, moved):
     scores = {"rotten_tomatoes": (90.0, [89.0, 90.0, 91.0]), "amazon_polarity": (90.0, [89.0, 90.0, 91.0])}
-    verdicts = {c.text: c.verdict for c in claims.every(apart(scores, own, moved))}
+    said = {c.text: c.verdict for c in claims.every(apart(scores, own, moved))}
     for begins, what in (
             ("Every delta recovers", own), ("A solution found with", moved), ("Transfer recovers", moved),
             ("On sentiment", moved), ("Tuning in the subspace adds to what", own),
             ("Tuning in the subspace adds to the training", own), ("What is recovered", own),
             ("A transferred vector adds", moved), ("A transferred vector does more than the other delta's", moved)):
-        (text, verdict), = ((t, v) for t, v in verdicts.items() if t.startswith(begins))
-        assert verdict == (claims.FAILS if what else claims.HOLDS), text
+        (text, verdict), = ((t, v) for t, v in said.items() if t.startswith(begins))
+        assert verdict == (verdicts.FAILS if what else verdicts.HOLDS), text
     low = apart(scores, own, moved)
     low.frame["random"] = 70.0
-    assert claims.transfers(low)[2].verdict == (claims.FAILS if moved else claims.HOLDS)
+    assert claims.transfers(low)[2].verdict == (verdicts.FAILS if moved else verdicts.HOLDS)
 
 
 def test_rows_with_long_answers_count_where_the_papers_averages_have_them(monkeypatch):
@@ -439,18 +440,40 @@ def test_rows_with_long_answers_count_where_the_papers_averages_have_them(monkey
     assert of(many, "around 80 %").ours.startswith("3 of 3 tasks")
 
 
+def test_a_verdict_leans_on_a_task_if_it_is_another_one_without_it():
+    low, high = (100.0, [20.0, 21.0, 22.0]), (100.0, [91.0, 92.0, 93.0])
+    found = results({"rotten_tomatoes": high, "superglue-wsc": high, "glue-mrpc": low})
+    mean = verdicts.claim("The mean.", "", found, claims.on_average("own"))
+    assert (mean.verdict, mean.leans) == (verdicts.FAILS, {"glue-mrpc": verdicts.HOLDS}), "68 with all, 92 without it"
+    named = verdicts.claim("Named.", "", found, claims.stays_below("glue-mrpc"), average=False)
+    alone = verdicts.claim("One.", "", results({"glue-mrpc": low}), claims.on_average("own"))
+    firm = verdicts.claim("Firm.", "", found, claims.surplus("own", ["chance"]))
+    assert named.leans == alone.leans == firm.leans == {}
+    every = [mean, named, alone, firm, verdicts.claim("None.", "", None, claims.on_average("own"))]
+    assert verdicts.tally_leaning(every).data == ("Of 2 verdicts about several unseen tasks, 1 leans on one of them: "
+                                                  "1 of 1 that does not hold, 0 of 1 that holds.")
+    assert grid(verdicts.leaning(every)) == [["claim", "3 seeds"],
+                                             ["The mean.", "does not hold holds without glue-mrpc"]]
+    later = [verdicts.claim(text, "", replace(r, seeds=[0, 1, 2, 3]), claims.on_average("own"))
+             for text, r in (("The mean.", results({"a": high, "b": high})), ("Firm.", found))]
+    assert grid(verdicts.leaning(every, later, 4))[1:] == [
+        ["The mean.", "does not hold holds without glue-mrpc", "holds"],
+        ["Firm.", "holds", "does not hold holds without glue-mrpc"]]
+    assert grid(verdicts.leaning([mean], later, 5))[1][2] == "–", "nothing was run with five seeds"
+
+
 def test_what_lies_exactly_on_a_boundary():
     even = results({"rotten_tomatoes": (100.0, 3 * [80.0])})
-    assert said(claims.widely(80.0, 50.0), even) == claims.HOLDS, "at the level or more"
+    assert said(claims.widely(80.0, 50.0), even) == verdicts.HOLDS, "at the level or more"
     half = results({"rotten_tomatoes": (100.0, [83.0, 84.0, 85.0]), "glue-mrpc": (100.0, 3 * [50.0])})
-    assert said(claims.widely(80.0, 50.0), half) == claims.FAILS, \
+    assert said(claims.widely(80.0, 50.0), half) == verdicts.FAILS, \
         "one of two tasks is no more than half, whatever the other seeds say"
-    assert claims.differ([(2.5, 2.5)]) is False
-    assert claims.differ([(0.0, 5.5)]) is None
+    assert verdicts.differ([(2.5, 2.5)]) is False
+    assert verdicts.differ([(0.0, 5.5)]) is None
     shared = plane(4, 10, 20)
     shared.relative[0] = 10.0
     shared.relative[0].view(-1)[[0, 1, 23, 24]] = 90.0
-    assert overlap({"a": shared}).verdict == claims.FAILS, "half of the smallest region is not more than half"
+    assert overlap({"a": shared}).verdict == verdicts.FAILS, "half of the smallest region is not more than half"
     assert plane(5, 10, 20).share(90.0)["adapter"] == pytest.approx(20)
 
 
@@ -459,9 +482,9 @@ def test_three_differences_at_once_need_wider_intervals():
     found = results({"rotten_tomatoes": (100.0, 3 * [80.0])})
     for seed in range(3):
         found.frame.loc[(found.frame.source == "prefix") & (found.frame.seed == seed), "sub"] -= 2 + seed
-    assert said(claims.alike_as_sources, found) == claims.OPEN
+    assert said(claims.alike_as_sources, found) == verdicts.OPEN
     assert "Adapter minus Prefix +3.0 ± 4.4" in claims.alike_as_sources(found)[0]
-    assert said(claims.asymmetric, found) == claims.OPEN
+    assert said(claims.asymmetric, found) == verdicts.OPEN
 
 
 def test_one_solution_outside_the_good_region_is_enough():
@@ -469,25 +492,26 @@ def test_one_solution_outside_the_good_region_is_enough():
     # the mean there is 70 %, and 90 % at the two others
     good.relative[[0, 2], 2, 2], good.points[1] = 60.0, torch.tensor([2.0, 2.0])
     low.relative[:, 0, 0] = 10.0
-    assert near({"a": good}).verdict == claims.FAILS
-    assert near({"b": low}).verdict == claims.OPEN
-    assert near({"a": good, "b": low}).verdict == claims.FAILS, "one plane that tells is enough"
+    assert near({"a": good}).verdict == verdicts.FAILS
+    assert near({"b": low}).verdict == verdicts.OPEN
+    assert near({"a": good, "b": low}).verdict == verdicts.FAILS, "one plane that tells is enough"
 
 
 def test_archived_claims_look_at_the_rows_that_they_are_about():
     moved = [gained(results(GOOD), task="superglue-wsc", many=apart(GOOD, own=own, moved=sent))
              for own, sent in ((5.0, -20.0), (-20.0, 5.0))]
-    assert moved == [claims.FAILS, claims.HOLDS], "transfer on WSC"
+    assert moved == [verdicts.FAILS, verdicts.HOLDS], "transfer on WSC"
     lower = apart(GOOD, moved=-30.0)
     assert [said(claims_archived.no_poorer(results(GOOD), what), lower) for what in ("own", "moved")] \
-        == [claims.HOLDS, claims.FAILS]
-    assert said(claims_archived.no_poorer(results(GOOD), "own"), apart(GOOD, own=-2.0)) == claims.HOLDS, \
+        == [verdicts.HOLDS, verdicts.FAILS]
+    assert said(claims_archived.no_poorer(results(GOOD), "own"), apart(GOOD, own=-2.0)) == verdicts.HOLDS, \
         "two points less are no less"
-    assert said(claims_archived.each_row, apart({"eli5-asks": (70.0, [60.0, 61.0, 62.0])}, moved=-60.0)) == claims.HOLDS
+    asks = apart({"eli5-asks": (70.0, [60.0, 61.0, 62.0])}, moved=-60.0)
+    assert said(claims_archived.each_row, asks) == verdicts.HOLDS
     behind = archived(GOOD)
     for kind, less in (("lora", 20), ("prefix", 10)):
         behind.frame.loc[behind.frame.target == kind, "sub"] -= less
-    assert said(claims_archived.prefix_behind, behind) != claims.HOLDS, "less than the adapter, and more than LoRA"
+    assert said(claims_archived.prefix_behind, behind) != verdicts.HOLDS, "less than the adapter, and more than LoRA"
 
 
 def gained(few, task, many) -> str:
@@ -497,8 +521,8 @@ def gained(few, task, many) -> str:
 def test_dimensions_are_judged_by_whole_intervals_for_as_many_as_there_are():
     base, near, far = (archived({"rotten_tomatoes": (100.0, each)})
                        for each in (3 * [80.0], [84.0, 85.2, 82.8], [91.6, 90.0, 88.4]))
-    for study, verdict in (({"y=8": near}, claims.OPEN), ({"y=8": far}, claims.FAILS),
-                           ({"y=8": far, "y=16": far}, claims.OPEN)):
+    for study, verdict in (({"y=8": near}, verdicts.OPEN), ({"y=8": far}, verdicts.FAILS),
+                           ({"y=8": far, "y=16": far}, verdicts.OPEN)):
         assert said(claims_archived.dimensions(study), base) == verdict, study.keys()
 
 

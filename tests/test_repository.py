@@ -156,8 +156,10 @@ def test_the_planes_computed_beforehand_are_those_that_the_chapters_show():
         assert re.search(rf"^rows = {rows} ", first, re.M), name
 
 
-def test_pages_of_archived_results_do_not_load_the_models():
+@pytest.mark.parametrize("does", ["pass", "unidelta.stages.Run.open('embedded').data('scitail', 0)"])
+def test_pages_of_results_that_are_there_do_not_load_the_models(does, tmp_path):
     """Loading them would take half of the time that such a page needs to start."""
-    code = ("import sys, unidelta.report, unidelta.studies; "
+    code = (f"import sys, unidelta.report, unidelta.stages, unidelta.studies; {does}; "
             "sys.exit('transformers.models.t5.modeling_t5' in sys.modules)")
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT / "lib").returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT / "lib",
+                          env=os.environ | {"UNIDELTA_RUNS": str(tmp_path)}).returncode == 0

@@ -14,7 +14,17 @@ from bs4 import BeautifulSoup
 
 from unidelta import profiles, stages, studies, suite
 from unidelta.projections import RATIO
-from unidelta.report import archive, claims, claims_archived, directions, measures, planes, settings, tables
+from unidelta.report import (
+    archive,
+    claims,
+    claims_archived,
+    directions,
+    measures,
+    planes,
+    settings,
+    tables,
+    verdicts,
+)
 from unidelta.report.measures import CONTROLS, by_seed, gain, interval, relative, rows_of, signed
 from unidelta.report.outcome import AIMS
 from unidelta.store import plain
@@ -626,4 +636,20 @@ def test_what_six_seeds_say_of_many_tasks():
     """Step 21 of the choices states this in text written by hand."""
     many = archive.load("more_seeds")["multi_task: as it is"]
     judges = (claims_archived.prefix_behind, claims_archived.slowest, claims.poorer_source, claims.ahead)
-    assert [judge(many)[2] for judge in judges] == [claims.HOLDS, claims.HOLDS, claims.OPEN, claims.OPEN]
+    assert [judge(many)[2] for judge in judges] == [verdicts.HOLDS, verdicts.HOLDS, verdicts.OPEN, verdicts.OPEN]
+
+
+def test_which_verdicts_that_hold_lean_on_a_task():
+    """Step 28 of the choices states this in text written by hand."""
+    studies = {name: archive.load(name) for name in archive.names()}
+    six = studies["more_seeds"]["as it is"]
+    before = claims_archived.every(six, {name: studies[name] for name in ("multi_task", "long_answers")})
+    after = claims_archived.with_all_others(six, {}, claims_archived.with_more_seeds(studies))
+    leaning, later = ({c.name: bool(c.leans) for c in claims if c.verdict == verdicts.HOLDS}
+                      for claims in (before, after))
+    assert [name for name, leans in leaning.items() if leans] == [
+        "With many tasks, tuning adds to the best of these solutions with its length fitted",
+        "With many tasks, prefix-tuning recovers less than the other two (section 5.2.2)"]
+    assert [name for name, leans in later.items() if leans] == [
+        "Tuning in the subspace adds to what the training task's solutions give as they are"]
+    assert {name for name, leans in leaning.items() if leans} <= set(later), "they hold with six seeds, too"

@@ -11,13 +11,17 @@ import hashlib
 import json
 import os
 import textwrap
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
 import torch
 import transformers
 from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
 from transformers.utils import logging
 
 from unidelta import ROOT
@@ -35,23 +39,23 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class Backbone:
-    """A frozen T5 and its tokenizer.
+    """A frozen T5 and its tokenizer. `fingerprint` is a hash of all that determines what it computes.
 
-    `model` is a transformers T5 in eval mode, `fingerprint` a hash of all that determines what it computes.
+    `read` reads the network, which `model` does when it is first asked for: what finds its results in the store works
+    without it.
     """
 
     name: str
-    model: transformers.T5ForConditionalGeneration
+    config: transformers.T5Config
     tokenizer: transformers.PreTrainedTokenizerBase
+    device: torch.device
     fingerprint: str
+    read: Callable[[], transformers.T5ForConditionalGeneration] = field(repr=False)
 
-    @property
-    def config(self):
-        return self.model.config
-
-    @property
-    def device(self) -> torch.device:
-        return self.model.device
+    @cached_property
+    def model(self) -> transformers.T5ForConditionalGeneration:
+        """The network, a transformers T5 in eval mode."""
+        return self.read()
 
 
 def device_of(name: str = "auto") -> torch.device:
@@ -83,14 +87,17 @@ def load(name: str = "embedded", dtype: str = "float32", device: str = "auto") -
     where, name = device_of(device), os.fspath(name)
     place = SHIPPED.get(name) or Path(name).expanduser()
     source = str(place) if place.is_dir() or name in SHIPPED else name
-    quiet, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    # The head of T5 v1.1 is untied, as it should be; the library would warn of that at every load.
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
     try:
         if not place.is_dir() and (name[:1] in (".", "/", "~") or name.count("/") > 1):  # not a hub id
             raise ValueError("there is no such folder")
-        model, tokenizer = _read(source, DTYPES[dtype])
+        config = _config(source)
+        read = partial(_network, source, config, DTYPES[dtype], where)
+        if name in SHIPPED:  # these are known to be whole
+            weights = _weights(place, DTYPES[dtype])
+        else:
+            model = read()
+            read, weights = (lambda: model), model.state_dict()
+        tokenizer = _tokenizer(source, config)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         told = textwrap.shorten((str(error) or type(error).__name__).splitlines()[0], 120, placeholder=" ...")
         if isinstance(error, OSError) and not place.is_dir():
@@ -98,16 +105,30 @@ def load(name: str = "embedded", dtype: str = "float32", device: str = "auto") -
         raise ValueError(f"no T5 backbone {name!r} ({told}); "
                          f"allowed: {', '.join(SHIPPED)}, a local folder with a T5 and its tokenizer, "
                          "or a hub id that is cached or can be reached") from None
+    fingerprint = _fingerprint(weights, tokenizer, None if name in SHIPPED else config)
+    return Backbone(name, config, tokenizer, where, fingerprint, read)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the library's progress bars and its warnings.
+
+    The head of T5 v1.1 is untied, as it should be; the library would warn of that at every load.
+    """
+    quiet, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
     finally:
         logging.set_verbosity(quiet)
         if bars:
             logging.enable_progress_bar()
-    model.requires_grad_(False).eval().to(where)
-    return Backbone(name, model, tokenizer, _fingerprint(model, tokenizer, shipped=name in SHIPPED))
 
 
-def _read(source: str, dtype: torch.dtype) -> tuple:
-    """A T5 and its tokenizer, from a folder or the hub. Raises ValueError if they are incomplete or do not fit."""
+@_quietly()
+def _config(source: str) -> transformers.T5Config:
+    """The configuration of a T5, from a folder or the hub. Raises ValueError if it is of something else."""
     kind = transformers.T5Config.get_config_dict(source)[0].get("model_type")
     if kind is None:
         raise ValueError("it has no config.json of a model")
@@ -119,6 +140,15 @@ def _read(source: str, dtype: torch.dtype) -> tuple:
         config.decoder_start_token_id = config.pad_token_id
     if config.dense_act_fn == "gelu_new":  # the same function, fused: a fifth less time on a CPU
         config.dense_act_fn = "gelu_pytorch_tanh"
+    if config.pad_token_id != 0:
+        raise ValueError(f"its padding token is {config.pad_token_id}, and 0 is needed")
+    return config
+
+
+@_quietly()
+def _network(source: str, config: transformers.T5Config, dtype: torch.dtype,
+             where: torch.device) -> transformers.T5ForConditionalGeneration:
+    """A frozen T5, from a folder or the hub. Raises ValueError if some of its weights are missing."""
     model, found = transformers.T5ForConditionalGeneration.from_pretrained(
         source, config=config, dtype=dtype, output_loading_info=True)
     lost = sorted(found["missing_keys"])  # the library draws these at random, anew at every load
@@ -127,32 +157,42 @@ def _read(source: str, dtype: torch.dtype) -> tuple:
     if lost:
         tied = "; a new model shares it with the embedding until it is given one" if "lm_head.weight" in lost else ""
         raise ValueError(f"{len(lost)} of its weights missing, such as {lost[0]}{tied}")
-    if config.pad_token_id != 0:
-        raise ValueError(f"its padding token is {config.pad_token_id}, and 0 is needed")
     # greedy decoding, whatever the folder's own file says
     model.generation_config = transformers.GenerationConfig(
         decoder_start_token_id=config.decoder_start_token_id, eos_token_id=config.eos_token_id, pad_token_id=0)
+    return model.requires_grad_(False).eval().to(where)
+
+
+def _weights(place: Path, dtype: torch.dtype) -> dict[str, Tensor]:
+    """The weights of a shipped backbone by the names in its network, which has the embedding once in each stack."""
+    weights = {name: weight.to(dtype) for name, weight in load_file(place / "model.safetensors").items()}
+    return weights | {f"{stack}.embed_tokens.weight": weights["shared.weight"] for stack in ("encoder", "decoder")}
+
+
+@_quietly()
+def _tokenizer(source: str, config: transformers.T5Config) -> transformers.PreTrainedTokenizerBase:
+    """Its tokenizer. Raises ValueError if it does not know English, or has more tokens than the network."""
     tokenizer = transformers.AutoTokenizer.from_pretrained(source)
     # If a folder has no tokenizer, the library makes an empty one.
     if tokenizer.unk_token_id in tokenizer(PROBE).input_ids:
         raise ValueError("its tokenizer does not know plain English, or is missing")
     if len(tokenizer) > config.vocab_size:
         raise ValueError(f"its tokenizer has {len(tokenizer)} tokens, the model {config.vocab_size}")
-    return model, tokenizer
+    return tokenizer
 
 
-def _fingerprint(model, tokenizer, shipped: bool) -> str:
-    """16 digits of a hash of weights and vocabulary and, but for shipped backbones, of configuration and tokenizer.
+def _fingerprint(weights: Mapping[str, Tensor], tokenizer, config: transformers.T5Config | None) -> str:
+    """16 digits of a hash of weights and vocabulary and, if `config` is given, of configuration and tokenizer.
 
-    The shipped ones do not change, and all that is archived names them by weights and vocabulary.
+    It is not given for shipped backbones: these do not change, and all that is archived names them without it.
     """
     digest = hashlib.sha256()
-    for key, value in sorted(model.state_dict().items()):
+    for key, value in sorted(weights.items()):
         digest.update(key.encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     digest.update(repr(sorted(tokenizer.get_vocab().items())).encode())
-    if not shipped:
-        digest.update(repr([(name, getattr(model.config, name, None)) for name in COMPUTES]).encode())
+    if config:
+        digest.update(repr([(name, getattr(config, name, None)) for name in COMPUTES]).encode())
         rules = getattr(tokenizer, "backend_tokenizer", None)  # a tokenizer in Python has none
         digest.update(_rules(rules).encode() if rules else repr(type(tokenizer)).encode())
     return digest.hexdigest()[:16]

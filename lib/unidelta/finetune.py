@@ -56,7 +56,7 @@ class Finetune(Delta):
         if theta.shape != (self.numel,):
             raise ValueError(f"finetune takes theta of shape ({self.numel},), got {tuple(theta.shape)}")
         weights = {name: view[0].to(self.model.dtype) for name, view in self.views(theta[None]).items()}
-        return replace(backbone, model=Tuned(self.model, weights))
+        return replace(backbone, read=lambda: Tuned(self.model, weights))
 
 
 class Tuned:

@@ -1,22 +1,12 @@
 """The paper's claims, each with its published evidence, ours, and a verdict that follows from a stated rule.
 
-A claim about a threshold holds if the whole interval over seeds lies on its side of the threshold, does not hold if the
-whole interval lies on the other side, and is open otherwise. A claim about k values at once holds if all k intervals
-lie on its side. It does not hold if one of them, widened because there are k, lies on the other side. There is no
-correction for the number of claims. With one seed there is no interval and no verdict: the claim is open. Claims read
-off a plane are the exception; they rest on one seed and say so. A claim whose results were not run is marked "not run".
-
-That a claim holds says that its threshold is passed, and not that it is the subspace which passes it: beside what is
-recovered stands the best control.
+The rules are those of `unidelta.report.verdicts`.
 """
 
-from collections import Counter
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from itertools import combinations
 
 import pandas as pd
-from IPython.display import HTML, Markdown
 
 from unidelta import paper
 from unidelta.projections import KINDS
@@ -25,70 +15,29 @@ from unidelta.report.measures import (
     LABEL,
     best_control,
     by_seed,
-    html,
     interval,
     number,
     over_seeds,
     plural,
     relative,
     signed,
-    widened,
 )
 from unidelta.report.results import Results, joined
+from unidelta.report.verdicts import (
+    CLOSE,
+    FAILS,
+    HOLDS,
+    OPEN,
+    RECOVERED,
+    Claim,
+    Judge,
+    claim,
+    differ,
+    verdict,
+)
 
-RECOVERED = 80.0  # percent of E_ori that the paper calls recovered
-CLOSE = 5.0       # points within which two means count as the same; the paper does not say
-HOLDS, FAILS, OPEN, NOT_RUN = "holds", "does not hold", "open", "not run"
 # what is there before anything is tuned for the unseen task
 LEFT = ("train_solution", "own_vector", "mean_vector", "untuned")
-Judge = Callable[[Results], tuple[str, str, str]]  # -> ours, the rule, the verdict
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One row of the chapter: the claim in our words with its section, published evidence, ours, rule and verdict.
-
-    seeds: how many seeds ours rests on."""
-
-    text: str
-    published: str
-    ours: str
-    rule: str
-    verdict: str
-    seeds: int = 0
-
-    @property
-    def added(self) -> bool:
-        """Whether this is a question that the paper does not ask."""
-        return self.text.endswith("(not in the paper).")
-
-
-def claim(text: str, published: str, results: Results | None, judge: Judge) -> Claim:
-    """The claim with the verdict of `judge`, or marked as not run if there are no results."""
-    if results is None:
-        return Claim(text, published, "–", "–", NOT_RUN)
-    ours, rule, known = judge(results)
-    return Claim(text, published, ours + " (archived)" * hasattr(results, "line"), rule, known, len(results.seeds))
-
-
-def verdict(values: Sequence[tuple[float, float]], threshold: float, seeds: int) -> str:
-    """HOLDS, FAILS or OPEN for the claim that all `values` lie above a threshold.
-
-    A value is (mean, half interval), over so many seeds."""
-    if any(half != half for _, half in values):
-        return OPEN
-    if all(mean - half > threshold for mean, half in values):
-        return HOLDS
-    return FAILS if any(mean + widened(seeds, len(values)) * half < threshold for mean, half in values) else OPEN
-
-
-def differ(differences: Collection[tuple[float, float]]) -> bool | None:
-    """Whether one of several differences, (mean, half interval), excludes zero: True if one does.
-
-    False if none does and all intervals lie within CLOSE; None, for undecided, otherwise."""
-    if any(abs(mean) > half for mean, half in differences):
-        return True
-    return False if all(abs(mean) + half <= CLOSE for mean, half in differences) else None
 
 
 def listed(values: dict[str, tuple]) -> str:
@@ -288,12 +237,12 @@ def every(results: Results, long: Results | None = None) -> list[Claim]:
             claim("Transfer recovers more than 80 % on average (section 5.2.1).", published(2, whole, average), whole,
                   on_average("moved")),
             claim("Transfer is poor on WSC (section 5.2.1).", number(paper.average(2, ["superglue-wsc"])),
-                  results if "superglue-wsc" in set(results.moved.task) else None, stays_below("superglue-wsc")),
+                  results if "superglue-wsc" in set(results.moved.task) else None, stays_below("superglue-wsc"), False),
             claim("On sentiment tasks a transferred solution does as well as the delta it is sent to does "
                   "in its own space (section 5.2.1).",
                   ", ".join(f"{paper.task_name(t)} {v:.1f}"
                             for t, v in paper.rows(2, alike)[["test", paper.AVERAGE]].to_numpy()), has,
-                  as_good_as_its_own(alike)),
+                  as_good_as_its_own(alike), False),
             claim("Which delta a solution was found with makes no significant difference to its transfer "
                   "(section 5.2.1).",
                   published(2, results, by_source), results, alike_as_sources),
@@ -324,38 +273,3 @@ def transfers(results: Results | None, where: str = "") -> list[Claim]:
             claim(f"{a} transferred vector does more than the other delta, tuned itself in a random subspace "
                   "of as many dimensions (not in the paper).",
                   "no such control", results, surplus("moved", ["random"]))]
-
-
-def table(claims: Sequence[Claim], again: Sequence[Claim] = (), seeds: int = 0) -> HTML:
-    """One line for each claim. again: the same claims judged again, whose verdicts stand beside, headed by `seeds`.
-
-    Those that rest on another number of seeds there have a dash: nothing more was run for them."""
-    def marked(verdict):  # book/_static/custom.css has a colour for each
-        return f'<b class="verdict {verdict.replace(" ", "-")}">{verdict}</b>'
-    later = {c.text: {f"{seeds} seeds": marked(c.verdict) if c.seeds == seeds else "–"} for c in again}
-    return html([{"verdict": marked(c.verdict), **later.get(c.text, {}),
-                  "claim": c.text.removesuffix(" (not in the paper).") + "." * c.added, "ours": c.ours,
-                  **({} if c.added else {"the paper's evidence": c.published}), "holds if": c.rule} for c in claims])
-
-
-def changes(before: Sequence[Claim], after: Sequence[Claim]) -> Markdown:
-    """List the claims whose verdict changes with other evidence, and that evidence."""
-    now = {c.text: c for c in after}
-    lines = [f"- {c.text.removesuffix('.')}: {c.verdict} → **{now[c.text].verdict}** "
-             f"({now[c.text].ours.removesuffix(' (archived)')})."
-             for c in before if c.text in now and now[c.text].verdict != c.verdict]
-    return Markdown("\n".join(lines) or "No verdict changes.")
-
-
-def tally(claims: list[Claim]) -> Markdown:
-    """Count the verdicts on the paper's claims, and on the questions that it does not ask."""
-    def counted(some):
-        plural = {HOLDS: "hold", FAILS: "do not hold"}
-        return ", ".join(f"{n} {verdict if n == 1 else plural.get(verdict, verdict)}"
-                         for verdict, n in Counter(c.verdict for c in some).most_common())
-    asked = [c for c in claims if c.added]
-    stated = [c for c in claims if not c.added]
-    alone = [c for c in claims if "one seed" in c.rule]
-    return Markdown(f"Of {len(stated)} claims: {counted(stated)}; "
-                    f"among them {len(alone)} read off planes of one seed: {counted(alone)}. "
-                    f"Of {len(asked)} questions that the paper does not ask: {counted(asked)}.")

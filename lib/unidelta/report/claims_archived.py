@@ -1,6 +1,6 @@
 """The paper's claims that need archived studies: many training tasks, other y, the simplified pipeline, fine-tuning.
 
-The rules are those of `unidelta.report.claims`. The claims of a study that is not archived, or was archived with
+The rules are those of `unidelta.report.verdicts`. The claims of a study that is not archived, or was archived with
 another backbone or other settings, count as not run.
 """
 
@@ -8,11 +8,12 @@ from unidelta import paper, suite
 from unidelta.projections import KINDS
 from unidelta.report import archive, claims, claims_planes
 from unidelta.report.archive import Archived
-from unidelta.report.claims import CLOSE, RECOVERED, Judge, claim, listed, stays_below, surplus, verdict
+from unidelta.report.claims import listed, stays_below, surplus
 from unidelta.report.convergence import DIST, TASK, arrivals, lag, of_subspaces
 from unidelta.report.measures import LABEL, by_seed, gain, interval, number, over_seeds, relative, signed, weak, widened
 from unidelta.report.planes import Plane
 from unidelta.report.results import Results, joined
+from unidelta.report.verdicts import CLOSE, FAILS, HOLDS, OPEN, RECOVERED, Claim, Judge, claim, verdict
 
 # percent of E_ori that the paper calls around 80: apart from ETHOS-Gender, the lowest average in its Table 4 is 78.8
 AROUND = 78.0
@@ -91,7 +92,7 @@ def dimensions(study: Study) -> Judge:
         same = all(abs(mean) + half < CLOSE for mean, half in points.values())
         return ("; ".join(f"{name} against y=4: {number(*v)} points" for name, v in points.items()),
                 f"every interval within {CLOSE:.0f} points",
-                claims.HOLDS if same else claims.FAILS if apart else claims.OPEN)
+                HOLDS if same else FAILS if apart else OPEN)
     return judge
 
 
@@ -169,7 +170,7 @@ def behind_finetuning(long: bool) -> str:
             + f" points over {len(rows)} tasks")
 
 
-def every(results: Results, found: dict[str, Study]) -> list[claims.Claim]:
+def every(results: Results, found: dict[str, Study]) -> list[Claim]:
     """The claims that need archived studies, in the paper's order. found: `judged_by`, or nothing ({})."""
     def unchanged(study):
         return found.get(study, {}).get("as it is")
@@ -195,7 +196,8 @@ def every(results: Results, found: dict[str, Study]) -> list[claims.Claim]:
     return [
         claim("Answers of a sentence are recovered, too (the ELI5 rows of Table 1).",
               ", ".join(f"{paper.task_name(t)} {v:.1f}"
-                        for t, v in zip(eli5["test"], eli5[paper.AVERAGE], strict=True)), long, each_row),
+                        for t, v in zip(eli5["test"], eli5[paper.AVERAGE], strict=True)), long, each_row,
+              False),
         claim("With one training task the dimension, 4, 8 or 16, hardly matters (section 5.1).",
               "said, without numbers",
               y.get("as it is") if any(name.startswith("y=") for name in y) else None, dimensions(y)),
@@ -203,7 +205,8 @@ def every(results: Results, found: dict[str, Study]) -> list[claims.Claim]:
               few and wide, more_dimensions(few)),
         *(claim(f"Many training tasks make a better subspace than one: transfer on {name} (sections 5.2.1 and 5.2.2).",
                 f"{transferred[2][name]:.1f} single-task, {transferred[4][name]:.1f} multi-task",
-                many if paper.TASKS[name] in in_both else None, more_tasks(results, paper.TASKS[name]))
+                many if paper.TASKS[name] in in_both else None, more_tasks(results, paper.TASKS[name]),
+                False)
           for name in ("WSC", "QuaRTz")),
         claim("In the subspace of many tasks the deltas recover more than 80 % on average (section 5.2.2).",
               claims.published(3, whole, claims.average), whole, claims.on_average("own")),
@@ -227,7 +230,7 @@ def every(results: Results, found: dict[str, Study]) -> list[claims.Claim]:
               whole, claims.widely(AROUND, 80.0)),
         claim("With many tasks, transfer is poor on ETHOS-Gender (section 5.2.2).",
               f"{transferred[4]['ETHOS-Gender']:.1f}",
-              many if many and "ethos-gender" in set(many.moved.task) else None, stays_below("ethos-gender")),
+              many if many and "ethos-gender" in set(many.moved.task) else None, stays_below("ethos-gender"), False),
         claim("With many tasks, too, what the adapter finds is transferred slightly less well (section 5.2.2).",
               claims.published(4, many, claims.behind_as_source), many, claims.poorer_source),
         claim("Transfer is not symmetric (section 5.2.2).",
@@ -236,7 +239,7 @@ def every(results: Results, found: dict[str, Study]) -> list[claims.Claim]:
         *claims.transfers(many, "With many tasks,"),
         claim("While the subspace is approximated, the prefix's loss converges much slower than the others' "
               "(section 5.2.2).",
-              "said, without a curve", many, slowest),
+              "said, without a curve", many, slowest, False),
         claim("Full fine-tuning joins the same subspace (section 5.3).",
               f"Table 5: {fifth.to_numpy().min():.1f} to {fifth.to_numpy().max():.1f} in all 16 directions",
               fine, joining),
@@ -267,7 +270,7 @@ def every(results: Results, found: dict[str, Study]) -> list[claims.Claim]:
               behind_finetuning(True), absolute, close_to_finetuning(True))]
 
 
-def with_all_others(results: Results, planes: dict[str, Plane], found: dict[str, Study]) -> list[claims.Claim]:
+def with_all_others(results: Results, planes: dict[str, Plane], found: dict[str, Study]) -> list[Claim]:
     """Every claim of the paper and every question of ours: of one training task, of planes, and of archived studies."""
     return [*claims.every(results, found.get("long_answers", {}).get("as it is")), *claims_planes.every(planes),
             *every(results, found)]

@@ -5,9 +5,9 @@ planes: unseen task -> its plane, as `planes.drawn` returns it.
 
 from unidelta import tasks
 from unidelta.projections import KINDS
-from unidelta.report.claims import FAILS, HOLDS, NOT_RUN, OPEN, RECOVERED, Claim
 from unidelta.report.measures import LABEL, number
 from unidelta.report.planes import Plane
+from unidelta.report.verdicts import FAILS, HOLDS, NOT_RUN, OPEN, RECOVERED, Claim
 
 
 def read(text: str, planes: dict[str, Plane], ours: str, rule: str, known: str) -> Claim:

@@ -6,6 +6,7 @@ A subspace is named by its training tasks, `train`.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -65,11 +66,12 @@ def original(run: Run, tasks: Sequence[str], kinds: Sequence[str] = KINDS,
     """
     asked(run, tasks, seeds, kinds)
     datas = {(task, seed): run.data(task, seed) for task in tasks for seed in seeds}
-    return {key: artifact for kind in kinds for key, artifact in _originals(run, kind, datas).items()}
+    guess = cache(lambda task, seed: guessing(run, datas[task, seed], seed))  # the same for every kind
+    return {key: artifact for kind in kinds for key, artifact in _originals(run, kind, datas, guess).items()}
 
 
-def _originals(run: Run, kind: str, datas: dict[tuple, TaskData]) -> dict[tuple, Artifact]:
-    """`original` for one kind. datas: by (task, seed)."""
+def _originals(run: Run, kind: str, datas: dict[tuple, TaskData], guess: Callable) -> dict[tuple, Artifact]:
+    """`original` for one kind. datas: by (task, seed). guess: what guessing scores on the dev part of each."""
     p = run.profile
     lr, steps = p.original(kind)
     waits = {"original_learnt": p.original_learnt} if p.patience and p.original_learnt else {}
@@ -105,8 +107,7 @@ def _originals(run: Run, kind: str, datas: dict[tuple, TaskData]) -> dict[tuple,
 
         floor = None
         if waits:
-            floor = [guessing(run, data, seed) + p.original_learnt
-                     for data, (_, _, seed) in zip(mine, stack, strict=True)]
+            floor = [guess(task, seed) + p.original_learnt for task, _, seed in stack]
         ran = run.fit(Adafactor([live.theta], lr, delta.blocks), loss, score, "original",
                       [wanted[key] for key in stack],
                       patience=p.patience, floor=floor, steps=steps,
