@@ -32,6 +32,10 @@ STORED = {"00_backbone", "04_tasks", "13_second_group", "14_real_rows", "17_mult
           "20_data", "21_simplified", "22_absolute", "24_fidelity", "25_backbones", "26_long_answers", "27_settings",
           "30_speed", "31_cost"}
 
+# Chapters about the backbones that ship with the project and its settings for them. They show what is archived,
+# whatever the profile: nothing of it is a question at another size.
+OF_DRAWS = {"25_backbones", "27_settings"}
+
 # Chapters that show one training task, glue-sst2, and wait for no other.
 ONE = {"01_approximate", "02_optimize", "03_transfer", "05_by_hand"}
 
@@ -45,10 +49,12 @@ def profile_of(wildcards):
     """Return the `-p ...` options for a profile that is not the notebooks' own default.
 
     Each is given only if the notebook has that parameter. What is archived belongs to the default, so no archive is
-    used with another profile.
+    used with another profile, except on pages about the default.
     """
     cells = Path(f"notebooks/{wildcards.name}.ipynb").read_text(encoding="utf-8")
     given = [("profile", PROFILE), ("archive", "none")] if PROFILE != "embedded" else []
+    if wildcards.name in OF_DRAWS:
+        return ""
     return " ".join(f"-p {name} {value}" for name, value in given if f'"{name} = ' in cells)
 
 

@@ -137,6 +137,18 @@ def test_the_first_page_has_the_figure_of_the_results():
     assert first["src"] == chapter["src"]
 
 
+def test_the_square_of_fine_tuning_stands_beside_the_papers():
+    from unidelta import paper
+
+    tables = article("notebooks/19_finetune").find_all("table")
+    rows = [" ".join(cells) for table in tables for cells in grid(str(table))]
+    for row in paper.table(5).itertuples(index=False):
+        assert any(text.startswith(row.source) and all(f"{value:.1f}" in text for value in row[1:]) for text in rows)
+    for own in (True, False):
+        theirs = f"{paper.square(['rotten_tomatoes'], own):.1f}"
+        assert any(text.startswith("the paper, same rows") and theirs in text for text in rows)
+
+
 @pytest.mark.parametrize(("number", "chapter"), PUBLISHED.items())
 def test_published_figures_stand_beside_ours(number, chapter):
     from unidelta import paper

@@ -10,6 +10,7 @@ from test_report import FREE, grid, results
 
 from unidelta import paper
 from unidelta.report import archive, claims, claims_archived, figures, tables, verdicts
+from unidelta.report import planes as planes_of
 from unidelta.report.archive import Archived
 from unidelta.report.claims_planes import near, overlap, wider
 from unidelta.report.planes import Plane, from_frame, to_frame
@@ -388,6 +389,8 @@ def test_the_plane_is_drawn_archived_and_can_be_touched():
     assert list(again) == list(planes)
     assert all(torch.equal(getattr(again[t], part).float(), getattr(of, part))
                for t, of in planes.items() for part in ("relative", "axis", "points"))
+    assert planes_of.outside({"scitail": far}) == " (outside the grid: LoRA and Prefix on scitail)"
+    assert planes_of.outside(planes) == ""
     shares = BeautifulSoup(tables.overlap(planes).data, "html.parser").find_all("tr")[1].find_all("td")
     assert [c.text for c in shares[1:]] == ["20.0", "40.0", "80.0", "20.0", "20.0"]
 

@@ -37,6 +37,14 @@ def test_a_few_figures_by_eye():
     assert paper.table(5).set_index("source").at["Fine-tune", "Prefix"] == 99.7
 
 
+def test_the_square_has_a_diagonal_and_twelve_other_cells():
+    cells = paper.table(5).set_index("source")
+    own, moved = (paper.square(["rotten_tomatoes"], own=own) for own in (True, False))
+    assert own == pytest.approx(sum(cells.at[name, name] for name in cells) / 4) == pytest.approx(98.65)
+    assert 4 * own + 12 * moved == pytest.approx(cells.to_numpy().sum())
+    assert pd.isna(paper.square(["scitail"], own=True)), "the table is of Rotten Tomatoes alone"
+
+
 def test_transcription_against_the_text(shared):
     text = (shared / "paper" / "paper.txt").read_text(encoding="utf-8").replace("\n", " ")
     for n in paper.NUMBERS:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 from zipfile import ZipFile
 
 import nbformat
@@ -154,6 +155,21 @@ def test_the_planes_computed_beforehand_are_those_that_the_chapters_show():
                      if c.cell_type == "code")
         assert f'{which} = "{",".join(planes)}"' in first, name
         assert re.search(rf"^rows = {rows} ", first, re.M), name
+
+
+@pytest.mark.parametrize("profile", ["embedded", "mini", "paper"])
+def test_with_another_profile_chapters_compute_unless_they_are_about_the_small_backbones(profile):
+    build = (ROOT / "Snakefile").read_text(encoding="utf-8")
+    known = {"PROFILE": profile, "Path": lambda path: ROOT / path}
+    exec(re.search(r"^OF_DRAWS = .*$", build, re.M)[0], known)  # noqa: S102
+    exec(re.search(r"^def profile_of.*?(?=\n\n\n)", build, re.M | re.S)[0], known)  # noqa: S102
+    given = {name: known["profile_of"](SimpleNamespace(name=name)) for name in (path.stem for path in NOTEBOOKS)}
+    if profile == "embedded":
+        assert set(given.values()) == {""}
+    else:
+        assert {name for name, text in given.items() if "-p profile" not in text} >= {"25_backbones", "27_settings"}
+        assert given["17_multi_task"] == f"-p profile {profile} -p archive none"
+        assert given["03_transfer"] == f"-p profile {profile}"
 
 
 @pytest.mark.parametrize("does", ["pass", "unidelta.stages.Run.open('embedded').data('scitail', 0)"])

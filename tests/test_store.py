@@ -52,6 +52,10 @@ def test_roundtrip(box):
     assert tensors["order"].dtype == torch.int64
     assert found.provenance["torch"]
     assert found.provenance["threads"] >= 1
+    other = save(box, CONFIG | {"y": 9}, made={"stack": ["qasc adapter", "qasc lora"]})
+    assert other.provenance["stack"] == ["qasc adapter", "qasc lora"]
+    assert set(other.provenance) - set(found.provenance) == {"stack"}
+    shutil.rmtree(other.path)
     names = ["config.json", "log.jsonl", "metrics.json", "tensors.safetensors"]
     assert sorted(p.name for p in found.path.iterdir()) == names
     assert [a.id for a in box.all()] == [a.id for a in box.all("original")] == [found.id]

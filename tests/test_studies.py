@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+import os
 import re
+import subprocess
+import sys
 from dataclasses import fields
 from functools import partial
 from zipfile import ZipFile
@@ -653,3 +656,14 @@ def test_which_verdicts_that_hold_lean_on_a_task():
     assert [name for name, leans in later.items() if leans] == [
         "Tuning in the subspace adds to what the training task's solutions give as they are"]
     assert {name for name, leans in leaning.items() if leans} <= set(later), "they hold with six seeds, too"
+
+
+def test_an_archive_elsewhere_is_read_from_there(tmp_path):
+    """`python -m unidelta.studies NAME --profile paper --out FOLDER`, and then the chapters."""
+    code = "from unidelta.report import archive; print(archive.names(), archive.FOLDER)"
+    (tmp_path / "mine").mkdir()
+    told = {folder: subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                                   env=os.environ | {"UNIDELTA_ARCHIVE": folder}).stdout
+            for folder in ("", str(tmp_path))}
+    assert "'multi_task'" in told[""]
+    assert told[str(tmp_path)].strip() == f"['mine'] {tmp_path}"

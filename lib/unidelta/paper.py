@@ -6,6 +6,7 @@ solution found for the adapter to LoRA.
 
 from collections.abc import Collection
 
+import numpy as np
 import pandas as pd
 
 from . import ROOT
@@ -58,6 +59,16 @@ def rows(n: int, names: Collection[str]) -> pd.DataFrame:
 def average(n: int, names: Collection[str]) -> float:
     """Mean of the published `Avg.` column over the rows of these tasks."""
     return rows(n, names)[AVERAGE].mean()
+
+
+def square(names: Collection[str], own: bool) -> float:
+    """Mean of Table 5 (Rotten Tomatoes alone) over its diagonal, each method by itself, or over the twelve other cells.
+
+    NaN if `names` has another task: the table has no figures for it.
+    """
+    cells = table(5).set_index("source").to_numpy()
+    diagonal = np.eye(len(cells), dtype=bool)
+    return float(cells[diagonal if own else ~diagonal].mean()) if set(names) == {"rotten_tomatoes"} else float("nan")
 
 
 def inconsistencies() -> pd.DataFrame:

@@ -100,16 +100,16 @@ class Store:
         return None
 
     def save(self, stage: str, slug: str, config: dict, metrics: dict, tensors: dict | None = None,
-             log: Iterable[dict] | None = None) -> Artifact:
+             log: Iterable[dict] | None = None, made: dict | None = None) -> Artifact:
         """Write the artifact, remove its partial folder and return it. If another writer was first, return that one's.
 
-        `tensors`: name -> tensor; `log`: records of the training log.
+        `tensors`: name -> tensor; `log`: records of the training log; `made`: additions to its provenance.
         Raises ValueError (one line) for values that cannot be stored, including NaN in metrics.
         """
         from safetensors.torch import save_file
         path = self.path(stage, slug, config)
         config, metrics = plain(config, "config"), plain(metrics, "metrics")
-        about = {"stage": stage, "slug": slug, "config": config, "provenance": provenance.current()}
+        about = {"stage": stage, "slug": slug, "config": config, "provenance": provenance.current() | (made or {})}
         self.sweep(stage)
         token = f".tmp-{uuid.uuid4().hex}"
         with self.lock(stage, token):  # held while writing, to tell other processes' `sweep` that the writer lives

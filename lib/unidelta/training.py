@@ -22,7 +22,7 @@ class Fit:
 
     `best` has one (K, ...) tensor per optimised tensor, `best_score` and `best_step` a number for each problem. `kept`
     is the first tensor at every validation, (C, K, ...), with `kept_scores` (C, K). `log` has one dict per validation
-    (None where a problem is settled).
+    (None where a problem is settled). `stack` has the names of what was trained together, if they were given.
     """
 
     best: list[Tensor]
@@ -31,6 +31,7 @@ class Fit:
     kept: Tensor
     kept_scores: Tensor
     log: list[dict]
+    stack: Sequence[str] = ()
 
 
 @dataclass

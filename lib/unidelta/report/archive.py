@@ -1,11 +1,14 @@
 """Results that take too long to compute in a book build, kept as data: data/results/<name>/<variant>/.
 
+The environment variable UNIDELTA_ARCHIVE names another folder to read them from, such as a study's `--out`.
+
 An archived result is what a study gave (most call `report.collect`), as a frame, with the line that says what it was
 obtained with. Beside it, artifacts.zip holds config.json, metrics.json and log.jsonl of every artifact that it lists,
 as they are in the store (versions, seeds and hashes included). Tensors stay in the store.
 """
 
 import json
+import os
 import re
 from dataclasses import dataclass
 from itertools import product
@@ -21,7 +24,7 @@ from unidelta import ROOT
 from unidelta.report.measures import markdown
 from unidelta.report.results import Results, counted, setting
 
-FOLDER = ROOT / "data" / "results"
+FOLDER = Path(os.environ.get("UNIDELTA_ARCHIVE") or ROOT / "data" / "results").expanduser().absolute()
 KEPT = ("config.json", "metrics.json", "log.jsonl")
 PACKED = "artifacts.zip"
 
@@ -48,7 +51,8 @@ class Archived(Results):
                     f"</summary><pre>{listing}</pre></details>")
 
     def place(self) -> str:
-        return f"data/results/{self.folder}/{PACKED}"
+        packed = FOLDER / self.folder / PACKED
+        return packed.relative_to(ROOT).as_posix() if packed.is_relative_to(ROOT) else str(packed)
 
 
 def save(found: dict[str, Results], name: str, root: Path | None = None) -> Path:

@@ -99,7 +99,7 @@ def stays_below(task: str) -> Judge:
         mean, half = over_seeds(mine, relative(mine))
         every = number(by_seed(results.moved).mean())
         return (f"{number(mean, half)} (all {plural(results.moved.task.nunique(), 'task')}: {every})",
-                f"its mean below {RECOVERED:.0f}",
+                f"its mean below {RECOVERED:.0f}; whether it lies below the other tasks is not asked",
                 verdict([(-mean, half)], -RECOVERED, len(results.seeds)))
     return judge
 

@@ -243,7 +243,7 @@ def every(results: Results, found: dict[str, Study]) -> list[Claim]:
         claim("Full fine-tuning joins the same subspace (section 5.3).",
               f"Table 5: {fifth.to_numpy().min():.1f} to {fifth.to_numpy().max():.1f} in all 16 directions",
               fine, joining),
-        claim("Transfer from or to it is slightly inferior (section 5.3).",
+        claim("Transfer from or to fine-tuning is slightly inferior (section 5.3).",
               f"{sum(among) / len(among) - sum(with_it) / len(with_it):.1f} points less", fine, inferior),
         *(claim(f"With fine-tuning among the methods, {what} adds to the training task's shared vector {how}, "
                 "for every method (not in the paper).",
@@ -266,7 +266,7 @@ def every(results: Results, found: dict[str, Study]) -> list[Claim]:
               ("moved", "transfers as well", "multi", "many", 4, 9))),
         claim("In their own space the deltas come close to full fine-tuning (section 1, appendix A.6).",
               behind_finetuning(False), absolute, close_to_finetuning(False)),
-        claim("They come close to it where answers are sentences, too (the ELI5 rows of Table 10).",
+        claim("Where answers are sentences, too, the deltas come close to fine-tuning (the ELI5 rows of Table 10).",
               behind_finetuning(True), absolute, close_to_finetuning(True))]
 
 

@@ -14,7 +14,7 @@ from IPython.core.pylabtools import print_figure
 from IPython.display import HTML
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from unidelta import paper, tasks
 from unidelta.projections import KINDS
@@ -110,7 +110,11 @@ def convergence(found: dict[str, dict[str, list[list[float]]]]) -> Figure:
         axis.set(title=name, xlabel="% of the steps", yscale="log")
         low, high = axis.get_ylim()
         axis.yaxis.set_major_formatter("{x:g}")
-        axis.yaxis.set_minor_formatter("{x:.3g}" if high < 10 * low else NullFormatter())
+        if high < 10 * low:  # between two powers of ten, or with one alone
+            axis.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+            axis.yaxis.set_minor_formatter("{x:.3g}")
+        else:
+            axis.yaxis.set_minor_formatter(NullFormatter())
     axes[0].set(ylabel="loss")
     axes[-1].legend(fontsize=7)
     return figure
@@ -233,9 +237,9 @@ def landscape(planes: dict[str, Plane]) -> Figure:
             axis.contour(at, at, mean, levels=[80], colors="white", linewidths=0.8)
         for kind, (x, y) in zip(KINDS, plane.points.tolist(), strict=True):
             axis.plot(x, y, "o", color=COLOUR[kind], markeredgecolor="white", markersize=6, label=LABEL[kind])
-        axis.set(title=f"{task} (from {plane.train})", xlabel="α", aspect="equal")
+        axis.set(title=f"{task} (from {plane.train})", xlabel="α", aspect="equal", xticks=at[::len(at) // 4])
         axis.grid(False)
-    axes[0].set(ylabel="β")
+    axes[0].set(ylabel="β", yticks=at[::len(at) // 4])
     figure.colorbar(image, ax=axes, label=OF, shrink=0.8, extend="max")
     figure.legend(*axes[0].get_legend_handles_labels(), fontsize=7, ncols=3, loc="outside lower center")
     return figure

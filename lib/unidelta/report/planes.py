@@ -9,6 +9,7 @@ from torch import Tensor
 
 from unidelta.params import ParameterError
 from unidelta.projections import KINDS
+from unidelta.report.measures import LABEL
 from unidelta.report.results import Results
 from unidelta.stages import landscape, original
 from unidelta.stages.workbench import Run
@@ -38,6 +39,14 @@ class Plane:
         parts = dict(zip(KINDS, above, strict=True))
         parts |= {"all": above.all(0), "mean": self.relative.mean(0) >= level}
         return {name: 100 * float(part.float().mean()) for name, part in parts.items()}
+
+
+def outside(drawn: dict[str, Plane]) -> str:
+    """Tell which solutions lie outside the grid, so that a figure does not show them; "" if none does."""
+    beyond = {task: [LABEL[k] for k, point in zip(KINDS, plane.points, strict=True)
+                     if point.abs().max() > plane.axis.abs().max()] for task, plane in drawn.items()}
+    told = [f"{' and '.join(kinds)} on {task}" for task, kinds in beyond.items() if kinds]
+    return f" (outside the grid: {', '.join(told)})" if told else ""
 
 
 def drawn(run: Run, served: Sequence[tuple[Sequence[str], str]], seed: int, rows: int) -> dict[str, Plane]:

@@ -40,7 +40,8 @@ def note(results: Results) -> str:
             "100 (E_sub − chance) / (E_ori − chance), E_sub being the score after transfer where that is shown, "
             f"from averages over the rows shown; {FLAG} if one of their E_ori is flagged; negative below chance. "
             "Untuned: 0 where the backbone gives none of the label words. "
-            "Majority lies below chance where the metric is macro-F1."
+            "Majority, the most frequent answer of the training rows, may lie below chance, "
+            "most of all with macro-F1 and with copied answers."
             + (f" {undefined} of {len(frame)} E_ori (of a task, delta and seed) are zero, and their ratios left out."
                if undefined else ""))
 

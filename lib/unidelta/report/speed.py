@@ -304,7 +304,7 @@ def reproduction(setting: str, share: float, length: int, answer: int, dtype: st
     room = ["fits" if total < 0.9 * c.memory_gib else "no room to spare" if total < c.memory_gib else "does not fit"
             for _, c in cards.iterrows()]
     return table([*rows, [f"memory of approximate, 512 tokens: {number(total)} GiB", "", "", *room]],
-                 ["hours", "jobs", "steps", *each])
+                 ["stage (hours on one card)", "jobs", "steps", *each])
 
 
 def needed(setting: str, length: int, answer: int, bytes_each: int = 4) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby, product
 
@@ -122,9 +122,10 @@ class Run:
         the profile's number of steps for this stage.
         """
         p = self.profile
-        return fit(optimizer, loss, score,
+        done = fit(optimizer, loss, score,
                    steps=steps or getattr(p, f"{stage}_steps"), every=getattr(p, f"{stage}_every"),
                    folder=self.store.of_stack(stage, stack), label=f"{stage} {stack[0][0]}", **options)
+        return replace(done, stack=[slug for slug, _ in stack])
 
 
 # Stages that go seed by seed hold the subspace of one seed (of two while the next one is read): at full size it is
@@ -300,7 +301,10 @@ def score_training(run: Run, entries: Sequence[tuple], datas: Sequence[Sequence[
 
 def save(run: Run, stage: str, named: tuple[str, dict], metrics: dict, tensors: dict, done: Fit | None = None,
          columns: Sequence[int] = ()) -> Artifact:
-    """Save one artifact of a stack. Its log keeps those columns of the stack's log that belong to it."""
+    """Save one artifact of a stack, which its provenance names.
+
+    Its log keeps those columns of the stack's log that belong to it.
+    """
     def own(record):
         # `loss` and `dev` have one number for each problem, `parts` has one curve for each run
         mine = {"step": record["step"], "loss": [record["loss"][i] for i in columns],
@@ -312,4 +316,4 @@ def save(run: Run, stage: str, named: tuple[str, dict], metrics: dict, tensors: 
     log = None
     if done:
         log = [own(record) for record in done.log if record["dev"][columns[0]] is not None]
-    return run.store.save(stage, *named, metrics, tensors, log)
+    return run.store.save(stage, *named, metrics, tensors, log, {"stack": done.stack} if done else {})
