@@ -3,15 +3,19 @@
 import statistics
 
 import measure
+import numpy as np
 import resources
 import shapes
 import steps
 import torch
+import transform
 
 from unidelta import cost, memory, profiles
+from unidelta.data import Encoded, TaskData
 from unidelta.projections import KINDS
 
 ANSWER = 4
+TASKS, LENGTH, DIMENSIONS = 4, 128, (4, 100)  # of the step of stage 1
 
 
 def saved_bytes(model, step) -> int:
@@ -30,6 +34,33 @@ def saved_bytes(model, step) -> int:
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         step()
     return sum(storage.nbytes() for storage in held.values())
+
+
+def random_task(t5, number: int) -> TaskData:
+    """Return a task with one row of random tokens."""
+    draw = np.random.default_rng(number)
+    inputs, labels = ([draw.integers(5, t5.config.vocab_size, n)] for n in (LENGTH, ANSWER))
+    return TaskData(f"task {number}", *3 * [Encoded(inputs, labels, [[""]])], fingerprint="")
+
+
+def approximation(t5, made: dict, y: int, rate: float, bandwidth: float, repeats: int) -> dict:
+    """Measure a step of stage 1 on one row of each of TASKS tasks with three deltas, and what the model says of it.
+
+    rate: FLOP/s of the bare network; bandwidth: bytes/s of a copy. Memory is in GiB, on a CPU above that of a process
+    that has the backbone; the step keeps no best projections.
+    """
+    datas, rows = [random_task(t5, n) for n in range(TASKS)], TASKS * len(made)
+    found = resources.measured(lambda: (steps.approximation(t5, made, datas, y)["ours"], rows * LENGTH), t5.device,
+                               repeats)
+    keys = max(getattr(delta, "length", 0) for delta in made.values())
+    flops = (cost.backbone(t5.config, rows, LENGTH, ANSWER, keys)
+             + max(cost.delta(delta, rows, LENGTH, ANSWER) for delta in made.values())
+             + sum(cost.projections(delta.numel, y, TASKS, "released") for delta in made.values()))
+    traffic = 4 * cost.PASSES * 2 * y * sum(delta.numel for delta in made.values())
+    parts = memory.approximation(t5.config, made, y, TASKS, rows, LENGTH, ANSWER)
+    counted = sum(parts.values()) - parts["backbone"] - parts["best so far"]
+    return {"y": y, "seconds": found["seconds"], "seconds_predicted": flops / rate + traffic / bandwidth,
+            "gib": found["peak_mib"] / 1024, "gib_counted": counted}
 
 
 def check(shape: str, repeats: int, device: str = "cpu", dtype: str = "float32") -> dict:
@@ -63,5 +94,10 @@ def check(shape: str, repeats: int, device: str = "cpu", dtype: str = "float32")
         held = saved_bytes(t5.model, steps.bare(t5, resources.batch_of(t5, 1, length, ANSWER)))
         numbers = memory.activations(t5.config, 1, length, ANSWER)
         counted[length] = held / (t5.model.shared.weight.element_size() * numbers)
+    numbers = 2**20 if shape == "tiny" else 2**26
+    copied = measure.seconds(transform.copy(numbers, device), repeats)["memory copy"]
+    bandwidth = 2 * 4 * numbers / statistics.median(copied)
+    spaces = [approximation(t5, made, y, statistics.median(rates), bandwidth, repeats)
+              for y in DIMENSIONS if resources.measurable(t5.device)]
     return {"shape": shape, "rate_from": first, "flops_per_second": measure.spread(rates), "steps": lines,
-            "activations_measured_over_counted": counted}
+            "activations_measured_over_counted": counted, "bytes_per_second": bandwidth, "approximate": spaces}

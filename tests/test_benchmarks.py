@@ -309,6 +309,10 @@ def test_the_check_of_the_model_goes_through():
     assert len(found["steps"]) == 6
     assert all(line["ratio"]["median"] > 0 for line in found["steps"])
     assert 0.5 < found["activations_measured_over_counted"][64] < 3
+    if resources.measurable(torch.device("cpu")):
+        assert [line["y"] for line in found["approximate"]] == [4, 100]
+        assert all(line[name] > 0 for line in found["approximate"] for name in line)
+        assert "100" in speed.spaces(found | {"part": "cost"}).data
 
 
 # --- the chapter's tables --------------------------------------------------------------------------------------------

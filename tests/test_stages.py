@@ -604,8 +604,8 @@ def test_a_solution_does_not_depend_on_its_company(open_run, kind):
     stacked = stages.original(open_run("stacked"), TRAIN + UNSEEN, [kind], (0, 1))["glue-sst2", kind, 0]
     assert alone.id == stacked.id
     assert alone.metrics == pytest.approx(stacked.metrics)
-    company = sorted(f"{task}-{kind}-s{seed}" for task in TRAIN + UNSEEN for seed in (0, 1))
-    assert (alone.provenance["stack"], sorted(stacked.provenance["stack"])) == ([f"glue-sst2-{kind}-s0"], company)
+    assert alone.provenance["stack"] == [f"glue-sst2-{kind}-s0"]
+    assert {f"glue-sst2-{kind}-s{seed}" for seed in (0, 1)} < set(stacked.provenance["stack"])
     theta, other = alone.tensors()["theta"], stacked.tensors()["theta"]
     moved = (theta - open_run().start(kind)).norm()
     assert (theta - other).norm() < 0.01 * moved, "equal up to rounding, which padding to other lengths brings in"

@@ -256,6 +256,16 @@ def activations(found: dict) -> Markdown:
                     f"measured over counted: {parts}.")
 
 
+@measured
+def spaces(found: dict) -> HTML:
+    """A step of `approximate` of the multi-task setting, measured, beside what the cost model says of it."""
+    rows = []
+    for line in found["approximate"]:
+        each = [(line[name], line[f"{name}_{said}"]) for name, said in (("seconds", "predicted"), ("gib", "counted"))]
+        rows.append([line["y"], *(number(value) for ours, theirs in each for value in (ours, theirs, ours / theirs))])
+    return table(rows, ["y", "seconds", "predicted", "measured / predicted", "GiB", "counted", "measured / counted"])
+
+
 def assumed(p, text: str) -> Markdown:
     """The line below an estimate: that it is counted, not timed, and what is assumed."""
     return Markdown(f"*{text} Counted, not timed. Assumed: {100 * p.share:.0f} % of the published {p.dtype} peak "

@@ -62,14 +62,16 @@ def published(results: Results, n: int, whole: bool = True, long: Results | None
     frame = frame.assign(rel=relative(frame), weak=weak(frame))
     apart = set(frame.task) - set(results.frame.task)
     across = {name: (s, t) for name, (s, t) in columns(n in TRANSFER).items() if {s, t} <= set(results.kinds)}
-    lines = []
-    for row in paper.table(n).to_dict("records"):
+    theirs, lines = paper.table(n), []
+    for row in theirs.to_dict("records"):
         everything = row["test"] == paper.AVERAGE
         mine = frame[~frame.task.isin(apart)] if everything else frame[frame.task == paper.task_name(row["test"])]
         if not whole and (everything or not len(mine)):
             continue
         line = {"trained on": row["train"]} if "train" in row else {}
         line["unseen task"] = row["test"] + f" {APART}" * bool(mine.task.isin(apart).any())
+        if everything and 0 < mine.task.nunique() < len(theirs) - 1:
+            line["unseen task"] += f"<br><small>ours over {mine.task.nunique()} of {len(theirs) - 1} rows</small>"
         for name, (s, t) in across.items():
             cell = mine[(mine.source == s) & (mine.target == t)]
             flag = FLAG if len(cell) and not everything and cell.weak.all() else ""
@@ -79,7 +81,7 @@ def published(results: Results, n: int, whole: bool = True, long: Results | None
         line[paper.AVERAGE] = _both(number(*over_seeds(mine, mine.rel)) if len(mine) else "not run", row[paper.AVERAGE])
         lines.append(line)
     here = paper.rows(n, set(results.frame.task))
-    if whole and 0 < len(here) < len(paper.table(n)) - 1:
+    if whole and 0 < len(here) < len(theirs) - 1:
         means = here.mean(numeric_only=True)
         means = {name.replace("->", " → "): _grey(means[name]) for name in (*across, paper.AVERAGE)}
         lines.append(dict.fromkeys(lines[-1], "") | {"unseen task": "<i>the paper, these rows</i>"} | means)
