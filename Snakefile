@@ -51,11 +51,11 @@ def profile_of(wildcards):
     Each is given only if the notebook has that parameter. What is archived belongs to the default, so no archive is
     used with another profile, except on pages about the default.
     """
-    cells = Path(f"notebooks/{wildcards.name}.ipynb").read_text(encoding="utf-8")
-    given = [("profile", PROFILE), ("archive", "none")] if PROFILE != "embedded" else []
-    if wildcards.name in OF_DRAWS:
+    if PROFILE == "embedded" or wildcards.name in OF_DRAWS:
         return ""
-    return " ".join(f"-p {name} {value}" for name, value in given if f'"{name} = ' in cells)
+    cells = Path(f"notebooks/{wildcards.name}.ipynb").read_text(encoding="utf-8")
+    given = {"profile": PROFILE, "archive": "none"}
+    return " ".join(f"-p {name} {value}" for name, value in given.items() if f'"{name} = ' in cells)
 
 
 def needs(wildcards):
