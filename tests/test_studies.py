@@ -667,3 +667,26 @@ def test_an_archive_elsewhere_is_read_from_there(tmp_path):
             for folder in ("", str(tmp_path))}
     assert "'multi_task'" in told[""]
     assert told[str(tmp_path)].strip() == f"['mine'] {tmp_path}"
+
+
+def test_what_pages_say_in_words_follows_from_the_archive():
+    """Chapters 17 and 28 and the page on limits state this in text written by hand."""
+    many = archive.load("multi_task")
+    held, found = many["its training tasks"].own, many["as it is"].own
+    gender, number = ("blimp-anaphor_gender_agreement", "blimp-anaphor_number_agreement")
+    at = {(task, kind): relative(rows[(rows.task == task) & (rows.target == kind)]).mean()
+          for task, rows in ((gender, held), (number, found)) for kind in ("adapter", "prefix")}
+    assert at[gender, "adapter"] < 80 < at[number, "adapter"], "held in part, and found"
+    assert max(at[gender, "prefix"], at[number, "prefix"]) < 60, "lost, and not found"
+    learnt = held.groupby(["task", "target"]).ori.mean()
+    assert set(learnt[learnt < 80].index.get_level_values("task")) == {"health_fact", "glue-qqp"}
+    assert set(learnt[learnt < 80]["glue-qqp"].index) == {"prefix"}
+    assert archive.load("long_answers")["as it is"].own.groupby("target").ori.mean().max() < 80
+    simple = archive.load("simplified")["multi"].own
+    mean, half = interval(by_seed(simple) - by_seed(simple, "random"))
+    assert mean < 0 < mean + half, "no better than a random one, and not clearly worse"
+    draws = [r for name, r in archive.load("backbones").items() if "many" not in name and "comparing" not in name]
+    for what, low, high in (("own", 2, 4), ("moved", -1, 1)):
+        rows = [rows_of(getattr(r, what), clear=False)["label words shared"] for r in draws]
+        mean, _ = interval([(by_seed(each) - by_seed(each, "scaled_solution")).mean() for each in rows])
+        assert low < mean < high, "three points more is recovered than one number gives, and as much transferred"
