@@ -374,6 +374,16 @@ def test_fidelity_changes_one_thing_at_a_time(study):
     assert not set(found["prefix bias=zero"].ids) & {i for i in found["as it is"].ids if "prefix" in i}
 
 
+def test_the_objective_is_the_papers_or_has_its_weight(study):
+    found = study("objective")
+    assert set(found) == {"as it is", "variant=paper", "variant=released, ratio=10"}
+    assert all({*r.frame.seed} == {0, 1} for r in found.values())
+    assert "ratio=10.0" in found["variant=released, ratio=10"].line
+    spaces = [{i for i in r.ids if i.startswith("approximate/")} for r in found.values()]
+    assert len(set().union(*spaces)) == 6, "a subspace for each objective and seed"
+    assert len({frozenset(i for i in r.ids if i.startswith("original/")) for r in found.values()}) == 1
+
+
 def test_long_answers_are_rows_of_both_settings(study):
     found = study("long_answers", "eli5-asks")
     assert set(found) == {"as it is", "approximate_steps=300", "many tasks"}

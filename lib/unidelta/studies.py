@@ -175,6 +175,15 @@ def fidelity(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[
                     for how in ("exact", "released")}
 
 
+def objective(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
+    """the paper's reconstruction term, and the released one with its weight: one training task, twice the seeds"""
+    changes = {AS_IT_IS: {}, "variant=paper": {"variant": "paper"},
+               "variant=released, ratio=10": {"variant": "released", "ratio": 10.0}}
+    tasks = chosen(sharing(open_run()), only)
+    return {name: collect(open_run(**change), tasks, doubled(seeds), tuned=["scaled_solution"])
+            for name, change in changes.items()}
+
+
 def backbones(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """every shipped backbone (single-task setting); those that know every wording also in the multi-task setting"""
     runs = {AS_IT_IS: open_run()} | {
@@ -313,7 +322,7 @@ def real_rows(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
 
 STUDIES = {f.__name__: f for f in (
     multi_task, reconstruction, planes, dimension, trained_directions, simplified, finetune, absolute, second_group,
-    fidelity, backbones, more_seeds, settings, many_settings, many_weight, stage1_settings, stage1_again,
+    fidelity, objective, backbones, more_seeds, settings, many_settings, many_weight, stage1_settings, stage1_again,
     wider_mixtures, wider_search, spread, spread_seeds, spread_draws, long_answers, real_rows)}
 
 
