@@ -12,7 +12,8 @@ from unidelta import paper
 from unidelta.report import archive, claims, claims_archived, figures, tables, verdicts
 from unidelta.report import planes as planes_of
 from unidelta.report.archive import Archived
-from unidelta.report.claims_planes import near, overlap, wider
+from unidelta.report.claims_planes import every as planes_claims
+from unidelta.report.claims_planes import in_common, near, overlap, wider
 from unidelta.report.planes import Plane, from_frame, to_frame
 
 NAN = float("nan")
@@ -188,7 +189,7 @@ def test_the_table_has_every_claim_and_says_what_was_not_run():
     base, drawn = results(GOOD), {"rotten_tomatoes": plane(5, 10, 20)}
     found = claims_archived.with_all_others(base, drawn, {})
     rows = BeautifulSoup(verdicts.table(found).data, "html.parser").find_all("tr")
-    assert len(rows) == len(found) + 1 == 53
+    assert len(rows) == len(found) + 1 == 54
     later = [replace(c, verdict=verdicts.HOLDS, seeds=6) for c in found]
     head, *lines = grid(verdicts.table([c for c in found if c.added], later, 6))
     assert head == ["verdict", "6 seeds", "claim", "ours", "holds if"]
@@ -196,7 +197,7 @@ def test_the_table_has_every_claim_and_says_what_was_not_run():
     lines = grid(verdicts.table(found, [replace(c, seeds=3) for c in found], 6))[1:]
     assert {line[1] for line in lines} == {"–"}, "nothing was run with six seeds"
     assert "paper" not in lines[0][2][-15:]
-    assert [c.verdict for c in found].count(verdicts.NOT_RUN) == 1 + 35
+    assert [c.verdict for c in found].count(verdicts.NOT_RUN) == 1 + 36
     assert all(c.rule and c.published and c.text for c in found)
     assert len({c.text for c in found}) == len(found), "no claim stands there twice"
 
@@ -393,6 +394,42 @@ def test_the_plane_is_drawn_archived_and_can_be_touched():
     assert planes_of.outside(planes) == ""
     shares = BeautifulSoup(tables.overlap(planes).data, "html.parser").find_all("tr")[1].find_all("td")
     assert [c.text for c in shares[1:]] == ["20.0", "40.0", "80.0", "20.0", "20.0"]
+
+
+def of_seeds(*drawn: dict[str, Plane]) -> Archived:
+    """Return the shares of the planes of each seed, as the study `more_planes` archives them."""
+    frame = planes_of.shares(dict(enumerate(drawn)))
+    return Archived(SimpleNamespace(), list(range(len(drawn))), frame, [], "Profile x", "more_planes/as it is")
+
+
+def test_what_regions_have_in_common_is_counted_where_each_delta_has_one():
+    moved = plane(10, 10, 20)
+    moved.relative[0] = moved.relative[0].flatten().roll(6).view(5, 5)  # 4 of its 10 cells are left in common
+    seeds = [{"scitail": plane(5, 10, 20), "dream": moved}, {"scitail": plane(0, 10, 20), "dream": moved}]
+    results = of_seeds(*seeds)
+    assert planes_of.common(results.frame).tolist() == pytest.approx([100, 40, NAN, 40], nan_ok=True)
+    rows = [[c.text for c in row.find_all("td")]
+            for row in BeautifulSoup(planes_of.table(results.frame).data, "html.parser").find_all("tr")[1:]]
+    assert [row[0] for row in rows] == ["scitail", "dream", "Avg."]
+    assert [row[-1] for row in rows] == ["1 of 2", "2 of 2", "3 of 4"]
+    assert rows[0][-2] == "100.0", "of one seed: no interval"
+    assert rows[1][-2].split("\xa0") == ["40.0", "±", "0.0"]
+    assert rows[0][1].startswith("10.0"), "the adapter's own region, 20 % of one plane and nothing of the other"
+
+
+def test_regions_have_more_than_half_of_the_smallest_in_common():
+    alike, apart_ = {"scitail": plane(5, 10, 20)}, {"scitail": plane(5, 10, 20)}
+    apart_["scitail"].relative[0] = apart_["scitail"].relative[0].flip(0, 1)
+    assert said(in_common, of_seeds(alike, alike, alike)) == verdicts.HOLDS
+    assert said(in_common, of_seeds(apart_, apart_, apart_)) == verdicts.FAILS
+    assert said(in_common, of_seeds(alike, alike, apart_)) == verdicts.OPEN
+    nowhere = of_seeds(*3 * [{"scitail": plane(0, 10, 20)}])
+    assert said(in_common, nowhere) == verdicts.OPEN, "nothing to compare"
+    assert "over 0 of 3 planes" in in_common(nowhere)[0]
+    *_, question = planes_claims({}, of_seeds(alike, alike, alike))
+    assert (question.added, question.verdict, question.seeds) == (True, verdicts.HOLDS, 3)
+    *_, unknown = planes_claims({})
+    assert unknown.verdict == verdicts.NOT_RUN
 
 
 def test_verdicts_are_counted_apart_for_claims_questions_and_planes():

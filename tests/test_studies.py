@@ -16,7 +16,7 @@ import torch
 from bs4 import BeautifulSoup
 
 from unidelta import profiles, stages, studies, suite
-from unidelta.projections import RATIO
+from unidelta.projections import KINDS, RATIO
 from unidelta.report import (
     archive,
     claims,
@@ -374,6 +374,14 @@ def test_fidelity_changes_one_thing_at_a_time(study):
     assert not set(found["prefix bias=zero"].ids) & {i for i in found["as it is"].ids if "prefix" in i}
 
 
+def test_more_planes(study, monkeypatch):
+    monkeypatch.setattr(planes, "landscape", partial(planes.landscape, step=4.0))
+    results = study("more_planes")["as it is"]
+    assert results.frame[["task", "train", "seed"]].to_numpy().tolist() == [["rotten_tomatoes", "glue-sst2", 0]]
+    assert all((results.frame["all"] <= results.frame[k]).all() for k in (*KINDS, "mean"))
+    assert {i.split("/")[0] for i in results.ids} == {"landscape", "original"}
+
+
 def test_the_objective_is_the_papers_or_has_its_weight(study):
     found = study("objective")
     assert set(found) == {"as it is", "variant=paper", "variant=released, ratio=10"}
@@ -433,7 +441,7 @@ def test_what_is_archived_was_obtained_with_todays_settings(name):
                 assert (c["lr"], c["steps"], c.get("original_learnt", 0.0)) \
                     == (*p.original(c["kind"]), p.original_learnt), c
                 assert c["sizes"] == p.sizes(c["kind"]), c
-    assert checked or name == "planes"
+    assert checked or name in ("planes", "more_planes")
 
 
 @pytest.mark.parametrize("name", ASKED)

@@ -102,6 +102,15 @@ def planes(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[st
                               sorted({i for plane in found.values() for i in plane.ids}))}
 
 
+def more_planes(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
+    """as figure 2, with one training task: how much of the planes is good, shared label words, every seed"""
+    run = open_run()
+    served = [([suite.train_for(task)], task) for task in chosen(sharing(run), only)]
+    found = {seed: figure2.drawn(run, served, seed, figure2.ROWS) for seed in seeds}
+    ids = {i for planes in found.values() for plane in planes.values() for i in plane.ids}
+    return {AS_IT_IS: Results(run, list(seeds), figure2.shares(found), sorted(ids))}
+
+
 def dimension(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """other values of y in both settings"""
     train, unseen = suite.multi(open_run().profile.source)
@@ -321,9 +330,9 @@ def real_rows(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
 
 
 STUDIES = {f.__name__: f for f in (
-    multi_task, reconstruction, planes, dimension, trained_directions, simplified, finetune, absolute, second_group,
-    fidelity, objective, backbones, more_seeds, settings, many_settings, many_weight, stage1_settings, stage1_again,
-    wider_mixtures, wider_search, spread, spread_seeds, spread_draws, long_answers, real_rows)}
+    multi_task, reconstruction, planes, more_planes, dimension, trained_directions, simplified, finetune, absolute,
+    second_group, fidelity, objective, backbones, more_seeds, settings, many_settings, many_weight, stage1_settings,
+    stage1_again, wider_mixtures, wider_search, spread, spread_seeds, spread_draws, long_answers, real_rows)}
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -272,5 +272,7 @@ def every(results: Results, found: dict[str, Study]) -> list[Claim]:
 
 def with_all_others(results: Results, planes: dict[str, Plane], found: dict[str, Study]) -> list[Claim]:
     """Every claim of the paper and every question of ours: of one training task, of planes, and of archived studies."""
-    return [*claims.every(results, found.get("long_answers", {}).get("as it is")), *claims_planes.every(planes),
-            *every(results, found)]
+    def unchanged(study):
+        return found.get(study, {}).get("as it is")
+    return [*claims.every(results, unchanged("long_answers")),
+            *claims_planes.every(planes, unchanged("more_planes")), *every(results, found)]

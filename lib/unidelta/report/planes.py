@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 import torch
+from IPython.display import HTML
 from torch import Tensor
 
 from unidelta.params import ParameterError
 from unidelta.projections import KINDS
-from unidelta.report.measures import LABEL
+from unidelta.report.measures import LABEL, html, number, over_seeds
 from unidelta.report.results import Results
 from unidelta.stages import landscape, original
 from unidelta.stages.workbench import Run
@@ -69,6 +70,35 @@ def drawn(run: Run, served: Sequence[tuple[Sequence[str], str]], seed: int, rows
         out[task] = Plane(named, 100 * t["scores"] / best[:, None, None], t["axis"], t["points"],
                           [artifact.id, *(a.id for a in own.values())])
     return out
+
+
+def shares(drawn: dict[int, dict[str, Plane]]) -> pd.DataFrame:
+    """Return one row for each task and seed with the shares of its plane (`Plane.share`). drawn: planes by seed."""
+    return pd.DataFrame([{"task": task, "train": plane.train, "seed": seed, **plane.share()}
+                         for seed, planes in drawn.items() for task, plane in planes.items()])
+
+
+def common(frame: pd.DataFrame) -> pd.Series:
+    """Return how much of the smallest of the deltas' own regions is common to all three, in percent.
+
+    frame: as of `shares`. Undefined for a plane on which one delta has no region."""
+    smallest = frame[list(KINDS)].min(axis=1)
+    return (100 * frame["all"] / smallest).where(smallest > 0)
+
+
+def table(frame: pd.DataFrame) -> HTML:
+    """Return the shares of `shares` task by task, and over tasks, with half the 95 % t-interval over seeds.
+
+    Planes on which one delta has no region count in the shares, and not in what is common."""
+    names = {**{k: f"{LABEL[k]} alone" for k in KINDS}, "all": "all three at once", "mean": "mean of the three"}
+
+    def line(name, mine):
+        part = common(mine)
+        return {"unseen task": name, **{text: number(*over_seeds(mine, mine[share])) for share, text in names.items()},
+                "common, in % of the smallest": number(*over_seeds(mine, part)),
+                "planes that this counts": f"{part.notna().sum()} of {len(part)}"}
+    return html([line(task, mine) for task, mine in frame.groupby("task", sort=False)]
+                + [line("<b>Avg.</b>", frame)])
 
 
 def apart(tasks: Sequence[str], archived: Results | None) -> None:

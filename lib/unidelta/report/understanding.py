@@ -6,7 +6,9 @@ the next task; one that first has to learn to read the rows has not.
 
 import random
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -137,13 +139,21 @@ def met(names: list[str], items: int = 20_000) -> HTML:
     CHOICES, the questions that occur in the training rows with the same answers."""
     rng, how = random.Random("met"), pretrain.mixture(pretrain.RECIPE["steps"], pretrain.RECIPE)
     drawn = (pretrain.item(rng, pretrain.RECIPE["text_share"], **how) for _ in range(items))
-    seen = "\n".join(" ".join(re.findall(r"[a-z0-9_']+", f"{question} {answer}".lower()))
-                     for _, question, answer in drawn)
+    lines_with = defaultdict(list)  # a pair of neighbouring words -> the lines that have it
+    for _, question, answer in drawn:
+        words = re.findall(r"[a-z0-9_']+", f"{question} {answer}".lower())
+        for pair in set(pairwise(words)):
+            lines_with[pair].append(" ".join(words))
+
+    def seen(sentence):  # only its first and last word may be parts of longer ones
+        inner = [lines_with.get(pair, ()) for pair in pairwise(sentence.split()[1:-1])]
+        return any(sentence in line for line in min(inner, key=len))
+
     lines = []
     for task in names:
         test, train = (embedded.raw(task, split) for split in ("test", "train"))
         sentences = list(dict.fromkeys(s for row in test for s in _sentences(row)))
-        share = f"{100 * sum(s in seen for s in sentences) / len(sentences):.0f}" if sentences else "–"
+        share = f"{100 * sum(map(seen, sentences)) / len(sentences):.0f}" if sentences else "–"
         line = {"task": task, "sentences of its test rows": len(sentences), "of these met in pre-training, %": share}
         if task in CHOICES:
             known = {_question(row) for row in train}
