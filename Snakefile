@@ -30,7 +30,7 @@ PLANES = {"scitail": "glue-mnli"}
 # Chapters that need no run, because they show what is archived or stored. They fill the cores while the last runs end.
 STORED = {"00_backbone", "04_tasks", "13_second_group", "14_real_rows", "17_multi_task", "18_dimension", "19_finetune",
           "20_data", "21_simplified", "22_absolute", "24_fidelity", "25_backbones", "26_long_answers", "27_settings",
-          "30_speed", "31_cost"}
+          "29_noise", "30_speed", "31_cost"}
 
 # Chapters about the backbones that ship with the project and its settings for them. They show what is archived,
 # whatever the profile: nothing of it is a question at another size.

@@ -237,7 +237,7 @@ def test_what_is_archived_is_compared_to_the_letter():
     # in these, archives stand beside what is computed
     computing = {"15_landscape", "16_claims", "23_convergence", "28_results"}
     archived = [path for path in NOTEBOOKS if "archive" in defaults(path) and path.stem not in computing]
-    assert len(archived) == 11
+    assert len(archived) == 12
     for path in archived:
         loose = [c.source for c in nbformat.read(path, as_version=4).cells
                  if "nbval-ignore-output" in c.metadata.get("tags", [])]
