@@ -18,7 +18,9 @@ CELLS_AT_ONCE = 2**24  # rows * tokens * d_model decoded together: 64 tokens in 
 def losses(model: nn.Module, batch: dict[str, Tensor], groups: int) -> Tensor:
     """L_task of each row group of a batch of this T5: token-mean cross-entropy, (groups,). Call inside `applied`."""
     labels = batch["labels"]
-    logits = model(**batch).logits
+    # Given labels, T5 would compute a loss of its own; and it would keep keys and values for tokens to come.
+    logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False,
+                   decoder_input_ids=model.prepare_decoder_input_ids_from_labels(labels)).logits
     each = cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=-100, reduction="none")
     each, counted = each.view(groups, -1), (labels != -100).view(groups, -1)
     return each.sum(1) / counted.sum(1)
