@@ -29,6 +29,7 @@ from unidelta.report import (
     rescaling,
     settings,
     tables,
+    vectors,
 )
 from unidelta.report.results import joined
 from unidelta.stages import workbench
@@ -66,6 +67,33 @@ def test_every_variant_of_a_page_says_where_its_artifacts_are(two):
     assert lines[0] == "y=8: 2 artifacts, runs/embedded/original/a-1 runs/embedded/transfer/b-2"
     assert lines[1].startswith("<b>: 2 artifacts")
     assert lines[2] == "as it is: 1 artifact, data/results/study/as_it_is/artifacts.zip"
+
+
+def test_transfer_stands_beside_the_cosine_of_the_same_two_vectors(monkeypatch):
+    found = results({"rotten_tomatoes": (80.0, [40.0, 60.0, 80.0]), "amazon_polarity": (100.0, [50.0, 70.0, 90.0])})
+    found.frame.loc[(found.frame.source == "lora") & (found.frame.target == "prefix"), "sub"] = 0.0
+    angle = {0: 0.5, 1: 0.0, 2: -1.0}  # the cosine of LoRA's vector with the others, by seed
+    def space(run, train, seeds):
+        assert train == ["glue-sst2"]
+        lora = {0: [0.5, 0.75 ** 0.5], 1: [0.0, 2.0], 2: [-3.0, 0.0]}
+        tensors = {s: {"I.adapter": torch.tensor([[1.0, 0.0]]), "I.lora": torch.tensor([lora[s]]),
+                       "I.prefix": torch.tensor([[2.0, 0.0]])} for s in seeds}
+        return {s: SimpleNamespace(id=f"approximate/s{s}", tensors=lambda s=s: tensors[s]) for s in seeds}
+    monkeypatch.setattr(vectors, "approximate", space)
+    cosines = vectors.collect(found.run, ["glue-sst2"], [0, 1, 2])
+    assert cosines.ids == ["approximate/s0", "approximate/s1", "approximate/s2"]
+    at = {(row.seed, row.source, row.target): (row.cosine, row.transfer)
+          for row in vectors.pairs(cosines, found).itertuples()}
+    assert len(at) == 9
+    for seed, (first, second) in enumerate([(50.0, 50.0), (75.0, 70.0), (100.0, 90.0)]):
+        assert at[seed, "adapter", "prefix"] == pytest.approx((1.0, (first + second) / 2))
+        assert at[seed, "adapter", "lora"] == pytest.approx((angle[seed], (first + second) / 2))
+        assert at[seed, "lora", "prefix"] == pytest.approx((angle[seed], (first + second) / 4)), "one way gives nothing"
+    (_, line) = grid(vectors.table({"as it is": (cosines, found)}))
+    assert line[:5] == ["as it is", "-0.17", "1.00", "-0.17", "-1.00 to 1.00"]
+    drawn, = vectors.figure({"as it is": (cosines, found)}).axes
+    assert drawn.get_title() == "as it is"
+    assert sorted(drawn.lines[0].get_xdata()) == pytest.approx([-1, -1, 0, 0, 0.5, 0.5, 1, 1, 1])
 
 
 def test_an_artifact_is_archived_whole_or_not_at_all(two, tmp_path):

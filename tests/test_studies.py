@@ -26,9 +26,10 @@ from unidelta.report import (
     planes,
     settings,
     tables,
+    vectors,
     verdicts,
 )
-from unidelta.report.measures import CONTROLS, by_seed, gain, interval, relative, rows_of, signed
+from unidelta.report.measures import CONTROLS, by_seed, gain, gains, interval, relative, rows_of, signed
 from unidelta.report.outcome import AIMS
 from unidelta.store import plain
 from unidelta.studies import STUDIES, main
@@ -384,8 +385,10 @@ def test_more_planes(study, monkeypatch):
 
 def test_the_objective_is_the_papers_or_has_its_weight(study):
     found = study("objective")
-    assert set(found) == {"as it is", "variant=paper", "variant=released, ratio=10"}
     assert all({*r.frame.seed} == {0, 1} for r in found.values())
+    cosines = {name: found.pop(f"{name}, its vectors").frame for name in list(found) if "vectors" not in name}
+    assert set(found) == set(cosines) == {"as it is", "variant=paper", "variant=released, ratio=10"}
+    assert all(len(frame) == 2 * 3 for frame in cosines.values()), "two seeds, three pairs"
     assert "ratio=10.0" in found["variant=released, ratio=10"].line
     spaces = [{i for i in r.ids if i.startswith("approximate/")} for r in found.values()]
     assert len(set().union(*spaces)) == 6, "a subspace for each objective and seed"
@@ -704,6 +707,27 @@ def test_what_pages_say_in_words_follows_from_the_archive():
     mean, half = interval(by_seed(simple) - by_seed(simple, "random"))
     assert mean < 0 < mean + half, "no better than a random one, and not clearly worse"
     draws = [r for name, r in archive.load("backbones").items() if "many" not in name and "comparing" not in name]
+    objective = archive.load("objective")
+    base, tight = objective["as it is"], objective["variant=released, ratio=10"]
+    paper_term = gains(objective["variant=paper"], base=base)["transferred, over as it is"]
+    mean, half = interval(paper_term.mean(axis=1))
+    assert 1.5 < mean < 2.5, "two points more are transferred"
+    assert mean > half
+    rest, half = interval(paper_term.drop(columns="superglue-copa").mean(axis=1))
+    assert abs(rest) < half, "of which CoPA has most"
+    for other in (objective["variant=paper"], tight):
+        mean, half = gain(base.own, other.own)
+        assert abs(mean) < half, "what is recovered cannot be told apart"
+    mean, half = gain(base.moved, tight.moved)
+    assert mean + half < 0
+    assert mean < -15, "far less is transferred"
+    angles = {name: objective[f"{name}, its vectors"].frame.cosine for name in ("variant=paper", "as it is",
+                                                                               "variant=released, ratio=10")}
+    assert angles["variant=paper"].min() > 0.9
+    assert angles["as it is"].min() > 0.5
+    assert angles["variant=released, ratio=10"].min() < -0.5
+    seen = vectors.pairs(objective["variant=released, ratio=10, its vectors"], tight)
+    assert seen.cosine.corr(seen.transfer, method="spearman") > 0.5
     for what, low, high in (("own", 2, 4), ("moved", -1, 1)):
         rows = [rows_of(getattr(r, what), clear=False)["label words shared"] for r in draws]
         mean, _ = interval([(by_seed(each) - by_seed(each, "scaled_solution")).mean() for each in rows])

@@ -65,6 +65,7 @@ class Tuned:
     def __init__(self, model: nn.Module, weights: Mapping[str, Tensor]):
         self.config = model.config
         self.device = model.device
+        self.prepare_decoder_input_ids_from_labels = model.prepare_decoder_input_ids_from_labels  # needs no weights
         self.weights = {f"model.{name}": weight for name, weight in weights.items()}
         self._call = _Method(model, "__call__")
         self._generate = _Method(model, "generate")

@@ -17,13 +17,13 @@ from unidelta.backbone import SHIPPED
 from unidelta.finetune import METHODS
 from unidelta.params import ParameterError
 from unidelta.projections import KINDS
-from unidelta.report import archive, directions, rescaling
+from unidelta.report import archive, directions, rescaling, vectors
 from unidelta.report import planes as figure2
 from unidelta.report.results import Results, collect, collect_original, collect_shared, collect_trained
 from unidelta.stages.workbench import Run
 
-AS_IT_IS, FORMER, MANY, FITTED, TRAINED, LONG = (
-    "as it is", "former settings", "many tasks", "length fitted", "its training tasks", "long answers")
+AS_IT_IS, FORMER, MANY, FITTED, TRAINED, LONG, VECTORS = (
+    "as it is", "former settings", "many tasks", "length fitted", "its training tasks", "long answers", "its vectors")
 # Stage 1 of the single-task setting is spelt out, so that the studies of settings stay the same if the profile changes.
 FEW_STEPS = {"approximate_draws": 1, "approximate_steps": 50, "approximate_every": 25}
 MORE_STEPS = {"approximate_draws": 3, "approximate_steps": 100, "approximate_every": 50}
@@ -186,11 +186,13 @@ def fidelity(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[
 
 def objective(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """the paper's reconstruction term, and the released one with its weight: one training task, twice the seeds"""
-    changes = {AS_IT_IS: {}, "variant=paper": {"variant": "paper"},
-               "variant=released, ratio=10": {"variant": "released", "ratio": 10.0}}
-    tasks = chosen(sharing(open_run()), only)
-    return {name: collect(open_run(**change), tasks, doubled(seeds), tuned=["scaled_solution"])
-            for name, change in changes.items()}
+    settings = {AS_IT_IS: {}, "variant=paper": {"variant": "paper"},
+                "variant=released, ratio=10": {"variant": "released", "ratio": 10.0}}
+    tasks, twice = chosen(sharing(open_run()), only), doubled(seeds)
+    runs = {name: open_run(**changes) for name, changes in settings.items()}
+    train = list(dict.fromkeys(map(suite.train_for, tasks)))
+    return {name: collect(run, tasks, twice, tuned=["scaled_solution"]) for name, run in runs.items()} | {
+        f"{name}, {VECTORS}": vectors.collect(run, train, twice) for name, run in runs.items()}
 
 
 def backbones(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:

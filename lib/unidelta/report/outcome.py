@@ -235,6 +235,8 @@ def other_settings(*studies: dict[str, Results]) -> HTML | Markdown:
     Only tasks that share label words count. Each line names the setting and its number of seeds."""
     lines = {}
     for name, results in chain.from_iterable(study.items() for study in studies):
+        if "sub" not in results.frame:  # a part of a study that is about something else
+            continue
         groups = [rows_of(results.shown(n), clear=False).get(SHARED) for n in (1, 2)]
         if "+" not in results.frame.train.iloc[0] and all(rows is not None for rows in groups):
             own, moved = (number(*over_seeds(rows, relative(rows))) for rows in groups)

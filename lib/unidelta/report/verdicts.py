@@ -3,8 +3,9 @@
 A claim about a threshold holds if the whole interval over seeds lies on its side of the threshold, does not hold if the
 whole interval lies on the other side, and is open otherwise. A claim about k values at once holds if all k intervals
 lie on its side. It does not hold if one of them, widened because there are k, lies on the other side. There is no
-correction for the number of claims. With one seed there is no interval and no verdict: the claim is open. Claims read
-off a plane are the exception; they rest on one seed and say so. A claim whose results were not run is marked "not run".
+correction for the number of claims. With one seed there is no interval and no verdict: the claim is open. What the
+paper reads off planes is the exception; it rests on one seed here and says so. A claim whose results were not run is
+marked "not run".
 
 A verdict leans on a task if it is another one by the same rule without that task.
 
