@@ -29,7 +29,7 @@ from unidelta.report import (
     vectors,
     verdicts,
 )
-from unidelta.report.measures import CONTROLS, by_seed, gain, gains, interval, relative, rows_of, signed
+from unidelta.report.measures import CONTROLS, by_seed, gain, gains, interval, over_seeds, relative, rows_of, signed
 from unidelta.report.outcome import AIMS
 from unidelta.store import plain
 from unidelta.studies import STUDIES, main
@@ -728,6 +728,16 @@ def test_what_pages_say_in_words_follows_from_the_archive():
     assert angles["variant=released, ratio=10"].min() < -0.5
     seen = vectors.pairs(objective["variant=released, ratio=10, its vectors"], tight)
     assert seen.cosine.corr(seen.transfer, method="spearman") > 0.5
+    shares = archive.load("more_planes")["as it is"].frame
+    part = planes.common(shares)
+    mean, half = over_seeds(shares, part)
+    assert mean + half < 50, "less than half in common"
+    by_task = part.groupby(shares.task).mean()
+    assert by_task.max() < 50
+    assert by_task.idxmax() == "amazon_polarity"
+    assert part.isna().sum() == 8
+    mean, half = over_seeds(shares[shares.task != "superglue-copa"], part)
+    assert mean + half > 50, "open without CoPA"
     for what, low, high in (("own", 2, 4), ("moved", -1, 1)):
         rows = [rows_of(getattr(r, what), clear=False)["label words shared"] for r in draws]
         mean, _ = interval([(by_seed(each) - by_seed(each, "scaled_solution")).mean() for each in rows])
