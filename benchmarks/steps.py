@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from more_keys import more_keys
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import cross_entropy, pad
 from transformers.optimization import Adafactor as TheirAdafactor
 
 from unidelta import compiled, deltas, tasks
@@ -188,12 +188,12 @@ def bare(backbone, batch: dict[str, Tensor]):
     model, ids = backbone.model, batch["labels"].clamp_min(0)
     inputs = model.shared(batch["input_ids"]).detach().requires_grad_()
     shifted = model.shared(torch.cat([torch.zeros_like(ids[:, :1]), ids[:, :-1]], 1)).detach().requires_grad_()
-    parts = {"inputs_embeds": inputs, "attention_mask": batch["attention_mask"],
-             "decoder_inputs_embeds": shifted, "labels": batch["labels"]}
 
     def step():
-        loss = losses(backbone.model, parts, 1)
-        loss.sum().backward()
+        logits = model(inputs_embeds=inputs, attention_mask=batch["attention_mask"], decoder_inputs_embeds=shifted,
+                       use_cache=False).logits
+        loss = cross_entropy(logits.flatten(0, 1).float(), batch["labels"].flatten())
+        loss.backward()
         inputs.grad = shifted.grad = None
         return (loss,)
     return step
