@@ -740,6 +740,8 @@ def test_what_pages_say_in_words_follows_from_the_archive():
     assert angles["variant=released, ratio=10"].min() < -0.5
     seen = vectors.pairs(objective["variant=released, ratio=10, its vectors"], tight)
     assert seen.cosine.corr(seen.transfer, method="spearman") > 0.5
+    drawn = archive.load("planes")["as it is"]
+    assert planes.common(planes.shares({0: planes.from_frame(drawn.frame, drawn.ids)})).min() > 50, "with many tasks"
     shares = archive.load("more_planes")["as it is"].frame
     part = planes.common(shares)
     mean, half = over_seeds(shares, part)
