@@ -170,14 +170,17 @@ def behind_finetuning(long: bool) -> str:
             + f" points over {len(rows)} tasks")
 
 
+def unchanged(found: dict[str, Study], study: str) -> Archived | None:
+    """The results of a study with unchanged settings, if it is among those found."""
+    return found.get(study, {}).get("as it is")
+
+
 def every(results: Results, found: dict[str, Study]) -> list[Claim]:
     """The claims that need archived studies, in the paper's order. found: `judged_by`, or nothing ({})."""
-    def unchanged(study):
-        return found.get(study, {}).get("as it is")
-    many = unchanged("multi_task")
-    fine = unchanged("finetune")
-    absolute = unchanged("absolute")
-    long = unchanged("long_answers")
+    many = unchanged(found, "multi_task")
+    fine = unchanged(found, "finetune")
+    absolute = unchanged(found, "absolute")
+    long = unchanged(found, "long_answers")
     y = found.get("dimension", {})
     simple = found.get("simplified", {})
     fourth = paper.table(4).set_index("test")
@@ -272,7 +275,5 @@ def every(results: Results, found: dict[str, Study]) -> list[Claim]:
 
 def with_all_others(results: Results, planes: dict[str, Plane], found: dict[str, Study]) -> list[Claim]:
     """Every claim of the paper and every question of ours: of one training task, of planes, and of archived studies."""
-    def unchanged(study):
-        return found.get(study, {}).get("as it is")
-    return [*claims.every(results, unchanged("long_answers")),
-            *claims_planes.every(planes, unchanged("more_planes")), *every(results, found)]
+    return [*claims.every(results, unchanged(found, "long_answers")),
+            *claims_planes.every(planes, unchanged(found, "more_planes")), *every(results, found)]
