@@ -42,6 +42,7 @@ from unidelta.report.measures import (
     signed,
 )
 from unidelta.report.outcome import AIMS
+from unidelta.stages import baselines
 from unidelta.store import plain
 from unidelta.studies import STUDIES, main
 
@@ -61,8 +62,9 @@ def runs(tmp_path_factory):
 def study(tiny_t5, runs, tmp_path, monkeypatch):
     """Return a function that runs a study as from the shell and reads its variants back from its archive folder.
 
-    The backbone is tiny, and there are few training tasks."""
+    The backbone is tiny, there are few training tasks, and chance is the mean of two guesses."""
     monkeypatch.setenv("UNIDELTA_RUNS", str(runs))
+    monkeypatch.setattr(baselines, "DRAWS", 2)
     monkeypatch.setattr(suite, "BRIEF", ("glue-sst2", "amazon_polarity", "imdb"))
 
     def run(name, task="rotten_tomatoes"):

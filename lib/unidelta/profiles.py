@@ -219,7 +219,7 @@ def _capped(profile: Profile, steps: int, own_caps: bool) -> Profile:
     profile = replace(profile, cap=steps, **capped)
     if own_caps:
         return profile
-    rows = max(8, 4 * steps)  # scoring must not outweigh so short a training: at full size it would take hours
+    rows = 4 * steps  # scoring must not outweigh so short a training: at full size it would take hours
     few = {part: min(rows, profile.caps[part] or rows) for part in ("dev", "test")}
     return replace(profile, caps=profile.caps | few)
 
