@@ -21,7 +21,7 @@ from unidelta.data import TaskData, collate, rows_of_step
 from unidelta.evaluation import losses, predict, scores
 from unidelta.optim import Adafactor
 from unidelta.projections import KINDS, Projection, draw_ratios, interpolate, reconstruction
-from unidelta.stages import workbench
+from unidelta.stages import scoring, workbench
 
 PADDED = {"input_ids": (512, 0), "attention_mask": (512, 0), "labels": (64, -100)}  # the released recipe's lengths
 
@@ -68,7 +68,7 @@ def optimisation(backbone, delta, datas: Sequence[TaskData], y: int, batch: int,
         return torch.cat(found), torch.cat(apart)
 
     def ours():
-        each = workbench.loss_stack(run, delta, start + whole @ up.T, rows)
+        each = scoring.loss_stack(run, delta, start + whole @ up.T, rows)
         each.sum().backward()
         optimiser.step()
         optimiser.zero_grad()
@@ -278,12 +278,12 @@ def points(backbone, delta, data: TaskData, count: int, rows: int, size: int) ->
     run, some, theta = SimpleNamespace(backbone=backbone), data.head(rows), stack(backbone, delta, count)
 
     def one_by_one():
-        return (torch.tensor([workbench.score_stack(run, delta, one[None], [some], "test")[0] for one in theta]),)
+        return (torch.tensor([scoring.score_stack(run, delta, one[None], [some], "test")[0] for one in theta]),)
 
     def in_stacks():
         found = []
         for part in workbench.stacks(range(count), size):
-            found += workbench.score_stack(run, delta, theta[part], [some] * len(part), "test")
+            found += scoring.score_stack(run, delta, theta[part], [some] * len(part), "test")
         return (torch.tensor(found),)
 
     released = validation(backbone, {delta.kind: delta}, [data] * count, rows)["released"]

@@ -9,7 +9,7 @@ from unidelta import compiled, data, deltas, evaluation, fastfood, profiles, sta
 from unidelta.fastfood import Fastfood
 from unidelta.finetune import METHODS, Finetune
 from unidelta.projections import KINDS
-from unidelta.stages import Run, decomposed, maps, shared, workbench
+from unidelta.stages import Run, maps, optimization, scoring, shared, solutions, workbench
 
 TRAIN, UNSEEN = ["glue-sst2"], ["rotten_tomatoes"]
 SMALL = dict(steps=4, y=3, caps={"train": 48, "dev": 12, "test": 16}, original_every=2,
@@ -98,7 +98,7 @@ def test_the_loss_of_a_stack_of_backbones_is_each_ones_own(open_run):
     rows = [(split, [0, 1, 2]), (split, [3, 4, 5])]
     alone = [delta.tuned(run.backbone, one).model(**data.collate([piece], torch.device("cpu"))).loss
              for one, piece in zip(theta, rows, strict=True)]
-    torch.testing.assert_close(workbench.loss_stack(run, delta, theta, rows), torch.stack(alone), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(scoring.loss_stack(run, delta, theta, rows), torch.stack(alone), rtol=1e-4, atol=1e-5)
 
 
 def test_fine_tuning_is_scored_like_the_deltas_and_keeps_no_weights(done):
@@ -144,7 +144,7 @@ def test_transfer_maps_the_source_vector_up_by_the_targets_own_projection(done):
         offset = (fast.to_delta(kept[c, l].view(1, 1, 3))[0, 0] if target == "finetune"
                   else saved[f"up.{target}"] @ kept[c, l])
         theta = (run.start(target) + offset)[None]
-        assert workbench.score_stack(run, run.delta(target), theta, [mine], "test") \
+        assert scoring.score_stack(run, run.delta(target), theta, [mine], "test") \
             == [pytest.approx(square["test"][source][target])]
 
 
@@ -201,7 +201,8 @@ def test_a_second_call_computes_nothing(done, monkeypatch):
     def never(*args, **options):
         raise AssertionError("computed again")
 
-    for module, name in ((workbench, "fit"), (workbench, "score_stack"), (decomposed, "score_stack")):
+    for module, name in ((workbench, "fit"), (scoring, "score_stack"), (solutions, "score_stack"),
+                         (optimization, "score_stack")):
         monkeypatch.setattr(module, name, never)
     assert stages.original(run, UNSEEN, ["finetune"]).keys() == found["original"].keys()
     for stage in ("optimize", "transfer"):
@@ -213,7 +214,7 @@ def test_a_second_call_computes_nothing(done, monkeypatch):
 
 def test_a_killed_run_goes_on_where_it_was(open_run, monkeypatch):
     whole, killed, scored = shared.shared(open_run("whole"), TRAIN)[0], open_run("killed"), []
-    real = workbench.score_stack
+    real = scoring.score_stack
 
     def die(*args):
         scored.append(1)
@@ -221,7 +222,7 @@ def test_a_killed_run_goes_on_where_it_was(open_run, monkeypatch):
             raise KeyboardInterrupt
         return real(*args)
 
-    monkeypatch.setattr(workbench, "score_stack", die)
+    monkeypatch.setattr(scoring, "score_stack", die)
     with pytest.raises(KeyboardInterrupt):
         shared.shared(killed, TRAIN)
     monkeypatch.undo()
@@ -311,18 +312,18 @@ def test_the_training_tasks_vector_as_it_is(done, monkeypatch):
     assert artifact.config["subspace"] == found["shared"][0].id
     for kind in METHODS:
         theta = run.start(kind) + maps.up_map(run, found["shared"][0], kind, "trained")(saved["I"])
-        assert workbench.score_stack(run, run.delta(kind), theta, [mine], "test") \
+        assert scoring.score_stack(run, run.delta(kind), theta, [mine], "test") \
             == [pytest.approx(artifact.metrics["shared_vector"][kind])]
     longer = shared.lengthened(run, TRAIN, UNSEEN[:1])[UNSEEN[0], 0]
     assert set(longer.metrics["test"]) == set(METHODS)
     assert longer.config["subspace"] == found["shared"][0].id
     for kind in METHODS:
         offset = maps.up_map(run, found["shared"][0], kind, "trained")(longer.metrics["factor"][kind] * saved["I"])
-        assert workbench.score_stack(run, run.delta(kind), run.start(kind) + offset, [mine], "test") \
+        assert scoring.score_stack(run, run.delta(kind), run.start(kind) + offset, [mine], "test") \
             == [pytest.approx(longer.metrics["test"][kind])]
-    monkeypatch.setattr(workbench, "score_stack", lambda run, delta, theta, datas, split: (
+    monkeypatch.setattr(scoring, "score_stack", lambda run, delta, theta, datas, split: (
         [0.3, 0.9, 0.5] if split == "dev" else theta[:, 0].tolist()))
-    assert workbench.score_best(run, None, torch.tensor([[1.0], [2.0], [3.0]]), mine) == 2.0
+    assert scoring.score_best(run, None, torch.tensor([[1.0], [2.0], [3.0]]), mine) == 2.0
 
 
 def test_what_is_drawn_differs_by_seed_and_method():

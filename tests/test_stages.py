@@ -19,8 +19,22 @@ import torch
 from unidelta import compiled, data, deltas, evaluation, memory, profiles, stages, tasks, training
 from unidelta.projections import KINDS, Projection, draw_ratios, draw_spread
 from unidelta.report import planes
-from unidelta.stages import Run, baselines, controls, decomposed, landscapes, maps, shared, workbench
+from unidelta.stages import (
+    Run,
+    approximation,
+    baselines,
+    controls,
+    landscapes,
+    maps,
+    optimization,
+    scoring,
+    shared,
+    solutions,
+    transferring,
+    workbench,
+)
 
+STAGES = (solutions, approximation, optimization, transferring)  # the modules of the decomposed pipeline
 TRAIN, UNSEEN = ["glue-sst2"], ["rotten_tomatoes", "amazon_polarity"]
 # strong learning rates in the subspace, so that a few steps change the answers
 SMALL = dict(steps=4, y=3, caps={"train": 48, "dev": 20, "test": 24},
@@ -113,9 +127,9 @@ def test_a_second_call_computes_nothing(done, monkeypatch):
     def never(*args, **options):
         raise AssertionError("computed again")
 
-    for module, name in ((workbench, "fit"), (workbench, "score_stack"), (decomposed, "score_stack"),
-                         (controls, "score_stack"), (landscapes, "score_stack"),
-                         (workbench, "scores"), (baselines, "scores")):
+    for module, name in ((workbench, "fit"), (scoring, "score_stack"), (solutions, "score_stack"),
+                         (optimization, "score_stack"), (controls, "score_stack"), (landscapes, "score_stack"),
+                         (scoring, "scores"), (baselines, "scores")):
         monkeypatch.setattr(module, name, never)
     both = (0, 1)
     again = {"original": stages.original(run, TRAIN + UNSEEN, seeds=both),
@@ -245,7 +259,7 @@ def test_of_several_solutions_the_best_as_it_is_is_made_longer(done, monkeypatch
     theta = [found["original"][task, "lora", 0].tensors()["theta"] - run.start("lora")
              for task in (TRAIN[0], UNSEEN[0])]
     asked = []
-    for module in (controls, workbench):
+    for module in (controls, scoring):
         monkeypatch.setattr(module, "score_stack", lambda run, delta, thetas, datas, split: (
             asked.append(thetas) or ([0.2, 0.7] + 5 * [0.1])[:len(thetas)]))
     fit = controls.length_fitted(run, {"lora": torch.stack(theta)}, run.data(UNSEEN[1], 0))
@@ -386,7 +400,7 @@ def test_patience_counts_from_where_guessing_is_left(open_run, monkeypatch):
     """With `original_learnt`, a solution that only guesses is trained to the last step instead of being given up.
 
     Without it, the setting is in no artifact's configuration, so it names none."""
-    monkeypatch.setattr(decomposed, "score_stack", lambda run, delta, theta, datas, split: [0.5] * len(theta))
+    monkeypatch.setattr(solutions, "score_stack", lambda run, delta, theta, datas, split: [0.5] * len(theta))
     given_up = dict(patience=1, steps=6, original_every=2)
     logs = {learnt: stages.original(open_run(**given_up, original_learnt=learnt),
                                     ["rotten_tomatoes"], ["lora"])["rotten_tomatoes", "lora", 0]
@@ -548,7 +562,7 @@ def identities(run, monkeypatch) -> dict[str, list[str]]:
         return {key: SimpleNamespace(id=f"{stage}/{run.store.path(stage, *named).name}", config=named[1])
                 for key, named in wanted.items()}
 
-    for module in (decomposed, workbench, landscapes):
+    for module in (*STAGES, landscapes, workbench):
         monkeypatch.setattr(module, "compute", compute)
     stages.transfer(run, TRAIN, UNSEEN[:1])
     controls.controls(run, TRAIN, UNSEEN[:1])
@@ -793,8 +807,8 @@ def same(found, other):
 
 def die(monkeypatch, stage, after):
     """Make the scoring after the first `after` ones within `stage` raise, as a kill would end it."""
-    modules, count = [landscapes] if stage == "landscape" else [decomposed, workbench], [0]
-    real, fit = workbench.score_stack, workbench.fit
+    modules, count = [landscapes] if stage == "landscape" else [solutions, optimization, scoring], [0]
+    real, fit = scoring.score_stack, workbench.fit
     inside = [stage == "landscape"]
 
     def score_stack(*args):
@@ -884,7 +898,7 @@ def test_a_stack_goes_on_as_it_was_cut(open_run, monkeypatch, where):
 
     whole = call(open_run("whole", stack=2))
     run = open_run("killed", stack=2)
-    module, name, count = (training, "save_checkpoint", 4) if where.startswith("in") else (decomposed, "save", 2)
+    module, name, count = (training, "save_checkpoint", 4) if where.startswith("in") else (solutions, "save", 2)
     kept = getattr(module, name)
     with monkeypatch.context() as patched:
         patched.setattr(module, name, stop(count))
@@ -992,11 +1006,11 @@ def test_every_stage_trains_at_its_own_rate_for_its_own_steps(open_run, monkeypa
         ("shared", "all"): ([0.1, 0.2, 0.2, 0.2], 2, 1, 7)}
 
 
-@pytest.mark.parametrize("pipeline", [decomposed, shared])
+@pytest.mark.parametrize("pipeline", [approximation, shared])
 def test_of_a_subspace_the_best_validation_is_kept(open_run, monkeypatch, pipeline):
     def subspace(root, **steps):
         run = open_run(root, shared_every=2, **steps)
-        return (stages.approximate(run, TRAIN) if pipeline is decomposed else shared.shared(run, TRAIN, KINDS))[0]
+        return (stages.approximate(run, TRAIN) if pipeline is approximation else shared.shared(run, TRAIN, KINDS))[0]
 
     first = subspace("first", approximate_steps=2, shared_steps=2)
     with monkeypatch.context() as patched:
@@ -1014,7 +1028,7 @@ def test_what_goes_on_when_others_have_settled_keeps_its_own_rows(open_run, monk
     def scripted(run, delta, theta, datas, split):
         return [1.0 if d.fingerprint == settled else 0.5 for d in datas]
 
-    monkeypatch.setattr(decomposed, "score_stack", scripted)
+    monkeypatch.setattr(solutions, "score_stack", scripted)
     (tasks, seeds), run = asked, open_run("both")
     settled, last = run.data(tasks[0], 0).fingerprint, (tasks[-1], "lora", seeds[-1])
     both = stages.original(run, tasks, ["lora"], seeds)
@@ -1061,11 +1075,11 @@ def test_centroid_is_of_the_task_that_is_asked_of(open_run):
 
 def test_stage_one_is_validated_on_as_many_rows_as_the_profile_says(open_run, monkeypatch):
     seen = []
-    monkeypatch.setattr(workbench, "score_stack", lambda run, delta, theta, datas, split: (
+    monkeypatch.setattr(scoring, "score_stack", lambda run, delta, theta, datas, split: (
         seen.append({len(d.dev) for d in datas}) or [0.5] * len(theta)))
     for rows, left in ((7, 7), (None, 20)):
         run = open_run(validation_rows=rows)
-        workbench.score_training(run, [(run.delta("lora"), torch.zeros(1, 2, 1))], [[run.data(t, 0) for t in UNSEEN]])
+        scoring.score_training(run, [(run.delta("lora"), torch.zeros(1, 2, 1))], [[run.data(t, 0) for t in UNSEEN]])
         assert seen.pop() == {left}
 
 
@@ -1087,7 +1101,7 @@ def test_a_landscape_and_what_is_fitted_are_named_by_what_they_come_from(open_ru
             found[stage] = set(names.values())
             return {key: SimpleNamespace(id=name, config=wanted[key][1]) for key, name in names.items()}
         with monkeypatch.context() as patch:
-            for module in (decomposed, workbench, landscapes):
+            for module in (*STAGES, landscapes, workbench):
                 patch.setattr(module, "compute", compute)
             call(run)
         return found
@@ -1143,10 +1157,10 @@ def test_scores_do_not_depend_on_how_many_solutions_are_made_at_once(done, monke
     def to_offset(part):
         made.append(len(part))
         return up(part)
-    whole = workbench.score_mapped(run, delta, to_offset, vectors, mine, split)
+    whole = scoring.score_mapped(run, delta, to_offset, vectors, mine, split)
     longest = max(map(len, getattr(mine, split).inputs))
-    monkeypatch.setattr(workbench, "CELLS_AT_ONCE", 2 * longest * run.backbone.config.d_model)
-    assert workbench.score_mapped(run, delta, to_offset, vectors, mine, split) == whole
+    monkeypatch.setattr(scoring, "CELLS_AT_ONCE", 2 * longest * run.backbone.config.d_model)
+    assert scoring.score_mapped(run, delta, to_offset, vectors, mine, split) == whole
     assert made[0] == len(vectors)
     assert max(made[1:]) == 2
 
@@ -1181,9 +1195,9 @@ def test_neighbours_of_other_tasks_are_decoded_apart(done, monkeypatch):
     """Their answers have other lengths. In one padded batch, rounding would make a score depend on its company."""
     run, _ = done
     seen = []
-    monkeypatch.setattr(workbench, "scores", lambda backbone, entries, datas, split: (
+    monkeypatch.setattr(scoring, "scores", lambda backbone, entries, datas, split: (
         seen.append([d.task for d in datas]) or [0.0] * len(datas)))
-    workbench.score_stack(run, run.delta("lora"), torch.zeros(3, 1),
+    scoring.score_stack(run, run.delta("lora"), torch.zeros(3, 1),
                           [run.data(t, 0) for t in (UNSEEN[0], UNSEEN[0], UNSEEN[1])], "dev")
     assert seen == [[UNSEEN[0]] * 2, [UNSEEN[1]]]
 
@@ -1195,7 +1209,8 @@ def test_a_transfer_is_named_by_the_vectors_of_every_delta(open_run, monkeypatch
         names.extend(named[1]["sources"] for named in wanted.values() if stage == "transfer")
         return {key: SimpleNamespace(id=f"{stage}/{run.store.path(stage, *named).name}", config=named[1])
                 for key, named in wanted.items()}
-    monkeypatch.setattr(decomposed, "compute", compute)
+    for module in STAGES:
+        monkeypatch.setattr(module, "compute", compute)
     stages.transfer(run, TRAIN, UNSEEN[:1])
     assert [name.split("rotten_tomatoes-")[1].split("-")[0] for name in names[0]] == list(KINDS)
 

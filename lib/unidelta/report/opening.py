@@ -15,7 +15,7 @@ from unidelta.params import ParameterError, one_line
 from unidelta.profiles import CHOICES, PROFILES
 from unidelta.projections import KINDS, VARIANTS
 from unidelta.report.results import Results, collect
-from unidelta.stages.decomposed import approximated
+from unidelta.stages.approximation import approximated
 from unidelta.stages.workbench import Run
 
 # parameters that `check` knows besides those that have a rule

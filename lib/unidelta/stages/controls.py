@@ -15,10 +15,13 @@ from torch import Tensor
 
 from unidelta.data import TaskData
 from unidelta.projections import KINDS, centre
+from unidelta.stages.approximation import approximate
 from unidelta.stages.baselines import untouched
-from unidelta.stages.decomposed import approximate, optimize, original
 from unidelta.stages.maps import offsets, up_map
-from unidelta.stages.workbench import Run, asked, best_on_dev, one_seed, score_best, score_mapped, score_stack, scored
+from unidelta.stages.optimization import optimize
+from unidelta.stages.scoring import best_on_dev, score_best, score_mapped, score_stack
+from unidelta.stages.solutions import original
+from unidelta.stages.workbench import Run, asked, one_seed, scored
 from unidelta.store import Artifact
 
 FACTORS = tuple(2 ** (i / 3) for i in range(-3, 4))  # 0.5 to 2

@@ -8,9 +8,11 @@ from torch import Tensor
 
 from unidelta.files import load_checkpoint, save_checkpoint
 from unidelta.projections import KINDS
-from unidelta.stages.decomposed import approximate, optimize
+from unidelta.stages.approximation import approximate
 from unidelta.stages.maps import up_projection
-from unidelta.stages.workbench import Run, compute, save, score_stack, stacks
+from unidelta.stages.optimization import optimize
+from unidelta.stages.scoring import score_stack
+from unidelta.stages.workbench import Run, compute, save, stacks
 from unidelta.store import Artifact
 
 

@@ -3,7 +3,7 @@
     shared -> optimize -> transfer
 
 Besides the three deltas, full fine-tuning can take part, with a Fastfood transform as its up-projection (section 5.3,
-appendix A.5). The later stages are those of `unidelta.stages.decomposed`, on this subspace and with the settings of
+appendix A.5). The later stages are those of the decomposed pipeline, on this subspace and with the settings of
 appendix A.4, or of A.5 where fine-tuning takes part.
 """
 
@@ -19,22 +19,12 @@ from unidelta.fastfood import Fastfood
 from unidelta.finetune import METHODS
 from unidelta.optim import Adafactor
 from unidelta.projections import KINDS
-from unidelta.stages import decomposed
+from unidelta.stages import optimization, transferring
 from unidelta.stages.blend import chosen, dealt, several
 from unidelta.stages.controls import FACTORS, length_fitted
 from unidelta.stages.maps import is_trained, up_map
-from unidelta.stages.workbench import (
-    Run,
-    asked,
-    compute,
-    loss_stack,
-    one_seed,
-    save,
-    score_best,
-    score_training,
-    scored,
-    trained_on,
-)
+from unidelta.stages.scoring import loss_stack, score_best, score_training
+from unidelta.stages.workbench import Run, asked, compute, one_seed, save, scored, trained_on
 from unidelta.store import Artifact
 
 
@@ -163,21 +153,22 @@ def later(run: Run, kinds: Sequence[str]) -> Run:
 
 def optimize(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = METHODS,
              seeds: Sequence[int] = (0,), up: str = "trained") -> dict[tuple, Artifact]:
-    """`decomposed.optimize` in the subspace that `kinds` share: (task, kind, seed) -> artifact."""
+    """`optimization.optimize` in the subspace that `kinds` share: (task, kind, seed) -> artifact."""
     asked(run, tasks, seeds)
     is_trained(up)  # raises for any other word, before anything is trained
-    return decomposed.optimize(later(run, kinds), train, tasks, allowed(kinds), seeds, up,
-                               shared(run, train, kinds, seeds))
+    spaces = shared(run, train, kinds, seeds)
+    return optimization.optimize(later(run, kinds), train, tasks, allowed(kinds), seeds, up, spaces)
 
 
 def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequence[str] = METHODS,
              seeds: Sequence[int] = (0,)) -> dict[tuple, Artifact]:
-    """`decomposed.transfer` between all `kinds` that share the subspace: (task, seed) -> artifact.
+    """`transferring.transfer` between all `kinds` that share the subspace: (task, seed) -> artifact.
 
     This is the 4 x 4 of Table 5 or, without `finetune`, the 3 x 3 of Tables 6 to 9. The diagonal is E_sub.
     """
     asked(run, tasks, seeds)
-    return decomposed.transfer(later(run, kinds), train, tasks, allowed(kinds), seeds, shared(run, train, kinds, seeds))
+    spaces = shared(run, train, kinds, seeds)
+    return transferring.transfer(later(run, kinds), train, tasks, allowed(kinds), seeds, spaces)
 
 
 def _offsets(run: Run, spaces: dict[int, Artifact], kinds: Sequence[str]) -> Callable[[int], dict[str, Tensor]]:
