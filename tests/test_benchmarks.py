@@ -32,7 +32,7 @@ from unidelta import cost, deltas, memory  # noqa: E402
 from unidelta.optim import Adafactor  # noqa: E402
 from unidelta.profiles import PROFILES  # noqa: E402
 from unidelta.projections import KINDS, VARIANTS, Projection, reconstruction  # noqa: E402
-from unidelta.report import speed  # noqa: E402
+from unidelta.report import costs, speed  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -312,7 +312,7 @@ def test_the_check_of_the_model_goes_through():
     if resources.measurable(torch.device("cpu")):
         assert [line["y"] for line in found["approximate"]] == [4, 100]
         assert all(line[name] > 0 for line in found["approximate"] for name in line)
-        assert "100" in speed.spaces(found | {"part": "cost"}).data
+        assert "100" in costs.spaces(found | {"part": "cost"}).data
 
 
 # --- the chapter's tables --------------------------------------------------------------------------------------------
@@ -350,7 +350,7 @@ def test_the_traffic_of_a_projection_is_what_adafactor_does():
 
 def test_the_rates_of_a_fine_tuned_search_do_not_fit_the_papers_card():
     """The page "At full size" states this in text written by hand."""
-    config, _ = speed.base()
+    config, _ = costs.base()
     each = memory.solution(config, SimpleNamespace(numel=247_577_856), 8, 128, 4)  # even with short inputs
     assert len(PROFILES["paper"].fastfood_optimize_lrs) == 7
     assert 7 * each > 32 * 2**30 > each

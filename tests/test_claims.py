@@ -9,7 +9,7 @@ from bs4 import BeautifulSoup
 from test_report import FREE, grid, results
 
 from unidelta import paper
-from unidelta.report import archive, claims, claims_archived, figures, tables, verdicts
+from unidelta.report import archive, claims, claims_archived, verdicts
 from unidelta.report import planes as planes_of
 from unidelta.report.archive import Archived
 from unidelta.report.claims_planes import every as planes_claims
@@ -377,12 +377,12 @@ def test_fine_tuning_joins_by_the_directions_it_takes_part_in(scores, expected):
 
 def test_the_plane_is_drawn_archived_and_can_be_touched():
     planes = {"rotten_tomatoes": plane(5, 10, 20), "scitail": plane(25, 25, 25)}
-    assert [a.get_title() for a in figures.landscape(planes).axes[:2]] == [
+    assert [a.get_title() for a in planes_of.figure(planes).axes[:2]] == [
         "rotten_tomatoes (from glue-sst2)", "scitail (from glue-sst2)"]
     far = replace(planes["scitail"], points=torch.tensor([[0.0, 0.0], [9.0, 0.0], [1.0, 7.0]]))
-    assert {(a.get_xlim(), a.get_ylim()) for a in figures.landscape({"scitail": far}).axes[:1]} \
+    assert {(a.get_xlim(), a.get_ylim()) for a in planes_of.figure({"scitail": far}).axes[:1]} \
         == {((-0.5, 4.5), (-0.5, 4.5))}, "the grid alone"
-    boxes = BeautifulSoup(figures.landscape_to_touch(planes["rotten_tomatoes"]).data, "html.parser").find_all("rect")
+    boxes = BeautifulSoup(planes_of.to_touch(planes["rotten_tomatoes"]).data, "html.parser").find_all("rect")
     assert len(boxes) == 25
     assert "mean 90 % of E_ori (Adapter 90 %, LoRA 90 %, Prefix 90 %)" in boxes[0].title.text
     again = from_frame(to_frame(planes), ["landscape/x"])
@@ -392,7 +392,7 @@ def test_the_plane_is_drawn_archived_and_can_be_touched():
                for t, of in planes.items() for part in ("relative", "axis", "points"))
     assert planes_of.outside({"scitail": far}) == " (outside the grid: LoRA and Prefix on scitail)"
     assert planes_of.outside(planes) == ""
-    shares = BeautifulSoup(tables.overlap(planes).data, "html.parser").find_all("tr")[1].find_all("td")
+    shares = BeautifulSoup(planes_of.overlap(planes).data, "html.parser").find_all("tr")[1].find_all("td")
     assert [c.text for c in shares[1:]] == ["20.0", "40.0", "80.0", "20.0", "20.0"]
 
 

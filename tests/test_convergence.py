@@ -5,7 +5,7 @@ import torch
 from bs4 import BeautifulSoup
 
 from unidelta.projections import KINDS
-from unidelta.report import convergence, figures
+from unidelta.report import convergence
 from unidelta.stages import Run
 from unidelta.stages.blend import Parts
 
@@ -74,7 +74,7 @@ def test_from_a_run_to_a_table_and_a_figure(tiny_t5, tmp_path):
     assert first == pytest.approx(log[0]["loss"][0], rel=1e-4), "the parts add up to the loss"
     rows = BeautifulSoup(convergence.table(found, 2).data, "html.parser").find_all("tr")
     assert len(rows) == 1 + 2 * 3
-    assert len(figures.convergence(found).axes) == 3
+    assert len(convergence.figure(found).axes) == 3
 
 
 def test_parts_are_means_over_the_steps_of_a_tenth():

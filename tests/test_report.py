@@ -18,7 +18,9 @@ from unidelta.profiles import PROFILES
 from unidelta.projections import KINDS, Projection
 from unidelta.report import (
     Results,
+    anatomy,
     archive,
+    comparing,
     directions,
     figures,
     measures,
@@ -202,13 +204,13 @@ def test_every_task_and_variant_has_its_line(two):
     assert lines[1] == ["rotten_tomatoes", "90.0", "11.1", "66.7", "72.2", "55.6", "44.4", "0.0", "33.3", "55.6",
                         "100.4"]
     assert len(lines) == 3
-    lines = grid(tables.comparison({"as it is": two, "y=16": two}))
+    lines = grid(comparing.table({"as it is": two, "y=16": two}))
     assert [line[:2] for line in lines[1:4]] == [
         ["as it is", "shared (1)"], ["as it is", "not shared (1)"], ["as it is", "all (2)"]]
     assert lines[1] == ["as it is", "shared (1)", "90.0 ± 2.8", "90.0 ± 2.8", "66.7", "38.9", "72.2", "50.0", "11.1",
                         "55.6", "77.5 ± 6.2"]
     assert len(lines) == 7
-    assert "90.0&nbsp;±&nbsp;2.8" in tables.comparison({"as it is": two}).data, "never broken over two lines"
+    assert "90.0&nbsp;±&nbsp;2.8" in comparing.table({"as it is": two}).data, "never broken over two lines"
     lines = grid(tables.absolute(two))
     assert lines[2] == [
         "glue-mrpc", "50.0", "30.0", "0.0", "60.0† / 60.0† / 60.0†", "30.0 / 30.0 / 30.0", "-200.0 ± 0.0†"]
@@ -216,20 +218,20 @@ def test_every_task_and_variant_has_its_line(two):
 
 def test_variants_are_compared_by_seed(two):
     better = results({"rotten_tomatoes": (90.0, [85.5, 86.5, 87.5]), "glue-mrpc": (60.0, [36.0, 36.0, 36.0])})
-    said = tables.changes({"as it is": two, "y=16": better}, random=True)
+    said = comparing.changes({"as it is": two, "y=16": better}, random=True)
     head, *lines = grid(said)
     assert head == ["variant", "label words (tasks)", "own", "transfer", "random up-projection, tuned"]
     assert lines[0] == ["y=16", "shared (1)", "+6.1 ± 0.0", "+6.1 ± 0.0", "+0.0 ± 0.0"]
     assert lines[2][:3] == ["y=16", "all (2)", "+8.1 ± 0.0"]
     assert said.data.count("<b>+6.1&nbsp;±&nbsp;0.0</b>") == 2
     assert "<b>+0.0" not in said.data, "bold is what these seeds tell from zero"
-    assert tables.changes({"as it is": two}).data == "No variant was named."
+    assert comparing.changes({"as it is": two}).data == "No variant was named."
     assert report.variants("compiled=True") == [("compiled=True", {"compiled": True})]
     assert report.variants("ratio=0.1, y=3") == [("ratio=0.1, y=3", {"ratio": 0.1, "y": 3})]
     assert report.variants("y=16; y=16, optimize_init=train") == [
         ("y=16", {"y": 16}), ("y=16, optimize_init=train", {"y": 16, "optimize_init": "train"})]
     zero = results({"rotten_tomatoes": (0.0, [10.0, 10.0, 10.0])})
-    assert grid(tables.changes({"as it is": zero, "y=16": zero}))[1][2:] == ["–", "–"], "no ratio"
+    assert grid(comparing.changes({"as it is": zero, "y=16": zero}))[1][2:] == ["–", "–"], "no ratio"
     with pytest.raises(ParameterError, match="setting=value"):
         report.variants("y")
 
@@ -263,10 +265,10 @@ def test_absolute_scores_stand_beside_the_papers():
 def test_a_variant_without_some_controls_stands_beside_one_that_has_them(two):
     less = Results(two.run, two.seeds, two.frame.drop(
         columns=["random", "scaled_solution", "train_solution", "own_vector", "mean_vector"]), two.ids)
-    lines = grid(tables.comparison({"as it is": two, "y=16": less}))
+    lines = grid(comparing.table({"as it is": two, "y=16": less}))
     assert lines[4][:2] == ["y=16", "shared (1)"]
     assert lines[4][4:10] == ["–", "38.9", "–", "50.0", "–", "55.6"]
-    assert grid(tables.variants_absolute({"as it is": two}))[1] == [
+    assert grid(comparing.absolute({"as it is": two}))[1] == [
         "as it is", "rotten_tomatoes", "50.0", "0.0", "90.0 / 90.0 / 90.0", "81.0 / 81.0 / 81.0"]
     assert "Training tasks: 1 of the paper's 60. SA: `glue-sst2`." in prose.trained_on(two).data
 
@@ -380,11 +382,11 @@ def test_from_nothing_to_a_table(tiny_t5, tmp_path, monkeypatch):
     assert "stand-in data" in found.caption("x").data
     assert "`steps=1, backbone=" in found.caption("x").data
     assert "unequal" not in found.caption("x").data
-    assert len(grid(tables.anatomy(run, p.train, 0))) == 4
-    assert "singular value of Proj_up is" in prose.anatomy(run, p.train, p.seeds).data
+    assert len(grid(anatomy.table(run, p.train, 0))) == 4
+    assert "singular value of Proj_up is" in anatomy.told(run, p.train, p.seeds).data
     line = report.open_run(p, caps={"train": 32, "dev": 8, "test": 12}, max_length=48, y=1)
-    assert "Proj_up has one direction (y is 1)" in prose.anatomy(line, p.train, p.seeds).data
-    assert "inf" not in prose.anatomy(line, p.train, p.seeds).data
+    assert "Proj_up has one direction (y is 1)" in anatomy.told(line, p.train, p.seeds).data
+    assert "inf" not in anatomy.told(line, p.train, p.seeds).data
     assert figures.training_curves(run, p.train, p.seeds).axes
     assert figures.trajectories(found).axes
     assert (tmp_path / "embedded" / "progress.log").read_text(), "progress goes to a file, not into cells"
@@ -505,7 +507,7 @@ def test_differences_task_by_task_and_without_the_one_that_adds_most():
     found = results({"rotten_tomatoes": (100.0, [60.0, 62.0, 64.0]), "amazon_polarity": (100.0, [90.0, 92.0, 94.0])})
     found.frame.loc[found.frame.source != found.frame.target, "sub"] -= 5
     base = replace(found, frame=found.frame.assign(sub=found.frame["sub"] - 1))
-    rows = grid(tables.task_by_task(measures.gains(found, ["scaled_solution"], base)))
+    rows = grid(comparing.task_by_task(measures.gains(found, ["scaled_solution"], base)))
     assert rows[0] == ["unseen task", "in the subspace, over as it is",
                        "in the subspace, over the training solution, length fitted",
                        "transferred, over as it is", "transferred, over the training solution, length fitted"]

@@ -21,6 +21,7 @@ from unidelta.report import (
     archive,
     claims,
     claims_archived,
+    comparing,
     directions,
     measures,
     planes,
@@ -383,7 +384,7 @@ def test_fidelity_changes_one_thing_at_a_time(study):
                for name in ("variant=paper", "variant=released, ratio=10")), "the originals are the same"
     assert len(found["fastfood=exact"].frame) == 16
     assert {*found["fastfood=released"].frame.target} == {"adapter", "lora", "prefix", "finetune"}
-    assert "prefix=natural" in tables.comparison(found).data
+    assert "prefix=natural" in comparing.table(found).data
     assert "'bias': 'zero'" in found["prefix bias=zero"].line
     assert not set(found["prefix bias=zero"].ids) & {i for i in found["as it is"].ids if "prefix" in i}
 
@@ -613,7 +614,7 @@ def test_a_wider_search_does_what_chapters_18_and_28_say_by_hand():
     own, moved = (rows_of(frame)["label words shared"] for frame in (
         found["wider mixtures and search"].own, found["wider mixtures and search"].moved))
     (mean, half), (sent, width) = (interval(by_seed(f) - by_seed(f, "scaled_solution")) for f in (own, moved))
-    row = next(r for r in BeautifulSoup(tables.beyond_length(found).data, "html.parser").find_all("tr")
+    row = next(r for r in BeautifulSoup(comparing.beyond_length(found).data, "html.parser").find_all("tr")
                if r.find("td", string="wider mixtures and search"))
     assert [c.text.replace("\xa0", " ") for c in row.find_all("td")[3:]] == [signed(mean, half), signed(sent, width)]
     assert mean > half, "what is recovered lies above the fitted length by its whole interval"

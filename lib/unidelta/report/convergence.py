@@ -10,8 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from IPython.display import HTML, Markdown
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from unidelta.projections import KINDS
+from unidelta.report.figures import COLOUR, canvas
 from unidelta.report.measures import LABEL, html, interval, number
 from unidelta.stages import approximate, original
 from unidelta.stages.workbench import Run
@@ -64,7 +67,7 @@ def level(curves: Sequence[Sequence[float]]) -> float:
 def reached(curve: Sequence[float], at: float) -> float:
     """Return the share of the steps, in percent, after which a loss is first no higher than `at`.
 
-    Every value of a curve is a mean over steps and counts at their end, as in `figures.convergence`; what happens
+    Every value of a curve is a mean over steps and counts at their end, as in `figure`; what happens
     within them is not seen."""
     return 100 * next(i for i, value in enumerate(curve, 1) if value <= at) / len(curve)
 
@@ -78,6 +81,31 @@ def arrivals(each: dict[str, list[list[float]]], seeds: int) -> dict[str, np.nda
     # a curve of at most two values says nothing
     when = {k: [reached(c, a) if len(c) > 2 else float("nan") for c, a in zip(each[k], at, strict=True)] for k in each}
     return {k: np.array(values).reshape(-1, seeds).mean(0) for k, values in when.items()}
+
+
+def figure(found: Curves) -> Figure:
+    """Plot training losses of the three deltas against the share of the steps, one panel per loss.
+
+    Every run is a thin line, their mean a thick one. found: what is trained -> delta -> one curve per run, as in
+    `curves`. Runs of different lengths are interpolated at the same shares."""
+    drawing, axes = canvas(1, len(found), height=2.8)
+    at = np.linspace(0, 100, 101)
+    for axis, (name, curves) in zip(axes, found.items(), strict=True):
+        for kind, runs in curves.items():
+            each = [np.interp(at, 100 * np.arange(1, len(run) + 1) / len(run), run) for run in runs]
+            axis.plot(at, np.transpose(each), color=COLOUR[kind], alpha=0.15, linewidth=0.6)
+            axis.plot(at, np.mean(each, axis=0), color=COLOUR[kind], label=LABEL[kind])
+        axis.set(title=name, xlabel="% of the steps", yscale="log")
+        low, high = axis.get_ylim()
+        axis.yaxis.set_major_formatter("{x:g}")
+        if high < 10 * low:  # between two powers of ten, or with one alone
+            axis.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+            axis.yaxis.set_minor_formatter("{x:.3g}")
+        else:
+            axis.yaxis.set_minor_formatter(NullFormatter())
+    axes[0].set(ylabel="loss")
+    axes[-1].legend(fontsize=7)
+    return drawing
 
 
 def table(found: Curves, seeds: int) -> HTML:

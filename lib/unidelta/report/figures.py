@@ -12,14 +12,11 @@ import numpy as np
 import pandas as pd
 from IPython.core.pylabtools import print_figure
 from IPython.display import HTML
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from unidelta import paper, tasks
 from unidelta.projections import KINDS
 from unidelta.report.measures import CONTROLS, LABEL, ONE, PAIRS, TRANSFER, over_seeds, relative, rows_of, weak
-from unidelta.report.planes import Plane
 from unidelta.report.results import Results
 from unidelta.stages import approximate, optimize, original
 from unidelta.stages.workbench import Run
@@ -92,31 +89,6 @@ def training_curves(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Fig
         axis.legend(fontsize=7)
     for axis in axes[2:]:
         axis.set(xlabel="step", ylim=(-0.03, 1.03))
-    return figure
-
-
-def convergence(found: dict[str, dict[str, list[list[float]]]]) -> Figure:
-    """Plot training losses of the three deltas against the share of the steps, one panel per loss.
-
-    Every run is a thin line, their mean a thick one. found: what is trained -> delta -> one curve per run, as in
-    `convergence.curves`. Runs of different lengths are interpolated at the same shares."""
-    figure, axes = canvas(1, len(found), height=2.8)
-    at = np.linspace(0, 100, 101)
-    for axis, (name, curves) in zip(axes, found.items(), strict=True):
-        for kind, runs in curves.items():
-            each = [np.interp(at, 100 * np.arange(1, len(run) + 1) / len(run), run) for run in runs]
-            axis.plot(at, np.transpose(each), color=COLOUR[kind], alpha=0.15, linewidth=0.6)
-            axis.plot(at, np.mean(each, axis=0), color=COLOUR[kind], label=LABEL[kind])
-        axis.set(title=name, xlabel="% of the steps", yscale="log")
-        low, high = axis.get_ylim()
-        axis.yaxis.set_major_formatter("{x:g}")
-        if high < 10 * low:  # between two powers of ten, or with one alone
-            axis.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
-            axis.yaxis.set_minor_formatter("{x:.3g}")
-        else:
-            axis.yaxis.set_minor_formatter(NullFormatter())
-    axes[0].set(ylabel="loss")
-    axes[-1].legend(fontsize=7)
     return figure
 
 
@@ -222,67 +194,6 @@ def controls(results: Results, n: int = 1) -> Figure:
     axes[0].set_yticks(range(len(names)), list(names.values()))
     axes[0].invert_yaxis()
     return figure
-
-
-def landscape(planes: dict[str, Plane]) -> Figure:
-    """Draw figure 2: mean relative performance of the three deltas over the plane through their solutions.
-
-    There is one panel per task; the contour line is at 80 %."""
-    figure, axes = canvas(1, len(planes), height=2.9, sharey=True)
-    for axis, (task, plane) in zip(axes, planes.items(), strict=True):
-        mean, at = plane.relative.mean(0).T.numpy(), plane.axis.numpy()
-        image = axis.pcolormesh(at, at, mean, vmin=0, vmax=100, cmap="cividis", shading="nearest")
-        axis.set(xlim=axis.get_xlim(), ylim=axis.get_ylim())  # a solution outside the grid would stretch the panel
-        if float(mean.min()) < 80 <= float(mean.max()):
-            axis.contour(at, at, mean, levels=[80], colors="white", linewidths=0.8)
-        for kind, (x, y) in zip(KINDS, plane.points.tolist(), strict=True):
-            axis.plot(x, y, "o", color=COLOUR[kind], markeredgecolor="white", markersize=6, label=LABEL[kind])
-        axis.set(title=f"{task} (from {plane.train})", xlabel="α", aspect="equal", xticks=at[::len(at) // 4])
-        axis.grid(False)
-    axes[0].set(ylabel="β", yticks=at[::len(at) // 4])
-    figure.colorbar(image, ax=axes, label=OF, shrink=0.8, extend="max")
-    figure.legend(*axes[0].get_legend_handles_labels(), fontsize=7, ncols=3, loc="outside lower center")
-    return figure
-
-
-def landscape_to_touch(plane: Plane) -> HTML:
-    """Draw one plane as a map to be read with the mouse; it needs no scripts.
-
-    Every cell tells its place and the three deltas' relative performance. The dots are the three solutions."""
-    axis, mean, colours = plane.axis.tolist(), plane.relative.mean(0), plt.get_cmap("cividis")
-    cell, left = 16, 34  # pixels
-    size, step = len(axis) * cell, axis[1] - axis[0]
-
-    def at(x: float) -> float:  # from the left, or from below
-        return ((x - axis[0]) / step + 0.5) * cell
-
-    parts = []
-    for i, x in enumerate(axis):
-        for j, y in enumerate(axis):
-            each = ", ".join(f"{LABEL[k]} {plane.relative[m, i, j]:.0f} %" for m, k in enumerate(KINDS))
-            colour = to_hex(colours(min(float(mean[i, j]) / 100, 1.0)))
-            parts.append(f'<rect x="{left + i * cell}" y="{size - (j + 1) * cell}" '
-                         f'width="{cell}" height="{cell}" fill="{colour}">'
-                         f"<title>α = {x:.1f}, β = {y:.1f}: mean {mean[i, j]:.0f} % of E_ori ({each})</title></rect>")
-    for kind, (x, y) in zip(KINDS, plane.points.tolist(), strict=True):
-        if max(abs(x), abs(y)) <= abs(axis[0]):
-            parts.append(f'<circle cx="{left + at(x):.1f}" cy="{size - at(y):.1f}" r="5" '
-                         f'fill="{COLOUR[kind]}" stroke="white">'
-                         f"<title>{LABEL[kind]}</title></circle>")
-    text = 'font-size="11" fill="currentColor"'
-    for tick in axis[::max(len(axis) // 4, 1)]:
-        parts.append(f'<text x="{left + at(tick):.1f}" y="{size + 14}" text-anchor="middle" {text}>{tick:g}</text>'
-                     f'<text x="{left - 6}" y="{size - at(tick) + 4:.1f}" text-anchor="end" {text}>{tick:g}</text>')
-    parts.append(f'<text x="{left + size / 2}" y="{size + 28}" text-anchor="middle" {text}>α</text>'
-                 f'<text x="4" y="{size / 2}" {text}>β</text>')
-    for i in range(5):
-        parts.append(f'<path d="M{left + size + 12} {size - (i + 1) * size / 5}h14v{size / 5}h-14z" '
-                     f'fill="{to_hex(colours(i / 4))}"/>'
-                     f'<text x="{left + size + 31}" y="{size - (i + 0.5) * size / 5 + 4}" {text}>{25 * i} %</text>')
-    width, height = left + size + 70, size + 34
-    return HTML(f'<svg viewBox="0 0 {width} {height}" width="{width}" style="max-width: 100%" role="img" '
-                'aria-label="relative performance over the plane; the table above says how much of it is high">'
-                f'{"".join(parts)}</svg>')
 
 
 def lengths(frame: pd.DataFrame) -> Figure:

@@ -1,15 +1,19 @@
-"""Figure 2 as numbers: the plane through three solutions in percent of E_ori, its high share, and its archived form."""
+"""Figure 2: the plane through three solutions in percent of E_ori, as numbers, as pictures, and as it is archived."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 from IPython.display import HTML
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from unidelta.params import ParameterError
 from unidelta.projections import KINDS
+from unidelta.report.figures import COLOUR, OF, canvas
 from unidelta.report.measures import LABEL, html, number, over_seeds
 from unidelta.report.results import Results
 from unidelta.stages import landscape, original
@@ -136,3 +140,77 @@ def from_frame(frame: pd.DataFrame, ids: Sequence[str]) -> dict[str, Plane]:
         out[task] = Plane(mine.train.iloc[0], relative, torch.tensor(axis),
                           torch.tensor(points.loc[list(KINDS), ["alpha", "beta"]].to_numpy()), list(ids))
     return out
+
+
+def figure(planes: dict[str, Plane]) -> Figure:
+    """Draw figure 2: mean relative performance of the three deltas over the plane through their solutions.
+
+    There is one panel per task; the contour line is at 80 %."""
+    drawing, axes = canvas(1, len(planes), height=2.9, sharey=True)
+    for axis, (task, plane) in zip(axes, planes.items(), strict=True):
+        mean, at = plane.relative.mean(0).T.numpy(), plane.axis.numpy()
+        image = axis.pcolormesh(at, at, mean, vmin=0, vmax=100, cmap="cividis", shading="nearest")
+        axis.set(xlim=axis.get_xlim(), ylim=axis.get_ylim())  # a solution outside the grid would stretch the panel
+        if float(mean.min()) < 80 <= float(mean.max()):
+            axis.contour(at, at, mean, levels=[80], colors="white", linewidths=0.8)
+        for kind, (x, y) in zip(KINDS, plane.points.tolist(), strict=True):
+            axis.plot(x, y, "o", color=COLOUR[kind], markeredgecolor="white", markersize=6, label=LABEL[kind])
+        axis.set(title=f"{task} (from {plane.train})", xlabel="α", aspect="equal", xticks=at[::len(at) // 4])
+        axis.grid(False)
+    axes[0].set(ylabel="β", yticks=at[::len(at) // 4])
+    drawing.colorbar(image, ax=axes, label=OF, shrink=0.8, extend="max")
+    drawing.legend(*axes[0].get_legend_handles_labels(), fontsize=7, ncols=3, loc="outside lower center")
+    return drawing
+
+
+def to_touch(plane: Plane) -> HTML:
+    """Draw one plane as a map to be read with the mouse; it needs no scripts.
+
+    Every cell tells its place and the three deltas' relative performance. The dots are the three solutions."""
+    axis, mean, colours = plane.axis.tolist(), plane.relative.mean(0), plt.get_cmap("cividis")
+    cell, left = 16, 34  # pixels
+    size, step = len(axis) * cell, axis[1] - axis[0]
+
+    def at(x: float) -> float:  # from the left, or from below
+        return ((x - axis[0]) / step + 0.5) * cell
+
+    parts = []
+    for i, x in enumerate(axis):
+        for j, y in enumerate(axis):
+            each = ", ".join(f"{LABEL[k]} {plane.relative[m, i, j]:.0f} %" for m, k in enumerate(KINDS))
+            colour = to_hex(colours(min(float(mean[i, j]) / 100, 1.0)))
+            parts.append(f'<rect x="{left + i * cell}" y="{size - (j + 1) * cell}" '
+                         f'width="{cell}" height="{cell}" fill="{colour}">'
+                         f"<title>α = {x:.1f}, β = {y:.1f}: mean {mean[i, j]:.0f} % of E_ori ({each})</title></rect>")
+    for kind, (x, y) in zip(KINDS, plane.points.tolist(), strict=True):
+        if max(abs(x), abs(y)) <= abs(axis[0]):
+            parts.append(f'<circle cx="{left + at(x):.1f}" cy="{size - at(y):.1f}" r="5" '
+                         f'fill="{COLOUR[kind]}" stroke="white">'
+                         f"<title>{LABEL[kind]}</title></circle>")
+    text = 'font-size="11" fill="currentColor"'
+    for tick in axis[::max(len(axis) // 4, 1)]:
+        parts.append(f'<text x="{left + at(tick):.1f}" y="{size + 14}" text-anchor="middle" {text}>{tick:g}</text>'
+                     f'<text x="{left - 6}" y="{size - at(tick) + 4:.1f}" text-anchor="end" {text}>{tick:g}</text>')
+    parts.append(f'<text x="{left + size / 2}" y="{size + 28}" text-anchor="middle" {text}>α</text>'
+                 f'<text x="4" y="{size / 2}" {text}>β</text>')
+    for i in range(5):
+        parts.append(f'<path d="M{left + size + 12} {size - (i + 1) * size / 5}h14v{size / 5}h-14z" '
+                     f'fill="{to_hex(colours(i / 4))}"/>'
+                     f'<text x="{left + size + 31}" y="{size - (i + 0.5) * size / 5 + 4}" {text}>{25 * i} %</text>')
+    width, height = left + size + 70, size + 34
+    return HTML(f'<svg viewBox="0 0 {width} {height}" width="{width}" style="max-width: 100%" role="img" '
+                'aria-label="relative performance over the plane; the table above says how much of it is high">'
+                f'{"".join(parts)}</svg>')
+
+
+def overlap(planes: dict[str, Plane]) -> HTML:
+    """Return the share of each plane that reaches 80 percent of E_ori.
+
+    It is given for each delta alone, for all three at the same point, and for their mean."""
+    lines = []
+    for task, plane in planes.items():
+        share = plane.share()
+        lines.append({"unseen task": f"{task}<br><small>subspace of {plane.train}</small>",
+                      **{f"{LABEL[k]} alone": number(share[k]) for k in KINDS},
+                      "all three at once": number(share["all"]), "mean of the three": number(share["mean"])})
+    return html(lines)

@@ -1,6 +1,5 @@
 """The sentences of the book that state results: generated from the artifacts, never typed."""
 
-import math
 from collections.abc import Sequence
 from types import SimpleNamespace
 
@@ -8,7 +7,7 @@ from IPython.display import Markdown
 
 from unidelta import paper, suite, tasks
 from unidelta.projections import KINDS
-from unidelta.report import measures, tables
+from unidelta.report import measures
 from unidelta.report.measures import (
     APART,
     CONTROLS,
@@ -132,21 +131,6 @@ def approximation(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Markd
     return markdown(f"At the centroid of its three vectors, the training task's dev score is {100 * dev:.1f} % "
                     f"on average over deltas and seeds, reached after {step:.0f} steps. "
                     f"In their own space the deltas reach, on the same rows: {own}.")
-
-
-def anatomy(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Markdown:
-    """Answer the first three questions of chapter 1 about a trained subspace, with ranges over deltas and seeds.
-
-    The fourth, how near the intrinsic vectors are to each other, is answered by `tables.distances`."""
-    parts = [one for seed in seeds for one in tables.dissected(run, train, seed).values()]
-    ratio = [one["values"][0] / max(one["values"][1], 1e-9) for one in parts if len(one["values"]) > 1]
-    steep = (f"the largest singular value of Proj_up is {min(ratio):.1f} to {max(ratio):.1f} times the second, and "
-             if ratio else "Proj_up has one direction (y is 1), and ")
-    cosine, before, after = ([one[name] for one in parts] for name in ("cosine", "before", "after"))
-    return markdown(f"Over deltas and seeds, {steep}the cosine of its leading direction with the training solution's "
-                    f"offset is {min(cosine):.2f} to {max(cosine):.2f}. The input of the tanh is {min(before):.2f} to "
-                    f"{max(before):.2f} in mean absolute value with an untrained projection, and {min(after):.1f} to "
-                    f"{max(after):.1f} after training; tanh of the smallest of these is {math.tanh(min(after)):.2f}.")
 
 
 def subspace(p: SimpleNamespace, run: Run) -> Markdown:

@@ -16,7 +16,7 @@ from unidelta.backbone import Backbone
 from unidelta.params import ParameterError
 from unidelta.profiles import PROFILES
 from unidelta.projections import KINDS
-from unidelta.report import speed
+from unidelta.report import costs
 from unidelta.report.measures import LABEL, html, number
 from unidelta.stages.baselines import untouched
 from unidelta.stages.workbench import Run
@@ -122,7 +122,7 @@ def budgets(run: Run) -> HTML:
     def told(delta):
         return " + ".join(f"{n} × {' × '.join(map(str, shape))}"
                           for shape, n in Counter(shape for _, shape in delta.shapes).items()) + f" = {delta.numel:,}"
-    made = {"T5-base, the paper": speed.base()[1], "this run": {k: run.delta(k) for k in KINDS}}
+    made = {"T5-base, the paper": costs.base()[1], "this run": {k: run.delta(k) for k in KINDS}}
     return html([{"": name, **{LABEL[k]: told(delta) for k, delta in each.items()}} for name, each in made.items()])
 
 

@@ -4,19 +4,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import pandas as pd
-import torch
 from IPython.display import HTML, Markdown
 
 from unidelta import paper
 from unidelta.finetune import METHODS
 from unidelta.projections import KINDS
-from unidelta.report import measures
 from unidelta.report.measures import (
     APART,
     CONTROLS,
     FLAG,
     LABEL,
-    ONE,
     PAIRS,
     TRANSFER,
     html,
@@ -28,12 +25,9 @@ from unidelta.report.measures import (
     rows_of,
     weak,
 )
-from unidelta.report.planes import Plane
 from unidelta.report.results import Results, joined
-from unidelta.stages import approximate, original
+from unidelta.stages import original
 from unidelta.stages.workbench import Run
-
-SHORT = {"label words shared": "shared", "label words not shared": "not shared", "answers without label words": "none"}
 
 
 def _grey(value: float) -> str:
@@ -88,7 +82,7 @@ def published(results: Results, n: int, whole: bool = True, long: Results | None
     return html(lines)
 
 
-def _scores(results: Results, controls: Sequence[str]) -> dict[str, dict[str, str]]:
+def scores_by_task(results: Results, controls: Sequence[str]) -> dict[str, dict[str, str]]:
     """Map each task to its test scores in percent, mean over seeds: the controls, then E_ori, then E_sub.
 
     One cell holds E_ori of all methods, another E_sub of each by itself. A weak E_ori is flagged."""
@@ -110,7 +104,7 @@ def absolute(results: Results) -> HTML:
     flags = weak(results.own)
     role = "training task" if set(results.own.task) <= set(results.frame.train.iloc[0].split("+")) else "unseen task"
     lines = []
-    for task, scores in _scores(results, ("chance", "majority", "untuned")).items():
+    for task, scores in scores_by_task(results, ("chance", "majority", "untuned")).items():
         mine = results.own[results.own.task == task]
         share = number(*recovered(mine)) + FLAG * bool(flags[mine.index].any())
         lines.append({role: task, **scores, "recovered": share})
@@ -215,126 +209,6 @@ def originals(run: Run, names: list[str], seeds: list[int]) -> tuple[HTML, list[
     return html(lines), sorted(a.id for a in done.values())
 
 
-def dissected(run: Run, train: Sequence[str], seed: int) -> dict[str, dict]:
-    """Return figures that describe a trained subspace, by delta.
-
-    `N` is the number of parameters and `values` are the singular values of Proj_up. `cosine` is that of its leading
-    direction with the offset of a training solution, in absolute value and the largest over the training tasks;
-    `length` is the offset's mean length. `before` and `after` are the mean |W_1 offset|, which enters the tanh of
-    Proj_down: before training as expected of W_1 ~ N(0, 0.02), and after it. `tanh` is the mean |tanh| after it."""
-    space = approximate(run, train, [seed])[seed].tensors()
-    done = original(run, train, seeds=[seed])
-    found = {}
-    for kind in KINDS:
-        offset = torch.stack([done[t, kind, seed].tensors()["theta"] for t in train]) - run.start(kind).cpu()
-        left, values, _ = torch.linalg.svd(space[f"up.{kind}"].float(), full_matrices=False)
-        length = float(offset.norm(dim=1).mean())
-        after = offset @ space[f"down1.{kind}"].float().T
-        found[kind] = {"N": offset.shape[1], "values": values.tolist(),
-                       "cosine": float(torch.cosine_similarity(left[:, :1].T, offset).abs().max()), "length": length,
-                       "before": 0.02 * (2 / torch.pi) ** 0.5 * length, "after": float(after.abs().mean()),
-                       "tanh": float(after.tanh().abs().mean())}
-    return found
-
-
-def anatomy(run: Run, train: Sequence[str], seed: int) -> HTML:
-    """Return `dissected` as a table, with the first six singular values."""
-    return html([{"delta": LABEL[kind], "N": f"{one['N']:,}",
-                  "singular values of Proj_up": ", ".join(f"{v:.1f}" for v in one["values"][:6]),
-                  "of an untrained one": f"{0.02 * one['N'] ** 0.5:.1f} each",
-                  "|cos| with θ_train − θ_init": f"{one['cosine']:.3f}",
-                  "‖θ_train − θ_init‖": f"{one['length']:.1f}",
-                  "mean |W₁(θ_train − θ_init)|, untrained W₁": f"{one['before']:.2f}",
-                  "trained W₁": f"{one['after']:.2f}", "mean |tanh|": f"{one['tanh']:.3f}"}
-                 for kind, one in dissected(run, train, seed).items()])
-
-
-def distances(run: Run, train: list[str], seed: int) -> HTML:
-    """Return the lengths of a training task's three intrinsic vectors, and their distances from each other."""
-    space = approximate(run, train, [seed])[seed].tensors()
-    vector = {k: space[f"I.{k}"].mean(0) for k in KINDS}
-    return html([{"": LABEL[a], "length": f"{v.norm():.2f}",
-                  **{"to " + LABEL[b]: f"{(v - w).norm():.2f}" for b, w in vector.items()}}
-                 for a, v in vector.items()])
-
-
-def comparison(found: dict[str, Results]) -> HTML:
-    """Compare variants on each group of tasks: own, transfer, the controls that were run, and the share recovered."""
-    lines, beside = [], {c: CONTROLS[c] for c in ("train_solution", "shared_vector", *ONE, "random", "chance")}
-    for name, results in found.items():
-        for group, mine in rows_of(results.own, clear=False).items():
-            moved = results.moved[results.moved.task.isin(mine.task)]
-            lines.append({"variant": name, "label words (tasks)": f"{SHORT.get(group, group)} ({mine.task.nunique()})",
-                          "own": number(*over_seeds(mine, relative(mine))),
-                          "transfer": number(*over_seeds(moved, relative(moved))),
-                          **{text: number(relative(mine, c).mean()) for c, text in beside.items() if c in mine},
-                          "recovered above chance": number(*recovered(mine))})
-    return html(lines)
-
-
-def changes(found: dict[str, Results], random: bool = False) -> HTML | Markdown:
-    """Return what every variant changes against the first, in points, paired by seed, over each group of tasks.
-
-    The change is in bold where its interval excludes zero. random: show the change in a random subspace as well."""
-    (first, base), *others = found.items()
-    if not others:
-        return Markdown("No variant was named.")
-    lines = []
-    for name, results in others:
-        for group, rows in rows_of(base.own, clear=False).items():
-            moved = base.moved[base.moved.task.isin(rows.task)]
-            by = {"own": measures.gain(rows, results.own), "transfer": measures.gain(moved, results.moved)}
-            if random:
-                by[CONTROLS["random"]] = measures.gain(rows, results.own, "random")
-            line = {"variant": name, "label words (tasks)": f"{SHORT.get(group, group)} ({rows.task.nunique()})"}
-            for what, (mean, half) in by.items():
-                change = measures.signed(mean, half)
-                line[what] = f"<b>{change}</b>" if abs(mean) > half else change
-            lines.append(line)
-    return HTML(f"<p>Change against <i>{first}</i>, in points, paired by seed; "
-                f"bold where the interval excludes zero.</p>{html(lines).data}")
-
-
-def variants_absolute(found: dict[str, Results]) -> HTML:
-    """Return the table of `absolute` for every variant and task, without majority and the share recovered."""
-    return html([{"variant": name, "unseen task": task, **line} for name, results in found.items()
-                 for task, line in _scores(results, ("chance", "untuned")).items()])
-
-
-def beyond_length(found: dict[str, Results]) -> HTML:
-    """Compare own and transfer, by variant, with the training task's solution whose length is fitted.
-
-    Only tasks that share label words count. Own and transfer are in percent of E_ori; what each adds to that control is
-    in points. All are means and half intervals over seeds."""
-    lines = []
-    for name, results in found.items():
-        parts = {"own": rows_of(results.own)["label words shared"],
-                 "transfer": rows_of(results.moved)["label words shared"]}
-        line = {"variant": name, **{what: number(*over_seeds(f, relative(f))) for what, f in parts.items()}}
-        for what, f in parts.items():
-            _, added = measures.best_control(f, ["scaled_solution"])
-            line[f"{what}, over the length fitted"] = measures.signed(*added)
-        lines.append(line)
-    return html(lines)
-
-
-def task_by_task(gains: dict[str, pd.DataFrame]) -> HTML:
-    """Return differences of relative performance, in points, task by task: mean and half interval over the rows.
-
-    gains: by name, one row per seed (or per draw of the backbone) and one column per task. The last lines average over
-    all tasks, and over all but the one that adds most, which they name."""
-    def mean(each):
-        return measures.signed(*interval(each.mean(axis=1)))
-    lines = [{"unseen task": task, **{name: measures.signed(*interval(each[task])) for name, each in gains.items()}}
-             for task in next(iter(gains.values()))]
-    most = {name: each.mean().idxmax() for name, each in gains.items()}
-    every = {name: f"<b>{mean(each)}</b>" for name, each in gains.items()}
-    rest = {name: f"<b>{mean(each.drop(columns=most[name]))}</b><br><small>without {most[name]}</small>"
-            for name, each in gains.items()}
-    return html([*lines, {"unseen task": "<b>all</b>", **every},
-                 {"unseen task": "<b>all but the one that adds most</b>", **rest}])
-
-
 def per_task(results: Results) -> HTML:
     """Return E_sub and every control per unseen task, beside the paper's Table 1.
 
@@ -346,16 +220,3 @@ def per_task(results: Results) -> HTML:
     return html([{"unseen task": task, **{text: number(relative(mine, c).mean()) for c, text in names.items()},
                   "paper": number(paper.average(1, [task]))}
                  for task, mine in results.own.groupby("task", sort=False)])
-
-
-def overlap(planes: dict[str, Plane]) -> HTML:
-    """Return the share of each plane that reaches 80 percent of E_ori.
-
-    It is given for each delta alone, for all three at the same point, and for their mean."""
-    lines = []
-    for task, plane in planes.items():
-        share = plane.share()
-        lines.append({"unseen task": f"{task}<br><small>subspace of {plane.train}</small>",
-                      **{f"{LABEL[k]} alone": number(share[k]) for k in KINDS},
-                      "all three at once": number(share["all"]), "mean of the three": number(share["mean"])})
-    return html(lines)

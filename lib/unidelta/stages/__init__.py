@@ -4,9 +4,10 @@
                                   `------> landscape        the scores around what `optimize` found (section 5.2.3)
 
 They are in the modules `solutions`, `approximation`, `optimization`, `transferring` and `landscapes`, and build on
-`workbench` (a profile opened, compute-or-load) and `scoring` (losses and scores of whole stacks). A stage also computes the stages before it where the store lacks their results. Every stage takes a `Run`, such as
-`Run.open("embedded")`, and returns artifacts keyed by what varies. The simplified pipeline of appendix A.3 is
-`unidelta.stages.shared`. Comparisons that need no stage of their own are in `unidelta.stages.controls`.
+`workbench` (a profile opened, compute-or-load) and `scoring` (losses and scores of whole stacks). A stage also computes
+the stages before it where the store lacks their results. Every stage takes a `Run`, such as `Run.open("embedded")`, and
+returns artifacts keyed by what varies. The simplified pipeline of appendix A.3 is `unidelta.stages.shared`. Comparisons
+that need no stage of their own are in `unidelta.stages.controls`.
 """
 
 from unidelta.stages.approximation import approximate

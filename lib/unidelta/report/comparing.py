@@ -1,0 +1,88 @@
+"""Tables of what variants of the settings change: with one, between two, and task by task."""
+
+import pandas as pd
+from IPython.display import HTML, Markdown
+
+from unidelta.report import measures
+from unidelta.report.measures import CONTROLS, ONE, html, interval, number, over_seeds, recovered, relative, rows_of
+from unidelta.report.results import Results
+from unidelta.report.tables import scores_by_task
+
+SHORT = {"label words shared": "shared", "label words not shared": "not shared", "answers without label words": "none"}
+
+
+def table(found: dict[str, Results]) -> HTML:
+    """Compare variants on each group of tasks: own, transfer, the controls that were run, and the share recovered."""
+    lines, beside = [], {c: CONTROLS[c] for c in ("train_solution", "shared_vector", *ONE, "random", "chance")}
+    for name, results in found.items():
+        for group, mine in rows_of(results.own, clear=False).items():
+            moved = results.moved[results.moved.task.isin(mine.task)]
+            lines.append({"variant": name, "label words (tasks)": f"{SHORT.get(group, group)} ({mine.task.nunique()})",
+                          "own": number(*over_seeds(mine, relative(mine))),
+                          "transfer": number(*over_seeds(moved, relative(moved))),
+                          **{text: number(relative(mine, c).mean()) for c, text in beside.items() if c in mine},
+                          "recovered above chance": number(*recovered(mine))})
+    return html(lines)
+
+
+def changes(found: dict[str, Results], random: bool = False) -> HTML | Markdown:
+    """Return what every variant changes against the first, in points, paired by seed, over each group of tasks.
+
+    The change is in bold where its interval excludes zero. random: show the change in a random subspace as well."""
+    (first, base), *others = found.items()
+    if not others:
+        return Markdown("No variant was named.")
+    lines = []
+    for name, results in others:
+        for group, rows in rows_of(base.own, clear=False).items():
+            moved = base.moved[base.moved.task.isin(rows.task)]
+            by = {"own": measures.gain(rows, results.own), "transfer": measures.gain(moved, results.moved)}
+            if random:
+                by[CONTROLS["random"]] = measures.gain(rows, results.own, "random")
+            line = {"variant": name, "label words (tasks)": f"{SHORT.get(group, group)} ({rows.task.nunique()})"}
+            for what, (mean, half) in by.items():
+                change = measures.signed(mean, half)
+                line[what] = f"<b>{change}</b>" if abs(mean) > half else change
+            lines.append(line)
+    return HTML(f"<p>Change against <i>{first}</i>, in points, paired by seed; "
+                f"bold where the interval excludes zero.</p>{html(lines).data}")
+
+
+def absolute(found: dict[str, Results]) -> HTML:
+    """Return the table of `tables.absolute` for every variant and task, without majority and the share recovered."""
+    return html([{"variant": name, "unseen task": task, **line} for name, results in found.items()
+                 for task, line in scores_by_task(results, ("chance", "untuned")).items()])
+
+
+def beyond_length(found: dict[str, Results]) -> HTML:
+    """Compare own and transfer, by variant, with the training task's solution whose length is fitted.
+
+    Only tasks that share label words count. Own and transfer are in percent of E_ori; what each adds to that control is
+    in points. All are means and half intervals over seeds."""
+    lines = []
+    for name, results in found.items():
+        parts = {"own": rows_of(results.own)["label words shared"],
+                 "transfer": rows_of(results.moved)["label words shared"]}
+        line = {"variant": name, **{what: number(*over_seeds(f, relative(f))) for what, f in parts.items()}}
+        for what, f in parts.items():
+            _, added = measures.best_control(f, ["scaled_solution"])
+            line[f"{what}, over the length fitted"] = measures.signed(*added)
+        lines.append(line)
+    return html(lines)
+
+
+def task_by_task(gains: dict[str, pd.DataFrame]) -> HTML:
+    """Return differences of relative performance, in points, task by task: mean and half interval over the rows.
+
+    gains: by name, one row per seed (or per draw of the backbone) and one column per task. The last lines average over
+    all tasks, and over all but the one that adds most, which they name."""
+    def mean(each):
+        return measures.signed(*interval(each.mean(axis=1)))
+    lines = [{"unseen task": task, **{name: measures.signed(*interval(each[task])) for name, each in gains.items()}}
+             for task in next(iter(gains.values()))]
+    most = {name: each.mean().idxmax() for name, each in gains.items()}
+    every = {name: f"<b>{mean(each)}</b>" for name, each in gains.items()}
+    rest = {name: f"<b>{mean(each.drop(columns=most[name]))}</b><br><small>without {most[name]}</small>"
+            for name, each in gains.items()}
+    return html([*lines, {"unseen task": "<b>all</b>", **every},
+                 {"unseen task": "<b>all but the one that adds most</b>", **rest}])
