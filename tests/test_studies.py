@@ -15,7 +15,7 @@ import pytest
 import torch
 from bs4 import BeautifulSoup
 
-from unidelta import profiles, stages, studies, suite
+from unidelta import profiles, stages, suite
 from unidelta.projections import KINDS, RATIO
 from unidelta.report import (
     archive,
@@ -45,7 +45,9 @@ from unidelta.report.measures import (
 from unidelta.report.outcome import AIMS
 from unidelta.stages import baselines
 from unidelta.store import plain
-from unidelta.studies import STUDIES, main
+from unidelta.studies import STUDIES
+from unidelta.studies import draws as of_draws
+from unidelta.studies.__main__ import main
 
 TINY = ["--seeds", "0", "--steps", "1"]
 # studies that set the backbone themselves
@@ -309,9 +311,9 @@ def test_a_task_of_one_part_alone_is_asked_of_that_part(study):
 
 
 def test_settings_are_told_by_spare_rows_of_every_draw(study, monkeypatch):
-    assert studies.DRAWS == ("embedded", "rebuilt", "shorter", "stretches")
+    assert of_draws.DRAWS == ("embedded", "rebuilt", "shorter", "stretches")
     names, draws = ("former settings", "wider grid, fewer steps", "prefix=released", "both"), ("embedded", "shorter")
-    monkeypatch.setattr(studies, "DRAWS", draws)  # two will do here
+    monkeypatch.setattr(of_draws, "DRAWS", draws)  # two will do here
     found = study("settings")
     assert set(found) == {f"{name}, backbone={draw}" for name in names for draw in draws}
     assert all("report_on=spare" in r.line and "random" not in r.frame and r.frame.train_solution.notna().all()
@@ -330,7 +332,7 @@ def test_settings_are_told_by_spare_rows_of_every_draw(study, monkeypatch):
     ("wider_mixtures", ["more of stage 1", "wider mixtures"], False),
     ("wider_search", ["wider search", "wider mixtures", "wider mixtures and search"], False)])
 def test_other_settings_are_asked_in_the_same_way(study, monkeypatch, name, others, many):
-    monkeypatch.setattr(studies, "DRAWS", ("embedded",))
+    monkeypatch.setattr(of_draws, "DRAWS", ("embedded",))
     found = study(name)
     assert set(found) == {f"{setting}, backbone=embedded" for setting in ("former settings", *others)}
     assert all(r.seeds == ([2] if name in ("stage1_again", "wider_mixtures", "wider_search") else [0])
@@ -350,8 +352,8 @@ def test_what_every_draw_is_asked_is_all_opened_first(tmp_path):
                                                      "neither can report_on or train"),
                          ({"train": "a+b"}, "train is fixed here")):
         with pytest.raises(ValueError, match=told):
-            studies.on_every_draw(open_run, {"as it is": {}, "other": change}, ["qasc"], [0])
-    assert len(opened) == len(studies.DRAWS) + 1, "and nothing is collected"
+            of_draws.on_every_draw(open_run, {"as it is": {}, "other": change}, ["qasc"], [0])
+    assert len(opened) == len(of_draws.DRAWS) + 1, "and nothing is collected"
 
 
 def test_spare_rows_are_of_unseen_tasks_alone(tmp_path):
@@ -584,7 +586,7 @@ def test_four_draws_answer_what_step_27_asks():
     other = archive.load("spread_draws")
     assert all(r.seeds == [0, 1, 2] and "report_on" not in r.line for r in other.values())
     draws = settings.with_default(other, archive.load("spread"))
-    assert {name.rsplit("=", 1)[1] for name in draws} == set(studies.DRAWS)
+    assert {name.rsplit("=", 1)[1] for name in draws} == set(of_draws.DRAWS)
     every = settings.means(draws)
     both = every.loc["wider mixtures and search"]
     change = settings.changes(draws, "as it is")["wider mixtures and search"]

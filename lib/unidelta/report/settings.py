@@ -1,6 +1,6 @@
 """Would another setting do better on every draw of the backbone?
 
-The results are those of `studies.on_every_draw`, whose scores are on spare development rows, and of the study
+The results are those of `studies.draws.on_every_draw`, whose scores are on spare development rows, and of the study
 `spread_draws`, whose scores are on test rows.
 """
 

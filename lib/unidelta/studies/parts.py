@@ -1,0 +1,57 @@
+"""What studies share: the names of their parts, settings that several of them try, and the tasks they are run on."""
+
+from collections.abc import Callable, Sequence
+
+from unidelta import suite
+from unidelta.params import ParameterError
+from unidelta.report.results import Results
+from unidelta.stages.workbench import Run
+
+AS_IT_IS, FORMER, MANY, FITTED, TRAINED, LONG, VECTORS = (
+    "as it is", "former settings", "many tasks", "length fitted", "its training tasks", "long answers", "its vectors")
+# Stage 1 of the single-task setting is spelt out, so that the studies of settings stay the same if the profile changes.
+FEW_STEPS = {"approximate_draws": 1, "approximate_steps": 50, "approximate_every": 25}
+MORE_STEPS = {"approximate_draws": 3, "approximate_steps": 100, "approximate_every": 50}
+WIDER = MORE_STEPS | {"approximate_spread": 0.5}
+SEARCH = {"optimize_spread": 0.5}
+Open = Callable[..., Run]
+
+
+def chosen(tasks: Sequence[str], only: Sequence[str]) -> list[str]:
+    """Return the tasks of a study that `only` names, or all of them if it names none.
+
+    Raises ParameterError for a task that is not in the study.
+    """
+    if wrong := [t for t in only if t not in tasks]:
+        raise ParameterError(f"task {wrong[0]!r} is not in this study; allowed: {', '.join(tasks)}")
+    return [t for t in tasks if not only or t in only]
+
+
+def parted(parts: dict[str, tuple], only: Sequence[str], seeds: Sequence[int]) -> dict[str, Results]:
+    """Collect the parts of a study that have any of the tasks `only` names, or all of them if it names none.
+
+    parts: name -> (unseen tasks, the function that collects them, its run, more of its arguments).
+    Raises ParameterError for a task that no part has.
+    """
+    wanted = chosen(list(dict.fromkeys(t for tasks, *_ in parts.values() for t in tasks)), only)
+    found = {}
+    for name, (tasks, compute, run, *more) in parts.items():
+        mine = [t for t in tasks if t in wanted]
+        if mine:
+            found[name] = compute(run, mine, seeds, *more)
+    return found
+
+
+def single_unseen(run: Run) -> list[str]:
+    return [t for served in suite.single(run.profile.source).values() for t in served]
+
+
+def sharing(run: Run) -> list[str]:
+    """The unseen tasks of the single-task setting that share label words with their training task."""
+    return [t for t in single_unseen(run) if suite.shares_labels(t)]
+
+
+def doubled(seeds: Sequence[int]) -> list[int]:
+    """These seeds and as many more, which follow the highest."""
+    after = max(seeds) + 1
+    return [*seeds, *range(after, after + len(seeds))]
