@@ -15,5 +15,5 @@ STUDIES = {f.__name__: f for f in (
     tables.trained_directions, tables.simplified, tables.finetune, tables.absolute, variants.second_group,
     variants.fidelity, variants.objective, draws.backbones, tables.more_seeds, draws.settings,
     draws.many_settings, draws.many_weight, draws.stage1_settings, draws.stage1_again, draws.wider_mixtures,
-    draws.wider_search, variants.spread, variants.spread_seeds, draws.spread_draws, tables.long_answers,
-    tables.real_rows)}
+    draws.wider_search, variants.spread, variants.spread_seeds, draws.spread_draws, draws.objective_draws,
+    tables.long_answers, tables.real_rows)}

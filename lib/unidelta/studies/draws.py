@@ -12,6 +12,7 @@ from unidelta.studies.parts import (
     FORMER,
     MANY,
     MORE_STEPS,
+    OBJECTIVES,
     SEARCH,
     WIDER,
     Open,
@@ -92,7 +93,18 @@ def many_weight(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> di
 
 def spread_draws(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """as `spread`, on the other three draws, label words shared: no noise, and wider mixtures and search"""
-    tasks, changes = chosen(sharing(open_run()), only), {AS_IT_IS: {}, "wider mixtures and search": WIDER | SEARCH}
+    return on_other_draws(open_run, {AS_IT_IS: {}, "wider mixtures and search": WIDER | SEARCH}, seeds, only)
+
+
+def objective_draws(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
+    """as `objective`, on the other three draws: the paper's reconstruction term, and the released one with its weight"""
+    return on_other_draws(open_run, OBJECTIVES, seeds, only)
+
+
+def on_other_draws(open_run: Open, changes: dict[str, dict], seeds: Sequence[int],
+                   only: Sequence[str]) -> dict[str, Results]:
+    """Collect some settings on test rows of every draw but the default one, where label words are shared."""
+    tasks = chosen(sharing(open_run()), only)
     runs = {f"{name}, backbone={draw}": open_run(backbone=draw, **change)
             for name, change in changes.items() for draw in DRAWS[1:]}
     return {name: collect(run, tasks, seeds, tuned=["scaled_solution"]) for name, run in runs.items()}

@@ -14,6 +14,8 @@ FEW_STEPS = {"approximate_draws": 1, "approximate_steps": 50, "approximate_every
 MORE_STEPS = {"approximate_draws": 3, "approximate_steps": 100, "approximate_every": 50}
 WIDER = MORE_STEPS | {"approximate_spread": 0.5}
 SEARCH = {"optimize_spread": 0.5}
+OBJECTIVES = {AS_IT_IS: {}, "variant=paper": {"variant": "paper"},
+              "variant=released, ratio=10": {"variant": "released", "ratio": 10.0}}
 Open = Callable[..., Run]
 
 

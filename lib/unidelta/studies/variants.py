@@ -9,6 +9,7 @@ from unidelta.report.results import Results, collect, collect_shared
 from unidelta.studies.parts import (
     AS_IT_IS,
     MORE_STEPS,
+    OBJECTIVES,
     SEARCH,
     VECTORS,
     WIDER,
@@ -40,11 +41,8 @@ def second_group(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> d
 def fidelity(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """the paper's and the released code's variants where they differ: reconstruction, prefix, Fastfood"""
     tasks, base = chosen(["rotten_tomatoes"], only), open_run().profile
-    settings = {AS_IT_IS: {},
-                "variant=paper": {"variant": "paper"},
-                "variant=released, ratio=10": {"variant": "released", "ratio": 10.0},
-                "prefix=natural": {"prefix": base.prefix | {"reading": "natural"}},
-                "prefix bias=zero": {"prefix": base.prefix | {"bias": "zero"}}}
+    settings = OBJECTIVES | {"prefix=natural": {"prefix": base.prefix | {"reading": "natural"}},
+                             "prefix bias=zero": {"prefix": base.prefix | {"bias": "zero"}}}
     found = {name: collect(open_run(**changes), tasks, seeds) for name, changes in settings.items()}
     return found | {f"fastfood={how}": collect_shared(open_run(fastfood=how), tasks, seeds, None, METHODS)
                     for how in ("exact", "released")}
@@ -52,10 +50,8 @@ def fidelity(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[
 
 def objective(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """the paper's reconstruction term, and the released one with its weight: one training task, twice the seeds"""
-    settings = {AS_IT_IS: {}, "variant=paper": {"variant": "paper"},
-                "variant=released, ratio=10": {"variant": "released", "ratio": 10.0}}
     tasks, twice = chosen(sharing(open_run()), only), doubled(seeds)
-    runs = {name: open_run(**changes) for name, changes in settings.items()}
+    runs = {name: open_run(**changes) for name, changes in OBJECTIVES.items()}
     train = list(dict.fromkeys(map(suite.train_for, tasks)))
     return {name: collect(run, tasks, twice, tuned=["scaled_solution"]) for name, run in runs.items()} | {
         f"{name}, {VECTORS}": vectors.collect(run, train, twice) for name, run in runs.items()}
