@@ -97,7 +97,7 @@ def spread_draws(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> d
 
 
 def objective_draws(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
-    """as `objective`, on the other three draws: the paper's reconstruction term, and the released one with its weight"""
+    """as `objective`, on the other three draws: the paper's term, and the released one with its weight"""
     return on_other_draws(open_run, OBJECTIVES, seeds, only)
 
 
