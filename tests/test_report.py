@@ -729,16 +729,17 @@ def test_directions_are_of_the_change_since_the_seeds_own_start(monkeypatch):
 
 
 def test_settings_on_other_draws_are_joined_to_the_default_and_compared_draw_by_draw():
-    """FREE's length fitted is 65; E_ori is 100. The default draw's other task is left out."""
+    """FREE's length fitted is 65; E_ori is 100. Another task of the default draw, and another seed, are left out."""
     def given(*values):
         return {s: results({"qasc": (100.0, [v] * 3)}) for s, v in zip(("as it is", "wider"), values, strict=True)}
-    default = {s: replace(r, frame=pd.concat([r.frame, r.frame.assign(task="dream", sub=0.0)]))
+    default = {s: replace(r, frame=pd.concat([r.frame, r.frame.assign(task="dream", sub=0.0),
+                                              r.frame.assign(seed=r.frame.seed + 3, sub=0.0)]))
                for s, r in given(60.0, 70.0).items()}
     others = {f"{s}, backbone={draw}": r for draw, values in (("rebuilt", (50.0, 64.0)), ("shorter", (55.0, 67.0)))
               for s, r in given(*values).items()}
     found = settings.with_default(others, default)
     assert len(found) == 6
-    assert all(set(r.frame.task) == {"qasc"} for r in found.values())
+    assert all(set(r.frame.task) == {"qasc"} and set(r.frame.seed) == set(r.seeds) for r in found.values())
     every = settings.means(found)
     assert every.loc["wider", "moved"].to_dict() == {"embedded": 70.0, "rebuilt": 64.0, "shorter": 67.0}
     assert (every["scaled_solution"] == 65.0).all()

@@ -48,11 +48,12 @@ from unidelta.store import plain
 from unidelta.studies import STUDIES
 from unidelta.studies import draws as of_draws
 from unidelta.studies.__main__ import main
+from unidelta.studies.parts import OBJECTIVES
 
 TINY = ["--seeds", "0", "--steps", "1"]
 # studies that set the backbone themselves
 OF_DRAWS = ("backbones", "settings", "many_settings", "many_weight", "stage1_settings", "stage1_again",
-            "wider_mixtures", "wider_search", "spread_draws")
+            "wider_mixtures", "wider_search", "spread_draws", "objective_draws")
 
 
 @pytest.fixture(scope="module")
@@ -278,6 +279,15 @@ def test_spread_on_the_other_draws(study):
     spread = ["optimize_spread=0.5" in r.line and "approximate_spread=0.5" in r.line for r in found.values()]
     assert spread == 3 * [False] + 3 * [True]
     assert len({r.line.split("backbone `")[1][:16] for r in found.values()}) == 3
+
+
+def test_the_objective_on_the_other_draws(study, monkeypatch):
+    monkeypatch.setattr(of_draws, "DRAWS", ("embedded", "rebuilt"))  # one other draw will do here
+    found = study("objective_draws")
+    assert list(found) == [f"{name}, backbone=rebuilt" for name in OBJECTIVES]
+    assert all("scaled_solution" in r.frame and "random" not in r.frame for r in found.values())
+    assert ["variant=paper" in r.line for r in found.values()] == [False, True, False]
+    assert "ratio=10.0" in found["variant=released, ratio=10, backbone=rebuilt"].line
 
 
 def test_backbones_are_all_that_are_shipped(study):

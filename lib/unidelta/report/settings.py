@@ -1,7 +1,7 @@
 """Would another setting do better on every draw of the backbone?
 
-The results are those of `studies.draws.on_every_draw`, whose scores are on spare development rows, and of the study
-`spread_draws`, whose scores are on test rows.
+The results are those of `studies.draws.on_every_draw`, whose scores are on spare development rows, and of
+`studies.draws.on_other_draws`, whose scores are on test rows.
 """
 
 from dataclasses import replace
@@ -80,14 +80,17 @@ def verdicts(found: dict[str, Results], base: str) -> Markdown:
 
 
 def with_default(others: dict[str, Results], default: dict[str, Results]) -> dict[str, Results]:
-    """Join results of other draws, by "SETTING, backbone=DRAW", to those of the default draw on the same tasks.
+    """Join results of other draws, by "SETTING, backbone=DRAW", to those of the default draw.
 
-    default: by setting; has at least the settings of `others`."""
+    Of the default draw are kept the tasks and the seeds of the others. default: by setting; has at least the settings
+    of `others`."""
     tasks = {task for results in others.values() for task in results.frame.task}
+    seeds = next(iter(others.values())).seeds
     found = {}
     for setting in dict.fromkeys(name.rsplit(", backbone=", 1)[0] for name in others):
         frame = default[setting].frame
-        found[f"{setting}, backbone=embedded"] = replace(default[setting], frame=frame[frame.task.isin(tasks)])
+        frame = frame[frame.task.isin(tasks) & frame.seed.isin(seeds)]
+        found[f"{setting}, backbone=embedded"] = replace(default[setting], seeds=seeds, frame=frame)
     return found | others
 
 
