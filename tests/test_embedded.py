@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from unidelta import pretrain, suite, tasks
+from unidelta import curriculum, suite, tasks
 from unidelta.sources import embedded, formats
 from unidelta.world import corpus, skills
 
@@ -156,7 +156,7 @@ def test_unknown_tasks_and_splits_are_one_line(name, split, message):
 def asked():
     """Return many pre-training items of every skill: (skill, input, target)."""
     rng = random.Random("leaks")
-    rename = pretrain.mixture(pretrain.RECIPE["steps"], pretrain.RECIPE)["renamed"]
+    rename = curriculum.mixture(curriculum.RECIPE["steps"], curriculum.RECIPE)["renamed"]
     return [skills.skill(rng, name, rename=rename) for name in skills.SKILLS for _ in range(1500)]
 
 

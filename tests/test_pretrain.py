@@ -10,24 +10,24 @@ import torch
 from safetensors.torch import load_file
 from transformers import T5ForConditionalGeneration
 
-from unidelta import backbone, pretrain, suite, tasks
+from unidelta import backbone, curriculum, pretrain, suite, tasks
 from unidelta.projections import KINDS
 from unidelta.report import archive
 from unidelta.world import W, corpus, judging, picking, prompts, skills, ways
 
-TINY = pretrain.RECIPE | dict(d_model=16, num_layers=1, num_heads=2, d_ff=24, steps=6, batch=8, warmup=2,
+TINY = curriculum.RECIPE | dict(d_model=16, num_layers=1, num_heads=2, d_ff=24, steps=6, batch=8, warmup=2,
                               vocabulary=2560)
 
 
 @pytest.fixture(scope="module")
 def words():
-    return pretrain.make_tokenizer(2560, 0)
+    return curriculum.make_tokenizer(2560, 0)
 
 
 @pytest.fixture
 def quick(monkeypatch, words):
     """Replace the two slow parts of training: the tokenizer is the one above, and the probe asks few questions."""
-    monkeypatch.setattr(pretrain, "make_tokenizer", lambda vocabulary, seed: words)
+    monkeypatch.setattr(curriculum, "make_tokenizer", lambda vocabulary, seed: words)
     monkeypatch.setattr(pretrain, "PROBED", 3)
 
 
@@ -36,17 +36,17 @@ def test_input_and_target_of_a_masked_text_restore_it():
     counts, shares = set(), []
     for _ in range(300):
         text = corpus.text(rng)
-        source, target = pretrain.mask_spans(text, rng)
+        source, target = curriculum.mask_spans(text, rng)
         parts = {}
         for word in target.split():
-            if word in pretrain.SENTINELS:
+            if word in curriculum.SENTINELS:
                 parts[word] = []
                 current = parts[word]
             else:
                 current.append(word)
-        assert list(parts) == pretrain.SENTINELS[:len(parts)]
+        assert list(parts) == curriculum.SENTINELS[:len(parts)]
         assert all(parts.values())
-        assert [w for w in source.split() if w in pretrain.SENTINELS] == list(parts), "sentinels stand in order"
+        assert [w for w in source.split() if w in curriculum.SENTINELS] == list(parts), "sentinels stand in order"
         restored = [w for word in source.split() for w in parts.get(word, [word])]
         assert " ".join(restored) == " ".join(text.split())
         assert all(1 <= len(span) <= 3 for span in parts.values())
@@ -60,7 +60,7 @@ def test_input_and_target_of_a_masked_text_restore_it():
 
 def test_items_are_text_or_skills_behind_the_first_sentinel():
     rng = random.Random(1)
-    items = [pretrain.item(rng, 0.25) for _ in range(2000)]
+    items = [curriculum.item(rng, 0.25) for _ in range(2000)]
     assert all(target.startswith("<extra_id_0> ") for _, _, target in items), "as the tasks' answers do"
     assert sum(kind == "text" for kind, _, _ in items) == pytest.approx(500, abs=80)
     assert {kind for kind, _, _ in items} == {"text", *skills.SKILLS}
@@ -78,7 +78,7 @@ def test_any_text_can_be_encoded_and_read_back(words, text):
 
 def test_special_tokens_have_their_places(words):
     assert [words.pad_token_id, words.eos_token_id, words.unk_token_id] == [0, 1, 2]
-    assert words.convert_tokens_to_ids(pretrain.SENTINELS) == list(range(3, 11))
+    assert words.convert_tokens_to_ids(curriculum.SENTINELS) == list(range(3, 11))
     assert len(words) <= 2560
     assert words("<extra_id_0>positive")["input_ids"][0] == 3
     assert words.decode(words("<extra_id_0>positive")["input_ids"], skip_special_tokens=True).strip() == "positive"
@@ -90,7 +90,7 @@ def test_all_pieces_of_label_words_are_said_in_pretraining():
     No delta can learn to say it."""
     tokenizer, rng = backbone.load("embedded").tokenizer, random.Random(4)
     # as many targets as 5,000 steps have
-    targets = tokenizer([pretrain.mask_spans(corpus.text(rng), rng)[1] for _ in range(60000)])
+    targets = tokenizer([curriculum.mask_spans(corpus.text(rng), rng)[1] for _ in range(60000)])
     said = {token for row in targets["input_ids"] for token in row}
     names = {*suite.single(), *(name for some in (*suite.single().values(), *suite.multi()) for name in some)}
     labels = {(name, word) for name in names for word in tasks.get(name).labels or []}
@@ -106,18 +106,18 @@ def test_prompts_cost_few_tokens(words):
 
 
 def test_batches_resume_where_they_were(words):
-    whole = list(zip(range(20), pretrain.batches(words, TINY | {"steps": 20}, 0), strict=False))
+    whole = list(zip(range(20), curriculum.batches(words, TINY | {"steps": 20}, 0), strict=False))
     assert len(whole) == 20
     for start in (3, 8, 13):
         for (step, expected), batch in zip(
-                whole[start:], pretrain.batches(words, TINY | {"steps": 20}, start), strict=False):
+                whole[start:], curriculum.batches(words, TINY | {"steps": 20}, start), strict=False):
             assert all(torch.equal(expected[name], batch[name]) for name in expected), f"step {step} from {start}"
     assert not torch.equal(whole[0][1]["labels"], whole[1][1]["labels"])
     assert all(len(batch["input_ids"]) == 8 for _, batch in whole)
 
 
 def test_batches_are_padded_with_what_the_loss_ignores(words):
-    batch = pretrain.collate(words, [("a b c d e f", "<extra_id_0> x"), ("a", "<extra_id_0> x y z")])
+    batch = curriculum.collate(words, [("a b c d e f", "<extra_id_0> x"), ("a", "<extra_id_0> x y z")])
     assert batch["attention_mask"].tolist()[1][-1] == 0
     assert batch["input_ids"][1, -1] == 0
     assert batch["labels"][0, -1] == -100
@@ -137,21 +137,21 @@ def test_the_rate_warms_up_stays_flat_and_ends_at_zero():
 
 def test_the_mixture_of_a_step_is_what_the_schedule_says_up_to_it():
     recipe = {"schedule": [[0, {"dressed": 0.2, "drill": None}], [8, {"drill": "deal"}], [16, {"dressed": 0.7}]]}
-    assert [pretrain.mixture(step, recipe) for step in (0, 7, 8, 16)] == [
+    assert [curriculum.mixture(step, recipe) for step in (0, 7, 8, 16)] == [
         {"dressed": 0.2, "drill": None}, {"dressed": 0.2, "drill": None},
         {"dressed": 0.2, "drill": "deal"}, {"dressed": 0.7, "drill": "deal"}]
-    begins = [begin for begin, _ in pretrain.RECIPE["schedule"]]
+    begins = [begin for begin, _ in curriculum.RECIPE["schedule"]]
     assert begins == sorted(set(begins))
     assert begins[0] == 0
-    assert begins[-1] < pretrain.RECIPE["steps"]
-    drilled = [change["drill"] for _, change in pretrain.RECIPE["schedule"] if change.get("drill")]
+    assert begins[-1] < curriculum.RECIPE["steps"]
+    drilled = [change["drill"] for _, change in curriculum.RECIPE["schedule"] if change.get("drill")]
     assert drilled
     assert set(drilled) <= set(skills.SKILLS)
 
 
 def test_a_drill_is_drawn_as_often_as_asked():
     rng = random.Random(3)
-    drawn = [pretrain.item(rng, 0.0, drill="relation", drilled=0.6)[0] for _ in range(2000)]
+    drawn = [curriculum.item(rng, 0.0, drill="relation", drilled=0.6)[0] for _ in range(2000)]
     usual = skills.SHARE["relation"] / sum(skills.SHARE.values())
     assert sum(name == "relation" for name in drawn) / 2000 == pytest.approx(0.6 + 0.4 * usual, abs=0.05)
     assert set(drawn) == set(skills.SKILLS), "none is forgotten"
@@ -224,10 +224,10 @@ def test_a_pronoun_fits_the_one_who_acts_and_nobody_else_about():
 
 def test_items_are_drawn_by_the_schedule(words, monkeypatch):
     met = []
-    monkeypatch.setattr(pretrain, "item", lambda rng, text, drill: (
+    monkeypatch.setattr(curriculum, "item", lambda rng, text, drill: (
         met.append(drill), ("text", "a", "<extra_id_0> b"))[1])
     recipe = TINY | {"steps": 40, "schedule": [[0, {"drill": None}], [16, {"drill": "deal"}], [32, {"drill": None}]]}
-    assert len(list(zip(range(40), pretrain.batches(words, recipe, 0), strict=False))) == 40
+    assert len(list(zip(range(40), curriculum.batches(words, recipe, 0), strict=False))) == 40
     assert met == 2 * 64 * [None] + 2 * 64 * ["deal"] + 64 * [None], "64 items to a block of eight steps"
 
 
@@ -263,7 +263,7 @@ def test_a_short_run_leaves_a_backbone_that_loads(quick, tmp_path, capsys, words
         pretrain.train(tmp_path, TINY | {"batch": 9})
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
     begin, drill = next((begin, change["drill"]) for begin, change in TINY["schedule"] if change.get("drill"))
-    assert f"- {drill} from step {begin:,} ({pretrain.mixture(begin, TINY)['drilled']:.0%})" in card
+    assert f"- {drill} from step {begin:,} ({curriculum.mixture(begin, TINY)['drilled']:.0%})" in card
     assert "d_model 16, 1 + 1 layers" in card
     assert "6 steps" in card
     assert f"Loss at the end: {training['curve'][-1]['loss']:.3f}" in card
@@ -283,7 +283,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(quick, tmp_path, monkeypatch):
         pretrain.train(tmp_path / "killed", TINY, every=2)
     steps = []
     monkeypatch.setattr(pretrain, "lr_at", lambda step, recipe: (steps.append(step), rate(step, recipe))[1])
-    monkeypatch.setattr(pretrain, "make_tokenizer", lambda vocabulary, seed: pytest.fail(
+    monkeypatch.setattr(curriculum, "make_tokenizer", lambda vocabulary, seed: pytest.fail(
         "a run goes on with the tokenizer it began with"))
     pretrain.train(tmp_path / "killed", TINY, every=2)
     assert steps == [5, 6], "steps 1 to 4 are not done again"
@@ -460,9 +460,9 @@ def test_decoding_is_greedy_whatever_a_folder_says(tmp_path):
 
 def test_the_default_is_one_run_of_the_recipe(words):
     record = json.loads((backbone.SHIPPED["embedded"] / "training.json").read_text(encoding="utf-8"))
-    assert record["recipe"] == json.loads(json.dumps(pretrain.RECIPE))
+    assert record["recipe"] == json.loads(json.dumps(curriculum.RECIPE))
     assert set(record) == {"recipe", "threads", "curve"}, "nothing to tell beside it"
-    assert [point["step"] for point in record["curve"]] == list(range(1000, pretrain.RECIPE["steps"] + 1, 1000))
+    assert [point["step"] for point in record["curve"]] == list(range(1000, curriculum.RECIPE["steps"] + 1, 1000))
     assert backbone.load("embedded").tokenizer.get_vocab() == words.get_vocab(), "the words of today's text and skills"
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from IPython.display import HTML
 
 from unidelta import backbone as backbones
-from unidelta import deltas, pretrain, suite, tasks
+from unidelta import curriculum, deltas, suite, tasks
 from unidelta.backbone import Backbone
 from unidelta.params import ParameterError
 from unidelta.profiles import PROFILES
@@ -64,7 +64,7 @@ def probes(record: dict) -> HTML:
 def pretraining_items(seed: int = 0) -> HTML:
     """Items of pre-training, input and target: text with masked spans, one of each skill, two with renamed answers."""
     rng = random.Random(seed)
-    shown = [("text", *pretrain.mask_spans(corpus.text(rng), rng)) for _ in range(2)]
+    shown = [("text", *curriculum.mask_spans(corpus.text(rng), rng)) for _ in range(2)]
     for name, rename in [*((name, 0.0) for name in skills.SKILLS), ("opinion", 1.0), ("inference", 1.0)]:
         _, question, answer = skills.skill(rng, name, rename=rename)
         shown.append((name, question, f"<extra_id_0> {answer}"))

@@ -15,7 +15,7 @@ import pandas as pd
 from IPython.display import HTML
 
 from unidelta import backbone as backbones
-from unidelta import pretrain, suite
+from unidelta import curriculum, suite
 from unidelta.backbone import Backbone
 from unidelta.data import Encoded
 from unidelta.evaluation import predict
@@ -137,8 +137,8 @@ def met(names: list[str], items: int = 20_000) -> HTML:
 
     Counted are their sentences that occur in `items` items of pre-training, drawn anew as at its end; and, for tasks of
     CHOICES, the questions that occur in the training rows with the same answers."""
-    rng, how = random.Random("met"), pretrain.mixture(pretrain.RECIPE["steps"], pretrain.RECIPE)
-    drawn = (pretrain.item(rng, pretrain.RECIPE["text_share"], **how) for _ in range(items))
+    rng, how = random.Random("met"), curriculum.mixture(curriculum.RECIPE["steps"], curriculum.RECIPE)
+    drawn = (curriculum.item(rng, curriculum.RECIPE["text_share"], **how) for _ in range(items))
     lines_with = defaultdict(list)  # a pair of neighbouring words -> the lines that have it
     for _, question, answer in drawn:
         words = re.findall(r"[a-z0-9_']+", f"{question} {answer}".lower())
