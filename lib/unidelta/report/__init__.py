@@ -2,9 +2,9 @@
 
 `check` and `open_run` (or `open_served`, for one unseen task) turn a notebook's parameters into a `Run` (module
 `opening`). `collect` computes or loads every stage for some unseen tasks and puts the scores into one long frame
-(`results`). Functions turn that frame into numbers (`measures`), HTML tables (`tables`; of several settings side by side,
-`comparing`), pictures (`figures`) and Markdown sentences (`prose`, `claims`). `archive` keeps such frames as data. The
-other modules each serve one chapter.
+(`results`). Functions turn that frame into numbers (`measures`), HTML tables (`tables`; of several settings side by
+side, `comparing`), pictures (`figures`) and Markdown sentences (`prose`, `claims`). `archive` keeps such frames as
+data. The other modules each serve one chapter.
 """
 
 from unidelta.report.measures import (
