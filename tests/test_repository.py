@@ -104,6 +104,12 @@ def test_nothing_of_one_machine():
         assert not found, f"{path.relative_to(ROOT)} contains {found}"
 
 
+def test_every_module_can_be_read_in_one_sitting():
+    long = {path.name: n for path in (ROOT / "lib").rglob("*.py")
+            if (n := len(path.read_text(encoding="utf-8").splitlines())) > 300}
+    assert not long, "split them"
+
+
 def test_no_data_sets_and_no_pickles():
     for path in tracked():
         assert path.suffix not in {".parquet", ".arrow", ".pkl", ".pt", ".pth", ".bin", ".npy"}, path
