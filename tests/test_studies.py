@@ -611,6 +611,28 @@ def test_four_draws_answer_what_step_27_asks():
     assert settings.answers(draws, "as it is").data.count("interval excludes zero") == 4
 
 
+def test_four_draws_answer_what_step_31_asks():
+    """Test rows, label words shared, three seeds: the sentences of chapters 24 and 28 and of the first page."""
+    other = archive.load("objective_draws")
+    assert all(r.seeds == [0, 1, 2] and "report_on" not in r.line for r in other.values())
+    draws = settings.with_default(other, archive.load("objective"))
+    assert {name.rsplit("=", 1)[1] for name in draws} == set(of_draws.DRAWS)
+    changes = settings.changes(draws, "as it is")
+    tight, paper_term = changes["variant=released, ratio=10"], changes["variant=paper"]
+    assert (tight["own"] > 0).all()
+    assert (tight["moved"] < -10).all()
+    for change, answered in ((tight["own"], True), (tight["moved"], True),
+                             (paper_term["own"], False), (paper_term["moved"], False)):
+        mean, half = interval(change)
+        assert (abs(mean) > half) == answered
+    others = paper_term["moved"].drop("embedded")
+    assert sum(abs(others) < 0.5) == 2
+    assert 0.5 < others.max() < 1.5
+    rest = gains(settings.over_draws(draws, "variant=paper"), base=settings.over_draws(draws, "as it is"))
+    rest = rest["transferred, over as it is"].drop(columns="superglue-copa")
+    assert abs(interval(rest.mean(axis=1))[0]) < 0.5
+
+
 def test_a_wider_search_does_what_chapters_18_and_28_say_by_hand():
     asked = archive.load("wider_search")
     changes = settings.changes(asked, "former settings")
