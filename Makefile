@@ -22,6 +22,9 @@ export DO_NOT_TRACK := 1
 export PYTHONUTF8 := 1
 export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH
+# Python keeps what it has compiled, even in a shell that says otherwise: pip compiles nothing here (see below), and
+# every process would compile anew all that it imports, which takes longer than the import itself.
+unexport PYTHONDONTWRITEBYTECODE
 ifeq "$(PROFILE)" "embedded"
 export HF_HUB_OFFLINE := 1
 export HF_DATASETS_OFFLINE := 1

@@ -78,6 +78,16 @@ def test_commands_exist():
     assert ci.read_text(encoding="utf-8").endswith("make test\n")
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+def test_python_below_make_may_keep_what_it_compiled():
+    """pip compiles nothing, so that without it every process would compile the packages anew."""
+    shown = subprocess.run(["make", "--no-print-directory", "--eval", "shown: ; @env", "shown"], cwd=ROOT, text=True,
+                           capture_output=True, env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": "x"})
+    assert shown.returncode == 0, shown.stderr
+    assert "PYTHONUTF8=1" in shown.stdout
+    assert not [name for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH") if f"{name}=" in shown.stdout]
+
+
 def test_make_studies_names_every_study_but_the_one_that_needs_a_mirror():
     (named,) = re.findall(r"^STUDIES := (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(named.split()) == sorted(set(STUDIES) - {"real_rows"})
