@@ -83,7 +83,7 @@ notebooks: $(STAMP)   ## re-run the committed notebooks and compare their output
 # Without real_rows, which needs a mirror: python -m unidelta.studies real_rows --profile mini --mirror FOLDER
 STUDIES := multi_task backbones more_seeds reconstruction simplified dimension trained_directions finetune fidelity objective second_group absolute planes more_planes long_answers settings many_settings many_weight stage1_settings stage1_again wider_mixtures wider_search spread spread_seeds spread_draws objective_draws
 
-studies: $(STAMP)  ## recompute the book's archived results, in data/results (eight to nine hours; a killed run resumes)
+studies: $(STAMP)  ## recompute the book's archived results, in data/results (well over eight hours; a killed run resumes)
 	@printf '%s\n' $(STUDIES) | xargs -n 1 -P $(JOBS) $(PY) -m unidelta.studies
 
 bench: $(STAMP)  ## measure speed again (ten to fifteen minutes on an idle machine); results in data/benchmarks
