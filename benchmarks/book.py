@@ -41,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.jobs < 1:
         parser.error(f"--jobs {given.jobs} is not allowed; allowed: a whole number from 1")
+    measure.prepare(given.out, parser)
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
         clone = Path(scratch) / "clone"

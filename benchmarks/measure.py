@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from unidelta import provenance
+from unidelta import files, provenance
 
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "benchmarks"
 Variants = dict[str, Callable[[], Sequence[Tensor]]]
@@ -120,5 +120,5 @@ def save(name: str, results: dict, began: float, folder: Path = FOLDER) -> Path:
     file = folder / f"{name}.json"
     made = provenance.current() | {"duration": time.monotonic() - began}
     made["device"] = made["gpu"] or "CPU"
-    file.write_text(json.dumps({"made": made, **results}, indent=1) + "\n", encoding="utf-8")
+    files.write(file, json.dumps({"made": made, **results}, indent=1) + "\n")
     return file

@@ -1,6 +1,6 @@
-"""Fixtures: a tiny backbone, and material outside the repository.
+"""Fixtures: a tiny backbone, runs with it, and material outside the repository.
 
-A test that needs the latter is skipped, with the reason, where it is absent."""
+A test that needs the last is skipped, with the reason, where it is absent."""
 import os
 from collections import Counter
 from pathlib import Path
@@ -50,3 +50,34 @@ def tiny_t5(tmp_path_factory) -> str:
     """Folder of a tiny T5 that has been taught to answer, badly, in the words of three sentiment tasks."""
     import tiny
     return tiny.teach(tiny.save(tmp_path_factory.mktemp("tiny-t5"), vocabulary=600))
+
+
+@pytest.fixture
+def open_run(tiny_t5, tmp_path):
+    """Return a function that opens a run of the tiny backbone, with changes to its settings, in a store of the test."""
+    from tiny import SMALL
+
+    from unidelta.stages import Run
+
+    def open_(root="runs", profile="embedded", backbone=tiny_t5, **changes):
+        return Run.open(profile, str(tmp_path / root), backbone=backbone, **SMALL | changes)
+    return open_
+
+
+@pytest.fixture(scope="module")
+def done(tiny_t5, tmp_path_factory):
+    """Run every stage of one subspace with two seeds. Return (run, artifacts by stage)."""
+    from tiny import SMALL, TRAIN, UNSEEN
+
+    from unidelta import stages
+    from unidelta.stages import Run, controls, landscapes
+    run, both = Run.open("embedded", str(tmp_path_factory.mktemp("runs")), backbone=tiny_t5, **SMALL), (0, 1)
+    return run, {
+        "original": stages.original(run, TRAIN + UNSEEN, seeds=both),
+        "approximate": stages.approximate(run, TRAIN, both),
+        "optimize": stages.optimize(run, TRAIN, UNSEEN, seeds=both),
+        "transfer": stages.transfer(run, TRAIN, UNSEEN, seeds=both),
+        "controls": controls.controls(run, TRAIN, UNSEEN[:1], both),
+        "landscape": landscapes.landscape(run, TRAIN, UNSEEN[0], extent=1.0, step=0.5, rows=6),
+        "rescaled": controls.rescaled(run, TRAIN, UNSEEN[:1], both),
+        "lengthened": controls.lengthened(run, TRAIN, UNSEEN[:1], both)}

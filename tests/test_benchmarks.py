@@ -144,11 +144,11 @@ def test_bad_arguments_are_one_line(main, capsys):
         assert "error:" in capsys.readouterr().err.splitlines()[-1]
 
 
-@pytest.mark.parametrize("main", [suite.main, gpu.main])
+@pytest.mark.parametrize("main", [suite.main, gpu.main, book.main])
 def test_a_folder_for_results_that_cannot_be_made_shows_before_anything_is_timed(main, capsys):
     for folder in (f"{__file__}/results", ""):
         with pytest.raises(SystemExit) as stopped:
-            main(["--out", folder, *(["hadamard"] if main is suite.main else ["--device", "cpu"])])
+            main(["--out", folder, *{suite.main: ["hadamard"], gpu.main: ["--device", "cpu"]}.get(main, [])])
         assert stopped.value.code == 2
         assert "cannot be used" in capsys.readouterr().err.splitlines()[-1]
 
@@ -215,8 +215,8 @@ def test_counts_what_torch_counts(base):
 def test_operations_of_deltas(base):
     made = {k: deltas.make(k, base, **PROFILES["paper"].sizes(k)) for k in KINDS}
     adapter, lora, prefix = (made[k] for k in ("adapter", "lora", "prefix"))
-    assert cost.delta(adapter, 1, 10, 0, training=False) == 10 * 24 * 2 * 2 * 768 * 12, "24 sites in the encoder"
-    assert cost.delta(lora, 1, 0, 1, training=False) == 2 * (24 + 12) * 2 * 768 * 10, \
+    assert cost.delta(adapter, 1, 10, 0) == 3 * 10 * 24 * 2 * 2 * 768 * 12, "24 sites in the encoder"
+    assert cost.delta(lora, 1, 0, 1) == 3 * 2 * (24 + 12) * 2 * 768 * 10, \
         "q, v of self-attention and q of cross-attention"
     assert cost.delta(prefix, 1, 10, 3) == cost.delta(prefix, 8, 100, 30) \
         == 6 * 120 * 2 * (24 * 768 + 24 * 2 * 12 * 768)

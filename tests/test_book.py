@@ -146,7 +146,7 @@ def test_the_square_of_fine_tuning_stands_beside_the_papers():
         assert any(text.startswith(row.source) and all(f"{value:.1f}" in text for value in row[1:]) for text in rows)
     for own in (True, False):
         theirs = f"{paper.square(['rotten_tomatoes'], own):.1f}"
-        assert any(text.startswith("the paper, same rows") and theirs in text for text in rows)
+        assert any(text.startswith("the paper, same tasks") and theirs in text for text in rows)
 
 
 @pytest.mark.parametrize(("number", "chapter"), PUBLISHED.items())

@@ -215,7 +215,7 @@ def of(found: list[verdicts.Claim], words: str) -> verdicts.Claim:
 def test_studies_of_another_backbone_are_not_judged_by(monkeypatch, tmp_path):
     monkeypatch.setattr(archive, "FOLDER", tmp_path)
     base = replace(results(GOOD), ids=[])
-    archive.save({"as it is": base}, "multi_task")
+    archive.save({"unchanged": base}, "multi_task")
     assert set(claims_archived.judged_by(base)) == {"multi_task"}
     assert set(claims_archived.judged_by(replace(base, seeds=[0, 1, 2, 3]))) == {"multi_task"}, "seeds may differ"
     for changes in ({"source": "mirror"}, {"y": 16}, {"cap": 5}):
@@ -227,18 +227,18 @@ def test_studies_of_another_backbone_are_not_judged_by(monkeypatch, tmp_path):
 
 def test_more_seeds_stand_in_for_the_same_variants_of_other_studies():
     few, many, six, wide = (archived(GOOD, folder=name) for name in ("few", "many", "six", "wide"))
-    found = {"multi_task": {"as it is": few, "length fitted": few},
-             "dimension": {"as it is": few, "y=8": few, "y=16": few},
-             "more_seeds": {"as it is": six, "multi_task: as it is": many, "dimension: y=8": wide}}
+    found = {"multi_task": {"unchanged": few, "length fitted": few},
+             "dimension": {"unchanged": few, "y=8": few, "y=16": few},
+             "more_seeds": {"unchanged": six, "multi_task: unchanged": many, "dimension: y=8": wide}}
     now = claims_archived.with_more_seeds(found)
-    assert now == {"multi_task": {"as it is": many, "length fitted": few},
-                   "dimension": {"as it is": six, "y=8": wide, "y=16": few}}
-    assert found["multi_task"]["as it is"] is few, "what was given stays"
+    assert now == {"multi_task": {"unchanged": many, "length fitted": few},
+                   "dimension": {"unchanged": six, "y=8": wide, "y=16": few}}
+    assert found["multi_task"]["unchanged"] is few, "what was given stays"
 
 
 def test_many_training_tasks_against_one(monkeypatch):
     monkeypatch.setattr(Archived, "logs", lambda self, stage: [log(False)] * 3)
-    good, poor = (judged(results(base), multi_task={"as it is": archived(many)})
+    good, poor = (judged(results(base), multi_task={"unchanged": archived(many)})
                   for base, many in ((POOR, GOOD), (GOOD, POOR)))
     assert len(good) == len(poor) == 14
     wsc = of(good, "transfer on WSC")
@@ -252,7 +252,7 @@ def test_many_training_tasks_against_one(monkeypatch):
         "8 of 9 tasks at 78 or more; on the 2 of its 9 rows counted here: 2 of 2 tasks at 78 or more")
     assert of(good, "symmetric").published == "Prefix to Adapter 90.9, Adapter to Prefix 76.5"
     elsewhere = judged(results({"glue-mrpc": GOOD["rotten_tomatoes"]}),
-                       multi_task={"as it is": archived({"rotten_tomatoes": GOOD["rotten_tomatoes"]})})
+                       multi_task={"unchanged": archived({"rotten_tomatoes": GOOD["rotten_tomatoes"]})})
     assert not [c for c in elsewhere if "WSC" in c.text], "a task that only one setting has is not compared"
 
 
@@ -273,7 +273,7 @@ def test_the_prefix_is_behind_or_not():
 def test_answers_of_a_sentence_are_judged_row_by_row():
     good, poor = (archived({"eli5-asks": (70.0, [60.0, 61.0, 62.0]), "eli5-askh": (70.0, each)})
                   for each in ([60.0, 61.0, 62.0], [9.0, 9.5, 10.0]))
-    (first,), (second,) = (judged(results(GOOD), long_answers={"as it is": long}) for long in (good, poor))
+    (first,), (second,) = (judged(results(GOOD), long_answers={"unchanged": long}) for long in (good, poor))
     assert (first.verdict, second.verdict) == (verdicts.HOLDS, verdicts.FAILS)
     assert "eli5-askh 86.4" in first.published
     assert "eli5-askh 13.6" in second.ours
@@ -283,16 +283,16 @@ def test_a_study_stands_beside_results_of_the_same_settings_only(monkeypatch, tm
     monkeypatch.setattr(archive, "FOLDER", tmp_path)
     base = replace(results(GOOD), ids=[])
     assert archive.beside(base, "long_answers") is None
-    archive.save({"as it is": base}, "long_answers")
+    archive.save({"unchanged": base}, "long_answers")
     assert archive.beside(base, "long_answers").ids == base.ids
-    assert archive.beside(archive.load("long_answers")["as it is"], "long_answers")
+    assert archive.beside(archive.load("long_answers")["unchanged"], "long_answers")
     base.seeds.pop()
     assert archive.beside(base, "long_answers") is None
 
 
 def test_dimensions_and_pipelines_within_five_points():
     near = {task: (ori, [s + 1 for s in each]) for task, (ori, each) in GOOD.items()}
-    few, same = {"as it is": archived(GOOD)}, {"as it is": archived(GOOD), "y=8": archived(near)}
+    few, same = {"unchanged": archived(GOOD)}, {"unchanged": archived(GOOD), "y=8": archived(near)}
     assert judged(results(GOOD), dimension=few) == []
     assert [c.verdict for c in judged(results(GOOD), dimension=same)] == [verdicts.HOLDS]
     apart, = judged(results(GOOD), dimension=same | {"y=16": archived(POOR)})
@@ -322,7 +322,7 @@ def test_deltas_come_close_to_fine_tuning_or_not():
                      kinds=("adapter", "lora", "prefix", "finetune"))
     every.frame.loc[(every.frame.task == "glue-mrpc") & (every.frame.target == "finetune"), "ori"] = 52.0
     every.frame.loc[(every.frame.task == "eli5-asks") & (every.frame.target != "finetune"), "ori"] = 70.0
-    short, long = judged(results(GOOD), absolute={"as it is": every})
+    short, long = judged(results(GOOD), absolute={"unchanged": every})
     assert short.verdict == verdicts.HOLDS
     assert "points over 2 of 3 tasks" in short.ours
     assert "points over 9 tasks" in short.published
@@ -330,7 +330,7 @@ def test_deltas_come_close_to_fine_tuning_or_not():
     assert "Adapter -20.0 ± 0.0" in long.ours
     assert "points over 2 tasks" in long.published
     every.frame.loc[every.frame.target == "prefix", "ori"] -= 10
-    assert judged(results(GOOD), absolute={"as it is": every})[0].verdict == verdicts.FAILS
+    assert judged(results(GOOD), absolute={"unchanged": every})[0].verdict == verdicts.FAILS
 
 
 def log(late):
@@ -363,7 +363,7 @@ def test_fine_tuning_joins_by_the_directions_it_takes_part_in(scores, expected):
     fine.frame[["shared_vector", "scaled_vector"]] = 79.0
     without = (fine.frame.source != "finetune") & (fine.frame.target != "finetune")
     fine.frame.loc[without, "sub"] = 0.0  # directions among the deltas do not count
-    joins, inferior, adds, lengthens, sent, longer = judged(results(GOOD), finetune={"as it is": fine})
+    joins, inferior, adds, lengthens, sent, longer = judged(results(GOOD), finetune={"unchanged": fine})
     assert inferior.verdict == verdicts.FAILS
     assert inferior.published == "2.3 points less", "the deltas send each other nothing here"
     assert joins.verdict == expected
@@ -399,7 +399,7 @@ def test_the_plane_is_drawn_archived_and_can_be_touched():
 def of_seeds(*drawn: dict[str, Plane]) -> Archived:
     """Return the shares of the planes of each seed, as the study `more_planes` archives them."""
     frame = planes_of.shares(dict(enumerate(drawn)))
-    return Archived(SimpleNamespace(), list(range(len(drawn))), frame, [], "Profile x", "more_planes/as it is")
+    return Archived(SimpleNamespace(), list(range(len(drawn))), frame, [], "Profile x", "more_planes/unchanged")
 
 
 def test_what_regions_have_in_common_is_counted_where_each_delta_has_one():
@@ -474,7 +474,7 @@ def test_rows_with_long_answers_count_where_the_papers_averages_have_them(monkey
     assert told["Transfer recovers more than 80"].endswith("over 3 tasks (training solution, length fitted: 72.2)")
     assert told["A solution found with one delt"].startswith("3 of 3 tasks")
     monkeypatch.setattr(Archived, "logs", lambda self, stage: [log(False)] * 3)
-    many = judged(results(GOOD), multi_task={"as it is": archived(GOOD)},
+    many = judged(results(GOOD), multi_task={"unchanged": archived(GOOD)},
                   long_answers={"many tasks": archived({"eli5-asks": (90.0, 3 * [80.0])})})
     assert "over 3 tasks" in of(many, "the deltas recover more").ours
     assert of(many, "around 80 %").ours.startswith("3 of 3 tasks")
@@ -570,5 +570,5 @@ def test_a_study_with_a_variant_of_another_backbone_is_not_judged_by(monkeypatch
     monkeypatch.setattr(archive, "FOLDER", tmp_path)
     base, other = (replace(results(GOOD), ids=[]) for _ in range(2))
     other.run.backbone.fingerprint = "0" * 16
-    archive.save({"as it is": base, "backbone=other": other}, "multi_task")
+    archive.save({"unchanged": base, "backbone=other": other}, "multi_task")
     assert claims_archived.judged_by(base) == {}

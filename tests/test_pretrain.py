@@ -470,7 +470,7 @@ def test_the_default_is_held_to_the_rule_it_was_taken_by():
     """In its own space, every delta learns every stand-in: 15 points over chance on development rows.
 
     The score is the mean of three seeds (book/choices.md, step 12)."""
-    kept, dev = archive.load("backbones")["as it is"], {}
+    kept, dev = archive.load("backbones")["unchanged"], {}
     assert backbone.load("embedded").fingerprint in kept.line
     with ZipFile(archive.FOLDER / kept.folder / archive.PACKED) as packed:
         for name in (i for i in kept.ids if i.startswith("original/")):

@@ -63,12 +63,12 @@ def grid(table) -> list[list[str]]:
 
 
 def test_every_variant_of_a_page_says_where_its_artifacts_are(two):
-    archived = archive.Archived(two.run, two.seeds, two.frame, ["original/c-3"], "line", "study/as_it_is")
+    archived = archive.Archived(two.run, two.seeds, two.frame, ["original/c-3"], "line", "study/unchanged")
     lines = [" ".join(line.get_text(" ").split()) for line in BeautifulSoup(
-        report.provenances({"y=8": two, "<b>": two}, {"as it is": archived}).data, "html.parser").find_all("li")]
+        report.provenances({"y=8": two, "<b>": two}, {"unchanged": archived}).data, "html.parser").find_all("li")]
     assert lines[0] == "y=8: 2 artifacts, runs/embedded/original/a-1 runs/embedded/transfer/b-2"
     assert lines[1].startswith("<b>: 2 artifacts")
-    assert lines[2] == "as it is: 1 artifact, data/results/study/as_it_is/artifacts.zip"
+    assert lines[2] == "unchanged: 1 artifact, data/results/study/unchanged/artifacts.zip"
 
 
 def test_transfer_stands_beside_the_cosine_of_the_same_two_vectors(monkeypatch):
@@ -91,25 +91,36 @@ def test_transfer_stands_beside_the_cosine_of_the_same_two_vectors(monkeypatch):
         assert at[seed, "adapter", "prefix"] == pytest.approx((1.0, (first + second) / 2))
         assert at[seed, "adapter", "lora"] == pytest.approx((angle[seed], (first + second) / 2))
         assert at[seed, "lora", "prefix"] == pytest.approx((angle[seed], (first + second) / 4)), "one way gives nothing"
-    (_, line) = grid(vectors.table({"as it is": (cosines, found)}))
-    assert line[:5] == ["as it is", "-0.17", "1.00", "-0.17", "-1.00 to 1.00"]
-    drawn, = vectors.figure({"as it is": (cosines, found)}).axes
-    assert drawn.get_title() == "as it is"
+    (_, line) = grid(vectors.table({"unchanged": (cosines, found)}))
+    assert line[:5] == ["unchanged", "-0.17", "1.00", "-0.17", "-1.00 to 1.00"]
+    drawn, = vectors.figure({"unchanged": (cosines, found)}).axes
+    assert drawn.get_title() == "unchanged"
     assert sorted(drawn.lines[0].get_xdata()) == pytest.approx([-1, -1, 0, 0, 0.5, 0.5, 1, 1, 1])
 
 
-def test_an_artifact_is_archived_whole_or_not_at_all(two, tmp_path):
+def test_an_artifact_is_archived_whole_or_not_at_all(two, tmp_path, monkeypatch):
     two.run.store.base = tmp_path / "store"
     for i in two.ids:
         (tmp_path / "store" / i).mkdir(parents=True)
         for part in ("config.json", "metrics.json"):
             (tmp_path / "store" / i / part).write_text("{}")
-    packed = archive.save({"as it is": two}, "study", tmp_path / "results") / "as_it_is" / archive.PACKED
+    packed = archive.save({"unchanged": two}, "study", tmp_path / "results") / "unchanged" / archive.PACKED
     assert len(ZipFile(packed).namelist()) == 4, "what was not trained has no log"
     (tmp_path / "store" / two.ids[1] / "metrics.json").unlink()
     with pytest.raises(FileNotFoundError, match="metrics.json"):
-        archive.save({"as it is": two}, "study", tmp_path / "results")
+        archive.save({"unchanged": two}, "study", tmp_path / "results")
     assert len(ZipFile(packed).namelist()) == 4, "what was there stays"
+    (tmp_path / "store" / two.ids[1] / "metrics.json").write_text("{}")
+    rename = Path.rename
+
+    def full(path, target):
+        if path.name == "new":
+            raise OSError("no space left")
+        return rename(path, target)
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(OSError, match="no space left"):
+        archive.save({"unchanged": two}, "study", tmp_path / "results")
+    assert len(ZipFile(packed).namelist()) == 4, "what was there is put back"
 
 
 def test_interval_is_students():
@@ -177,10 +188,10 @@ def test_long_answers_stand_in_the_table_and_not_in_its_average(two):
 
 def test_averages_stand_beside_every_control(two):
     lines = {line[0]: line[1:] for line in grid(tables.averages(two))}
-    assert {*report.CONTROLS.values(), "in the subspace", "recovered above chance", "the paper, same rows"} \
+    assert {*report.CONTROLS.values(), "in the subspace", "recovered above chance", "the paper, same tasks"} \
         <= set(lines)
     assert lines["training solution as it is"] == ["66.7", "100.0", "83.3", "66.7"]
-    assert lines["the paper, same rows"] == ["100.4", "84.3", f"{(100.4 + 84.3) / 2:.1f}", "100.4"]
+    assert lines["the paper, same tasks"] == ["100.4", "84.3", f"{(100.4 + 84.3) / 2:.1f}", "100.4"]
     said = prose.explained(two).data
     assert ("**label words shared** (1 task). Optimising in the subspace reaches 90.0 ± 2.8 % "
             "of <i>E</i><sub>ori</sub>") in said
@@ -196,7 +207,7 @@ def test_averages_stand_beside_every_control(two):
 def test_the_papers_averages_stand_beside_its_own_dimension_alone(two, n, y):
     for tried in (4, 8, 100):
         found = replace(two, run=SimpleNamespace(profile=replace(two.run.profile, y=tried)))
-        assert (grid(tables.averages(found, n))[-1][0] == "the paper, same rows") == (tried == y)
+        assert (grid(tables.averages(found, n))[-1][0] == "the paper, same tasks") == (tried == y)
 
 
 def test_every_task_and_variant_has_its_line(two):
@@ -204,13 +215,13 @@ def test_every_task_and_variant_has_its_line(two):
     assert lines[1] == ["rotten_tomatoes", "90.0", "11.1", "66.7", "72.2", "55.6", "44.4", "0.0", "33.3", "55.6",
                         "100.4"]
     assert len(lines) == 3
-    lines = grid(comparing.table({"as it is": two, "y=16": two}))
+    lines = grid(comparing.table({"unchanged": two, "y=16": two}))
     assert [line[:2] for line in lines[1:4]] == [
-        ["as it is", "shared (1)"], ["as it is", "not shared (1)"], ["as it is", "all (2)"]]
-    assert lines[1] == ["as it is", "shared (1)", "90.0 ± 2.8", "90.0 ± 2.8", "66.7", "38.9", "72.2", "50.0", "11.1",
+        ["unchanged", "shared (1)"], ["unchanged", "not shared (1)"], ["unchanged", "all (2)"]]
+    assert lines[1] == ["unchanged", "shared (1)", "90.0 ± 2.8", "90.0 ± 2.8", "66.7", "38.9", "72.2", "50.0", "11.1",
                         "55.6", "77.5 ± 6.2"]
     assert len(lines) == 7
-    assert "90.0&nbsp;±&nbsp;2.8" in comparing.table({"as it is": two}).data, "never broken over two lines"
+    assert "90.0&nbsp;±&nbsp;2.8" in comparing.table({"unchanged": two}).data, "never broken over two lines"
     lines = grid(tables.absolute(two))
     assert lines[2] == [
         "glue-mrpc", "50.0", "30.0", "0.0", "60.0† / 60.0† / 60.0†", "30.0 / 30.0 / 30.0", "-200.0 ± 0.0†"]
@@ -218,31 +229,31 @@ def test_every_task_and_variant_has_its_line(two):
 
 def test_variants_are_compared_by_seed(two):
     better = results({"rotten_tomatoes": (90.0, [85.5, 86.5, 87.5]), "glue-mrpc": (60.0, [36.0, 36.0, 36.0])})
-    said = comparing.changes({"as it is": two, "y=16": better}, random=True)
+    said = comparing.changes({"unchanged": two, "y=16": better}, random=True)
     head, *lines = grid(said)
     assert head == ["variant", "label words (tasks)", "own", "transfer", "random up-projection, tuned"]
     assert lines[0] == ["y=16", "shared (1)", "+6.1 ± 0.0", "+6.1 ± 0.0", "+0.0 ± 0.0"]
     assert lines[2][:3] == ["y=16", "all (2)", "+8.1 ± 0.0"]
     assert said.data.count("<b>+6.1&nbsp;±&nbsp;0.0</b>") == 2
     assert "<b>+0.0" not in said.data, "bold is what these seeds tell from zero"
-    assert comparing.changes({"as it is": two}).data == "No variant was named."
+    assert comparing.changes({"unchanged": two}).data == "No variant was named."
     assert report.variants("compiled=True") == [("compiled=True", {"compiled": True})]
     assert report.variants("ratio=0.1, y=3") == [("ratio=0.1, y=3", {"ratio": 0.1, "y": 3})]
     assert report.variants("y=16; y=16, optimize_init=train") == [
         ("y=16", {"y": 16}), ("y=16, optimize_init=train", {"y": 16, "optimize_init": "train"})]
     zero = results({"rotten_tomatoes": (0.0, [10.0, 10.0, 10.0])})
-    assert grid(comparing.changes({"as it is": zero, "y=16": zero}))[1][2:] == ["–", "–"], "no ratio"
+    assert grid(comparing.changes({"unchanged": zero, "y=16": zero}))[1][2:] == ["–", "–"], "no ratio"
     with pytest.raises(ParameterError, match="setting=value"):
         report.variants("y")
 
 
 def test_draws_are_summed_up_where_label_words_are_shared(two):
     other = results({"rotten_tomatoes": (90.0, [72.0, 72.0, 72.0]), "glue-mrpc": (60.0, [0.0, 0.0, 0.0])})
-    said = prose.draws({"as it is": two, "backbone=other": other}).data
-    assert "over 2 of these backbones (`as it is`, `backbone=other`; " in said
+    said = prose.draws({"unchanged": two, "backbone=other": other}).data
+    assert "over 2 of these backbones (`unchanged`, `backbone=other`; " in said
     each = "85.0 ± 63.5 % (80.0 to 90.0), +12.8 ± 63.5 points over the training solution, length fitted"
     assert f"in the subspace {each}; transferred {each}." in said
-    assert "No task here" in prose.draws({"as it is": results({"glue-mrpc": (60.0, [30.0, 30.0, 30.0])})}).data
+    assert "No task here" in prose.draws({"unchanged": results({"glue-mrpc": (60.0, [30.0, 30.0, 30.0])})}).data
 
 
 def test_absolute_scores_stand_beside_the_papers():
@@ -265,11 +276,11 @@ def test_absolute_scores_stand_beside_the_papers():
 def test_a_variant_without_some_controls_stands_beside_one_that_has_them(two):
     less = Results(two.run, two.seeds, two.frame.drop(
         columns=["random", "scaled_solution", "train_solution", "own_vector", "mean_vector"]), two.ids)
-    lines = grid(comparing.table({"as it is": two, "y=16": less}))
+    lines = grid(comparing.table({"unchanged": two, "y=16": less}))
     assert lines[4][:2] == ["y=16", "shared (1)"]
     assert lines[4][4:10] == ["–", "38.9", "–", "50.0", "–", "55.6"]
-    assert grid(comparing.absolute({"as it is": two}))[1] == [
-        "as it is", "rotten_tomatoes", "50.0", "0.0", "90.0 / 90.0 / 90.0", "81.0 / 81.0 / 81.0"]
+    assert grid(comparing.absolute({"unchanged": two}))[1] == [
+        "unchanged", "rotten_tomatoes", "50.0", "0.0", "90.0 / 90.0 / 90.0", "81.0 / 81.0 / 81.0"]
     assert "Training tasks: 1 of the paper's 60. SA: `glue-sst2`." in prose.trained_on(two).data
 
 
@@ -419,7 +430,8 @@ def test_variants_are_all_opened_before_any_is_computed(tiny_t5, tmp_path, monke
     monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path))
     p = report.check({"train": "glue-sst2", "tasks": "rotten_tomatoes", "profile": "embedded", "seeds": "0",
                       "backbone": tiny_t5, "source": None, "steps": 1})
-    for text, told in (("y=2; yy=3", "unknown setting 'yy'"), ("y=2; train=glue-sst2+foo", "train 'foo' is unknown"),
+    for text, told in (("y=2; yy=3", "unknown setting 'yy'"), ("setting=multi", "add train=NAME"),
+                       ("y=2; train=glue-sst2+foo", "train 'foo' is unknown"),
                        ("y=2; backbone=nowhere", "nowhere")):
         with pytest.raises(ParameterError, match=told):
             report.compare(p, text, p.unseen)
@@ -462,8 +474,8 @@ def test_the_results_on_one_page(two):
         r.frame["train"] = "dream"
     long = results({"eli5-asks": (20.0, 3 * [10.0])})
     found = outcome.headlines(
-        two, {"as it is": two, "backbone=comparing": lower, "many tasks": many, "many tasks, backbone=rebuilt": lower,
-              "many tasks, backbone=shorter": higher}, {"as it is": long, "many tasks": long})
+        two, {"unchanged": two, "backbone=comparing": lower, "many tasks": many, "many tasks, backbone=rebuilt": lower,
+              "many tasks, backbone=shorter": higher}, {"unchanged": long, "many tasks": long})
     assert [(h.n, h.met) for h in found] == [
         (1, "yes"), (2, "yes"), (1, "–"), (2, "–"), (1, "no"), (2, "no"), (3, "no"), (4, "mean only"),
         (3, "no"), (4, "no")], "aims of 85, 83, none, 85, 83, 89, 85"
@@ -478,20 +490,20 @@ def test_the_results_on_one_page(two):
     drawn = outcome.figure(found).data
     assert drawn.startswith('<img alt="Every average: ours, '), "its text goes with it"
     assert 'src="data:image/png;base64,iVBORw0KGgo' in drawn
-    head, first, *_, own, moved, _, _ = grid(outcome.table(found, None, {"as it is": two}))
+    head, first, *_, own, moved, _, _ = grid(outcome.table(found, None, {"unchanged": two}))
     assert head[2] == "3 seeds"
     assert first[1:3] == ["90.0 ± 2.8", "90.0 ± 2.8"]
     assert own[2] == moved[2] == "–", "of one training task alone"
-    *_, own, moved, every, _ = grid(outcome.table(found, None, {"as it is": two, "multi_task: as it is": many}))
+    *_, own, moved, every, _ = grid(outcome.table(found, None, {"unchanged": two, "multi_task: unchanged": many}))
     assert own[1:3] == ["87.0 ± 5.0", "87.0 ± 5.0"]
     assert own[2] == moved[2]
     assert every[2] == "–", "the long answers were not run with as many"
     assert outcome.missing(found).data.startswith(
-        "- One training task, in the subspace (all rows): `eli5-asks` 50.0"), "over all rows alone"
+        "- One training task, in the subspace (all tasks): `eli5-asks` 50.0"), "over all tasks alone"
     many.frame["train"] = "codah+dream"
-    assert grid(outcome.other_settings({"as it is": two, "y=16": two}, {"many tasks, y=50": many})) == [
+    assert grid(outcome.other_settings({"unchanged": two, "y=16": two}, {"many tasks, y=50": many})) == [
         ["setting", "seeds", "in the subspace (aim 85)", "transferred (aim 83)"],
-        ["as it is", "3", "90.0 ± 2.8", "90.0 ± 2.8"], ["y=16", "3", "90.0 ± 2.8", "90.0 ± 2.8"]]
+        ["unchanged", "3", "90.0 ± 2.8", "90.0 ± 2.8"], ["y=16", "3", "90.0 ± 2.8", "90.0 ± 2.8"]]
     assert outcome.other_settings({}).data == "No other settings are shown."
     assert outcome.missing([found[2]]).data == "No aim was set for these rows."
     assert outcome.missing(found[:2]).data == "Every aim is cleared by the whole interval."
@@ -508,9 +520,10 @@ def test_differences_task_by_task_and_without_the_one_that_adds_most():
     found.frame.loc[found.frame.source != found.frame.target, "sub"] -= 5
     base = replace(found, frame=found.frame.assign(sub=found.frame["sub"] - 1))
     rows = grid(comparing.task_by_task(measures.gains(found, ["scaled_solution"], base)))
-    assert rows[0] == ["unseen task", "in the subspace, over as it is",
+    assert rows[0] == ["unseen task", "in the subspace, over the unchanged settings",
                        "in the subspace, over the training solution, length fitted",
-                       "transferred, over as it is", "transferred, over the training solution, length fitted"]
+                       "transferred, over the unchanged settings",
+                       "transferred, over the training solution, length fitted"]
     assert rows[1][:3] == ["rotten_tomatoes", "+1.0 ± 0.0", "-3.0 ± 5.0"], "62 - 65"
     assert rows[2][4] == "+22.0 ± 5.0", "87 - 65"
     assert rows[3][2] == "+12.0 ± 5.0"
@@ -524,14 +537,15 @@ def test_table_five_is_held_to_its_aim_cell_by_cell(two):
     assert last[0] == "Fine-tuning among the methods, each of 16 directions"
     assert last[1:3] == ["90.0 to 96.0", "95.0 to 101.2"]
     assert last[-1] == "95.0: 12 of 16"
-    last = grid(outcome.table(outcome.headlines(two, {}, {}), fine, {"as it is": two, "finetune: as it is": fine}))[-1]
+    more = {"unchanged": two, "finetune: unchanged": fine}
+    last = grid(outcome.table(outcome.headlines(two, {}, {}), fine, more))[-1]
     assert last[1:4] == ["90.0 to 96.0", "90.0 to 96.0", "95.0 to 101.2"]
 
 
 def test_the_first_page_says_what_the_archives_say():
     """Its section *What was found* is written by hand, in words."""
     found = archive.load("backbones")
-    single, many = found["as it is"], found["many tasks"]
+    single, many = found["unchanged"], found["many tasks"]
     groups = {what: {name: report.relative(f).mean() for name, f in report.rows_of(getattr(single, what)).items()}
               for what in ("own", "moved")}
     assert all(means["label words shared"] > 70 and means["label words not shared"] < 35
@@ -539,7 +553,7 @@ def test_the_first_page_says_what_the_archives_say():
     shared = report.rows_of(single.own)["label words shared"]
     assert report.relative(shared, "train_solution").mean() > 0.5 * report.relative(shared).mean(), \
         "a good part without any tuning"
-    for name in ("as it is", "backbone=rebuilt", "backbone=shorter", "backbone=stretches"):
+    for name in ("unchanged", "backbone=rebuilt", "backbone=shorter", "backbone=stretches"):
         rows = report.rows_of(found[name].own)["label words shared"]
         assert abs(report.relative(rows).mean() - report.relative(rows, "scaled_solution").mean()) < 5, \
             "nearly all with one number fitted, on every draw"
@@ -731,7 +745,7 @@ def test_directions_are_of_the_change_since_the_seeds_own_start(monkeypatch):
 def test_settings_on_other_draws_are_joined_to_the_default_and_compared_draw_by_draw():
     """FREE's length fitted is 65; E_ori is 100. Another task of the default draw, and another seed, are left out."""
     def given(*values):
-        return {s: results({"qasc": (100.0, [v] * 3)}) for s, v in zip(("as it is", "wider"), values, strict=True)}
+        return {s: results({"qasc": (100.0, [v] * 3)}) for s, v in zip(("unchanged", "wider"), values, strict=True)}
     default = {s: replace(r, frame=pd.concat([r.frame, r.frame.assign(task="dream", sub=0.0),
                                               r.frame.assign(seed=r.frame.seed + 3, sub=0.0)]))
                for s, r in given(60.0, 70.0).items()}
@@ -743,11 +757,11 @@ def test_settings_on_other_draws_are_joined_to_the_default_and_compared_draw_by_
     every = settings.means(found)
     assert every.loc["wider", "moved"].to_dict() == {"embedded": 70.0, "rebuilt": 64.0, "shorter": 67.0}
     assert (every["scaled_solution"] == 65.0).all()
-    page = BeautifulSoup(settings.table(found, "as it is").data, "html.parser")
+    page = BeautifulSoup(settings.table(found, "unchanged").data, "html.parser")
     assert [cell.text for cell in page.find_all("tr")[-3].find_all("td")][1:] \
         == [measures.CONTROLS["scaled_solution"], "65.0", "65.0", "65.0", "65.0\xa0±\xa00.0"]
-    own, moved = settings.answers(found, "as it is").data.splitlines()
-    assert "transferred, over 3 draws: +12.0 ± 5.0 points (interval excludes zero) against `as it is`" in moved
+    own, moved = settings.answers(found, "unchanged").data.splitlines()
+    assert "transferred, over 3 draws: +12.0 ± 5.0 points (interval excludes zero) against `unchanged`" in moved
     assert "+2.0 ± 7.5 points (interval includes zero) over the training solution, length fitted" in moved
     assert own.startswith("- `wider`, in the subspace, over 3 draws: +12.0")
 
@@ -755,6 +769,6 @@ def test_settings_on_other_draws_are_joined_to_the_default_and_compared_draw_by_
 def test_settings_without_a_tuned_control_are_shown_without_it():
     bare = results({"qasc": (100.0, [50.0] * 3)})
     bare = replace(bare, frame=bare.frame.drop(columns="scaled_solution"))
-    shown = settings.table({f"as it is, backbone={draw}": bare for draw in ("embedded", "rebuilt")}, "as it is").data
+    shown = settings.table({f"unchanged, backbone={draw}": bare for draw in ("embedded", "rebuilt")}, "unchanged").data
     assert "length fitted" not in shown
     assert measures.CONTROLS["train_solution"] in shown

@@ -7,6 +7,7 @@ import torch
 
 from unidelta.files import load_checkpoint, save_checkpoint
 from unidelta.optim import Adafactor
+from unidelta.params import ParameterError
 from unidelta.training import fit
 
 
@@ -142,6 +143,18 @@ def test_a_run_killed_after_problems_have_left_goes_on_to_the_same_bits(tmp_path
     assert all(torch.equal(a, b) for a, b in zip(resumed.best, whole.best, strict=True))
 
 
+def test_a_stack_that_cannot_shrink_begins_again_where_one_has_shrunk(tmp_path, caplog):
+    """A run is killed after problems have left its stack, and then asked for compiled, when none can leave."""
+    whole, killed, again = (Problem(k=3, scripted=SETTLING, die_at=at) for at in (None, 2, None))
+    with pytest.raises(KeyboardInterrupt):
+        killed.fit(drop=killed.drop, folder=tmp_path)
+    with caplog.at_level(logging.WARNING, "unidelta"):
+        done = again.fit(folder=tmp_path)
+    assert "starting from the beginning" in caplog.text
+    assert again.steps == list(range(12))
+    assert all(torch.equal(a, b) for a, b in zip(done.best, whole.fit().best, strict=True))
+
+
 @pytest.mark.parametrize("patience", [0, 1])
 def test_a_problem_is_the_same_alone_and_in_company(patience):
     scripted = [[0.5, 0.4, 0.6, 0.7], [0.1, 0.2, 0.3, 0.4]]
@@ -190,15 +203,15 @@ def test_a_checkpoint_of_another_version_or_size_is_begun_anew(tmp_path, caplog)
         assert again.steps == list(range(12))
     Problem(k=3).fit(folder=tmp_path)
     assert Problem().fit(folder=tmp_path).log == whole.log
-    assert [m for m in caplog.messages if m.endswith("of another version or size: starting from the beginning")] \
-        == [f"the checkpoint in {tmp_path} is of another version or size: starting from the beginning"] * 4
+    assert [m for m in caplog.messages if m.endswith("of another version, size or kind of stack: starting from the beginning")] \
+        == [f"the checkpoint in {tmp_path} is of another version, size or kind of stack: starting from the beginning"] * 4
 
 
 def test_a_loss_that_is_not_finite_ends_a_training_but_not_a_grid(tmp_path):
     class Diverging(Problem):
         def loss(self, step):
             return super().loss(step) * (float("nan") if step == 4 else 1.0)
-    with pytest.raises(ValueError, match="original x: the loss is not finite at step 6; allowed: a lower learning"):
+    with pytest.raises(ParameterError, match="original x: the loss is not finite at step 6; allowed: a lower learning"):
         Diverging().fit(label="original x", folder=tmp_path)
     assert load_checkpoint(tmp_path)[1]["step"] == 3, "what was sound is kept"
     assert len(Diverging().fit(keep=True).log) == 4, "of several rates one may be too high"

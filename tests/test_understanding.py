@@ -73,7 +73,7 @@ def test_what_is_read_and_what_is_recovered_are_ranked_over_backbones():
     read = pd.DataFrame({"embedded": [90.0, 50.0, 90.0], "two": [80.0, 60.0, 80.0], "three": [70.0, 70.0, 70.0]},
                         index=["glue-sst2", "rotten_tomatoes", "amazon_polarity"])
     of = {name: results({"rotten_tomatoes": (100.0, 3 * [sub]), "amazon_polarity": (100.0, 3 * [0.0])})
-          for name, sub in (("as it is", 60.0), ("backbone=two", 70.0), ("backbone=three", 80.0))}
+          for name, sub in (("unchanged", 60.0), ("backbone=two", 70.0), ("backbone=three", 80.0))}
     assert grid(understanding.related(read, of)) == [
         ["unseen task", "training task", "by its own rows", "by the training task's"],
         ["rotten_tomatoes", "glue-sst2", "1.0", "-1.0"],

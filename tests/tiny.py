@@ -1,6 +1,6 @@
-"""A tiny T5 v1.1 with a byte-level tokenizer, made on the spot.
+"""A tiny T5 v1.1 with a byte-level tokenizer, made on the spot, and the settings of runs that are over in seconds.
 
-It is random, or taught how to answer so that scores are not all zero."""
+The T5 is random, or taught how to answer so that scores are not all zero."""
 
 from pathlib import Path
 
@@ -10,10 +10,16 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
 from unidelta import backbone, data, store, tasks
+from unidelta.projections import KINDS
 
 linux = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measures peak memory, which needs Linux")
 TASKS = ("glue-sst2", "rotten_tomatoes", "amazon_polarity")
 SENTINELS = [f"<extra_id_{i}>" for i in range(3)]
+TRAIN, UNSEEN = ["glue-sst2"], ["rotten_tomatoes", "amazon_polarity"]  # of the runs of `open_run` and `done`
+# their profile's settings; strong learning rates in the subspace, so that a few steps change the answers
+SMALL = dict(steps=4, y=3, caps={"train": 48, "dev": 20, "test": 24},
+             original_every=2, approximate_every=2, optimize_every=2, optimize_lrs=(1.0, 5.0),
+             device="cpu", max_length=64)
 
 
 def tokenizer(vocabulary: int = 261) -> PreTrainedTokenizerFast:
@@ -59,3 +65,8 @@ def teach(folder: str, steps: int = 30) -> str:
     model.save_pretrained(folder)
     backbone.load.cache_clear()  # the cache holds the untaught one
     return folder
+
+
+def numel(run) -> dict[str, int]:
+    """N of each delta of a run."""
+    return {kind: run.delta(kind).numel for kind in KINDS}

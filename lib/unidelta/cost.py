@@ -49,8 +49,8 @@ def backbone(config, rows: int, length: int, answer: int, keys: int = 0, trainin
     return rows * (linear + products)
 
 
-def delta(what, rows: int, length: int, answer: int, training: bool = True) -> float:
-    """FLOP of one solution of a delta on `rows` rows.
+def delta(what, rows: int, length: int, answer: int) -> float:
+    """FLOP of one solution of a delta in a training step on `rows` rows.
 
     Every number of theta is multiplied with every token that passes its site; a prefix's with the prefix tokens only.
     """
@@ -58,7 +58,7 @@ def delta(what, rows: int, length: int, answer: int, training: bool = True) -> f
         if what.kind == "prefix":
             return 0 if name.endswith("embedding") else what.length
         return rows * (length if name.startswith("encoder") or ".cross.v" in name else answer)
-    return (6 if training else 2) * sum(prod(shape) * meets(name) for name, shape in what.shapes)
+    return 6 * sum(prod(shape) * meets(name) for name, shape in what.shapes)
 
 
 def projections(numel: int, y: int, draws: int = 1, variant: str = "paper") -> float:

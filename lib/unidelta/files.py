@@ -89,8 +89,11 @@ def detached(tensors: dict) -> dict:
 
 
 def write(file: Path, text: str) -> None:
-    file.write_text(text, encoding="utf-8")
-    fsync(file)
+    """Write a text file, or replace it, in one step: what is there is always whole."""
+    partial = file.with_name(f"{file.name}.tmp")
+    partial.write_text(text, encoding="utf-8")
+    fsync(partial)
+    os.replace(partial, file)
 
 
 def fsync(path: Path) -> None:

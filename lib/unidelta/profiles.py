@@ -13,7 +13,7 @@ MULTI = {"original_steps": 20000, "original_prefix_steps": 20000, "original_lear
          "approximate_steps": 300000,  # one epoch over 20,000 rows of each of 60 tasks
          "approximate_every": 1000, "approximate_draws": 4, "approximate_batch": 1, "approximate_lr": 1e-4,
          "validation_rows": 240, "optimize_steps": 5000, "optimize_every": 500, "shared_optimize_every": 500,
-         "shared_steps": 100000, "shared_every": 1000, "shared_draws": 8, "shared_batch": 1}
+         "shared_steps": 100000, "shared_every": 1000, "shared_draws": 8, "shared_batch": 1, "fastfood_batch": 1}
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Profile:
     device: str = "auto"
     max_length: int = 512               # most tokens of an input
     caps: dict = field(default_factory=lambda: {"train": None, "dev": 1000, "test": None})  # rows kept per split
-    # rows on which the setting's unseen tasks are reported; or "spare": the dev rows that the cap leaves over. These
-    # select nothing, so that settings can be chosen by them
+    # rows on which all tasks but the setting's training tasks are reported; or "spare": the dev rows that the cap
+    # leaves over. These select nothing, so that settings can be chosen by them
     report_on: str = "test"
 
     # deltas: equal numbers of parameters (section 3, appendix A.2)
@@ -198,7 +198,7 @@ def _checked(profile: Profile, key: str, value):
     if kind is dict:
         value = own | value  # what is not named stays as it is
     if key in ("lora", "prefix"):
-        value = {k: float(v) if k in ("scale", "init_std") and isinstance(v, int) else v for k, v in value.items()}
+        value = {k: float(v) if k in ("scale", "init_std") and type(v) is int else v for k, v in value.items()}
     if key in CHOICES and value not in CHOICES[key]:
         raise ValueError(f"{key}={value!r} is not allowed; allowed: {', '.join(CHOICES[key])}")
     # 10 and 10.0 must be one setting: artifacts are named by it

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from unidelta.files import load_checkpoint, save_checkpoint
 from unidelta.optim import Adafactor
+from unidelta.params import ParameterError
 
 logger = logging.getLogger("unidelta")
 
@@ -73,8 +74,8 @@ def fit(
     for these alone. note: called at every validation for further entries of the log's line. folder: where to write a
     checkpoint at every validation, and to resume from. label: the name of the run in progress messages.
 
-    Raises ValueError at a validation before which a loss was not finite, unless `keep`: of several learning rates one
-    may be too high.
+    Raises ParameterError at a validation before which a loss was not finite, unless `keep`: of several learning rates
+    one may be too high.
     """
     k, device = len(optimizer.tensors[0]), optimizer.tensors[0].device
     patience = patience or math.inf  # 0: wait for ever
@@ -95,7 +96,7 @@ def fit(
         drop(problems, tensors)
         return optimizer.select(torch.tensor(places), tensors)
 
-    saved, resumed = _resumable(folder, best)
+    saved, resumed = _resumable(folder, best, shrinks=drop is not None)
     if resumed:
         state = resumed
         if len(state.alive) < k:
@@ -126,8 +127,8 @@ def fit(
             continue
         mean_loss = dict(zip(state.alive, (recent / (step % every + 1)).tolist(), strict=True))
         if not keep and not all(map(math.isfinite, mean_loss.values())):
-            raise ValueError(f"{label}: the loss is not finite at step {state.step}; "
-                             "allowed: a lower learning rate of this stage")
+            raise ParameterError(f"{label}: the loss is not finite at step {state.step}; "
+                                 "allowed: a lower learning rate of this stage")
         with torch.no_grad():
             dev = score()
             for j, i in enumerate(state.alive):
@@ -167,16 +168,21 @@ def _checkpoint(folder: Path, optimizer: Adafactor, best: Sequence[Tensor], kept
     save_checkpoint(folder, tensors, asdict(state))
 
 
-def _resumable(folder: Path | None, best: Sequence[Tensor]) -> tuple[dict[str, Tensor], _State | None]:
-    """The tensors and state of a checkpoint of this run; ({}, None), with a warning, if it is one of something else."""
+def _resumable(folder: Path | None, best: Sequence[Tensor],
+               shrinks: bool) -> tuple[dict[str, Tensor], _State | None]:
+    """The tensors and state of a checkpoint of this run; ({}, None), with a warning, if it is one of something else.
+
+    shrinks: whether this run's stack may. One that may not cannot go on from a checkpoint of a stack that has shrunk.
+    """
     found = load_checkpoint(folder) if folder is not None else None
     if not found:
         return {}, None
     saved, state = found
-    if state.keys() == {f.name for f in fields(_State)} and all(
-            f"best.{i}" in saved and saved[f"best.{i}"].shape == b.shape for i, b in enumerate(best)):
+    if (state.keys() == {f.name for f in fields(_State)} and (shrinks or len(state["alive"]) == len(best[0]))
+            and all(f"best.{i}" in saved and saved[f"best.{i}"].shape == b.shape for i, b in enumerate(best))):
         return saved, _State(**state)
-    logger.warning("the checkpoint in %s is of another version or size: starting from the beginning", folder)
+    logger.warning("the checkpoint in %s is of another version, size or kind of stack: starting from the beginning",
+                   folder)
     return {}, None
 
 

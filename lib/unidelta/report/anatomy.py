@@ -47,7 +47,7 @@ def table(run: Run, train: Sequence[str], seed: int) -> HTML:
 
 
 def distances(run: Run, train: list[str], seed: int) -> HTML:
-    """Return the lengths of a training task's three intrinsic vectors, and their distances from each other."""
+    """Return the lengths of three intrinsic vectors, each delta's mean over the training tasks, and their distances."""
     space = approximate(run, train, [seed])[seed].tensors()
     vector = {k: space[f"I.{k}"].mean(0) for k in KINDS}
     return html([{"": LABEL[a], "length": f"{v.norm():.2f}",

@@ -75,9 +75,15 @@ def save(found: dict[str, Results], name: str, root: Path | None = None) -> Path
             about = {"variant": variant, "seeds": results.seeds, "y": results.run.profile.y,
                      "line": setting(results.run, results.seeds), "ids": results.ids}
             (folder / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+        old = Path(work) / "old"
         if target.exists():
-            target.rename(Path(work) / "old")
-        (Path(work) / "new").rename(target)
+            target.rename(old)
+        try:
+            (Path(work) / "new").rename(target)
+        except BaseException:
+            if old.exists():
+                old.rename(target)
+            raise
     return target
 
 
@@ -90,7 +96,7 @@ def names() -> list[str]:
 def _order(variant: str) -> tuple:
     """The key to sort variants by: the unchanged settings first, then by name, y=8 before y=16."""
     parts = re.split(r"(\d+)", variant)
-    return variant != "as it is", [int(part) if part.isdigit() else part for part in parts]
+    return variant != "unchanged", [int(part) if part.isdigit() else part for part in parts]
 
 
 def load(name: str) -> dict[str, Archived]:

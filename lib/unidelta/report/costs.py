@@ -43,10 +43,15 @@ def spaces(found: dict) -> HTML:
     return table(rows, ["y", "seconds", "predicted", "measured / predicted", "GiB", "counted", "measured / counted"])
 
 
-def assumed(p, text: str) -> Markdown:
-    """The line below an estimate: that it is counted, not timed, and what is assumed."""
+def assumed(p, text: str, found: dict | None) -> Markdown:
+    """The line below an estimate: that it is counted, not timed, what is assumed, and how far memory was measured off.
+
+    found: the measurements of `spaces`, if there are any."""
+    off = max((line["gib"] / line["gib_counted"] for line in (found or {}).get("approximate", [])), default=None)
     return Markdown(f"*{text} Counted, not timed. Assumed: {100 * p.share:.0f} % of the published {p.dtype} peak "
-                    f"and bandwidth (data/gpus.tsv), inputs of {p.length} tokens, answers of {p.answer}.*")
+                    f"and bandwidth (data/gpus.tsv), inputs of {p.length} tokens, answers of {p.answer}. "
+                    "Whether `approximate` fits is by the count"
+                    + (f"; the steps measured above held up to {number(off)} times as much" if off else "") + ".*")
 
 
 def fits(answer: int = 4) -> Markdown:

@@ -72,9 +72,10 @@ def _curve(axis, artifacts: Sequence[Artifact], field: str, colour: str, label: 
 
 
 def training_curves(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Figure:
-    """Plot loss and dev score of the training task, one line per seed.
+    """Plot loss and dev score of training tasks, one line per seed.
 
-    On the left each delta is in its own space; on the right is the subspace (dev score at the centroid)."""
+    On the left each delta is in its own space, on the first of the tasks; on the right is the subspace of all of them
+    (dev score at the centroids)."""
     done, spaces = original(run, train, seeds=seeds), approximate(run, train, seeds)
     figure, axes = canvas(2, 2, height=2.2)
     for field, row in (("loss", axes[:2]), ("dev", axes[2:])):

@@ -88,7 +88,7 @@ def gains(results, controls: Sequence[str] = (), base=None) -> dict[str, pd.Data
         mine = rows_of(getattr(results, what), clear=False)["label words shared"]
         if base is not None:
             other = getattr(base, what)
-            found[f"{text}, over as it is"] = by_task(mine) - by_task(other[other.task.isin(mine.task)])
+            found[f"{text}, over the unchanged settings"] = by_task(mine) - by_task(other[other.task.isin(mine.task)])
         found |= {f"{text}, over the {CONTROLS[c]}": by_task(mine) - by_task(mine, c) for c in controls}
     return found
 

@@ -151,10 +151,14 @@ def compare(p: SimpleNamespace, text: str, unseen: Sequence[str],
     """`collect` for the parameters as they are and for every variant in `text`.
 
     The subspace is that of `train`, or of each category's training task. A variant with "train=a+b" uses the subspace
-    of these training tasks together."""
+    of these training tasks together. Raises ParameterError for what is not allowed, the setting among it where no
+    training tasks are named: they would be those of the other setting."""
     asked = {}
-    for name, settings in [("as it is", {}), *variants(text)]:  # all runs are opened before any is computed
+    for name, settings in [("unchanged", {}), *variants(text)]:  # all runs are opened before any is computed
         several = settings.pop("train", None)
+        if "setting" in settings and several is None and train is None:
+            raise ParameterError(f"variant {name!r} changes the setting without its training tasks: "
+                                 "add train=NAME+NAME to it")
         with one_line():
             chosen = train if several is None else params.names(str(several).split("+"), tasks.names(), "train")
             run = open_run(p, **settings)

@@ -1,4 +1,4 @@
-"""The results on one page: every headline beside the paper's figure on the same rows.
+"""The results on one page: every headline beside the paper's figure on the same tasks.
 
 With it come what explains it without tuning in a trained subspace, other draws of the backbone, the aim that was set
 for this project before it was written, and the tasks that hold it back.
@@ -35,8 +35,8 @@ from unidelta.report.results import Results, joined
 
 AIMS = {1: 85.0, 2: 83.0, 3: 89.0, 4: 85.0, 5: 95.0}  # percent of E_ori, by the paper's table; of Table 5 every cell
 # by the paper's table: its variant in the study `more_seeds`, and the variant with its rows with long answers
-FURTHER = {1: ("as it is", "long_answers: as it is"), 3: ("multi_task: as it is", "long_answers: many tasks"),
-           5: ("finetune: as it is", "")}
+FURTHER = {1: ("unchanged", "long_answers: unchanged"), 3: ("multi_task: unchanged", "long_answers: many tasks"),
+           5: ("finetune: unchanged", "")}
 FURTHER |= {6: ("simplified: single", ""), 7: ("simplified: multi", "")}
 FURTHER |= {2: FURTHER[1], 4: FURTHER[3], 8: FURTHER[6], 9: FURTHER[7]}
 SHARED, APART = "label words shared", "label words not shared"
@@ -95,18 +95,18 @@ class Headline:
 def draws(results: Results) -> dict[str, Results]:
     """The archived study of backbones, if its default was run with the settings of `results`; else nothing."""
     found = archive.load("backbones") if "backbones" in archive.names() else {}
-    return found if found and archive.same_settings(found["as it is"], results) else {}
+    return found if found and archive.same_settings(found["unchanged"], results) else {}
 
 
 def headlines(single: Results, backbones: dict[str, Results], long: dict[str, Results]) -> list[Headline]:
-    """The headlines of both settings; the last ones of each setting are over all rows.
+    """The headlines of both settings; the last ones of each setting are over all tasks.
 
     backbones: the archived study, with the draws in both settings; without it there is one setting and one draw.
     long: the archived rows with long answers, which are of the default draw."""
     def of(results, n, group):
         return rows_of(results.shown(n), clear=False).get(group)
 
-    lines: dict[tuple, Headline] = {}  # by table and tasks, so that the same rows are not listed again as "all rows"
+    lines: dict[tuple, Headline] = {}  # by table and tasks, so that the same tasks are not listed again as "all tasks"
 
     def add(trained, n, which, frame, draws=(), aimed=True):
         if frame is not None:
@@ -121,16 +121,16 @@ def headlines(single: Results, backbones: dict[str, Results], long: dict[str, Re
     for group, aimed in ((SHARED, True), (APART, False)):
         for n in (1, 2):
             add(alone, n, group, of(single, n, group), [of(r, n, group) for r in few[1:]], aimed)
-    every = joined(single, long.get("as it is"))
+    every = joined(single, long.get("unchanged"))
     for n in (1, 2):
-        add(alone, n, "all rows", every.shown(n))
+        add(alone, n, "all tasks", every.shown(n))
     if many:
         together = "Many training tasks"
         for n in (3, 4):
             add(together, n, SHORT, many[0].shown(n), [r.shown(n) for r in many[1:]])
         every = joined(many[0], long.get("many tasks"))
         for n in (3, 4):
-            add(together, n, "all rows", every.shown(n))
+            add(together, n, "all tasks", every.shown(n))
     return list(lines.values())
 
 
@@ -139,9 +139,10 @@ def simplified(study: dict[str, Results]) -> list[Headline]:
     found = []
     for setting, trained, own, moved in (("single", "One training task", 6, 8), ("multi", "Many training tasks", 7, 9)):
         for n in (own, moved) if setting in study else ():
-            rows = rows_of(study[setting].shown(n), clear=False)[SHARED]
+            rows, which = study[setting].shown(n), SHORT
+            if setting == "single":
+                rows, which = rows_of(rows, clear=False)[SHARED], SHARED
             what = "transferred" if n in TRANSFER else "in the subspace"
-            which = SHORT if setting == "multi" else SHARED
             found.append(Headline(f"Simplified pipeline, {trained.lower()}", what, which, n, rows, (), False))
     return found
 
@@ -161,7 +162,7 @@ def further(more: dict[str, Results], n: int, say: Callable[[Results], str]) -> 
     if not more:
         return {}
     short, long = (more.get(name) for name in FURTHER[n])
-    return {f"{len(more['as it is'].seeds)} seeds": say(joined(short, long)) if short else "–"}
+    return {f"{len(more['unchanged'].seeds)} seeds": say(joined(short, long)) if short else "–"}
 
 
 def table(found: Sequence[Headline], fine: Results | None, more: dict[str, Results]) -> HTML:
@@ -177,7 +178,7 @@ def table(found: Sequence[Headline], fine: Results | None, more: dict[str, Resul
         label = (f"{stacked(*(f'{part},' for part in h.trained.split(', ')), h.what)}<br>"
                  f"<small>{stacked(f'{h.which}: {h.frame.task.nunique()}')}</small>")
         lines.append({"": label, "ours": f"<b>{number(*h.value)}</b>", **further(more, h.n, h.by),
-                      "paper, same rows": number(theirs),
+                      "paper, same tasks": number(theirs),
                       "over draws": f"{number(*interval(every))} ({len(every)}){doubt}" if h.draws else "–",
                       "best without tuning": f"{number(level)} <small>{CONTROLS[best]}</small>",
                       "one number fitted": number(h.fitted),
@@ -191,7 +192,7 @@ def table(found: Sequence[Headline], fine: Results | None, more: dict[str, Resul
         lines.append({"": stacked("Fine-tuning among", "the methods, each", f"of {len(ours)} directions"),
                       "ours": f"<b>{ends(ours)}</b>",
                       **further(more, 5, lambda results: ends(cells(results))),
-                      "paper, same rows": ends(theirs), "over draws": "–",
+                      "paper, same tasks": ends(theirs), "over draws": "–",
                       "best without tuning":
                           f"{number(relative(fine.own, best).mean())} <small>{CONTROLS[best]}</small>",
                       "one number fitted": number(relative(fine.own, "scaled_vector").mean()),
@@ -212,7 +213,7 @@ def figure(found: Sequence[Headline]) -> HTML:
     theirs = [paper.average(h.n, set(h.frame.task)) for h in found]
     aims = [AIMS[h.n] if h.aimed else math.nan for h in found]
     axis.plot(theirs, [at - 0.12 for at in y], "D", color="black", markerfacecolor="white", markersize=5,
-              label="the paper, same rows", zorder=3)
+              label="the paper, same tasks", zorder=3)
     axis.plot(aims, y, "|", color="#E69F00", markersize=14, markeredgewidth=2, label="aim", zorder=2)
     beside = {"one number fitted": ("s", "#56B4E9", [h.fitted for h in found]),
               "tuned in a random subspace": ("x", "#CC79A7", [relative(h.frame, "random").mean() for h in found]),
@@ -248,11 +249,11 @@ def other_settings(*studies: dict[str, Results]) -> HTML | Markdown:
 
 
 def missing(found: Sequence[Headline]) -> Markdown:
-    """The tasks below the aim, lowest first, for every headline over all rows that does not clear its aim.
+    """The tasks below the aim, lowest first, for every headline over all tasks that does not clear its aim.
 
     In brackets stands what the training task's solution reaches there as it is."""
     lines = []
-    widest = {h.n: h for h in found if h.aimed}  # of each table the last headline, which has most rows
+    widest = {h.n: h for h in found if h.aimed}  # of each table the last headline, which has most tasks
     for h in widest.values():
         if h.met == "yes":
             continue

@@ -155,7 +155,7 @@ def averages(results: Results, n: int = 1, theirs: Callable[[list[str]], float] 
               for c, text in results.controls.items()]
     lines.append(line("recovered above chance", lambda _, mine: number(*recovered(mine))))
     if results.run.profile.y == (100 if n in (3, 4, 7, 9) else 4):  # the paper's tables are of these dimensions only
-        lines.append(line("the paper, same rows", lambda name, _: number(theirs(names[name]))))
+        lines.append(line("the paper, same tasks", lambda name, _: number(theirs(names[name]))))
     return html(lines)
 
 

@@ -7,7 +7,7 @@ the next task; one that first has to learn to read the rows has not.
 import random
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -86,8 +86,9 @@ def understood(backbone: Backbone, task: str) -> float:
     return sum(mine in good for mine, good in zip(said, right, strict=True)) / len(right)
 
 
-def reading(names: list[str], tasks: Sequence[str] = OPINION + PAIRS + CHOICES) -> pd.DataFrame:
+def reading(names: list[str]) -> pd.DataFrame:
     """`understood` in percent, one row per task, training tasks of a subspace first, and one column per backbone."""
+    tasks = OPINION + PAIRS + CHOICES
     trainers = [task for task in suite.single() if task in tasks]
     ordered = [*trainers, *(t for t in tasks if t not in trainers)]
     models = {name: backbones.load(name) for name in names}
@@ -105,11 +106,11 @@ def table(read: pd.DataFrame) -> HTML:
 def related(read: pd.DataFrame, found: dict[str, Results]) -> HTML:
     """Rank correlation (Spearman's) over backbones of what is read with what is recovered, for every unseen task.
 
-    read: of `reading`, its first column that of "as it is". found: results by variant, "as it is" and "backbone=NAME".
-    What is recovered is E_sub in percent of E_ori, mean over deltas and seeds; what is read, the share of the unseen
-    task's own rows, or of its training task's, that the untuned backbone answers right."""
+    read: of `reading`, its first column that of "unchanged". found: results by variant, "unchanged" and
+    "backbone=NAME". What is recovered is E_sub in percent of E_ori, mean over deltas and seeds; what is read, the share
+    of the unseen task's own rows, or of its training task's, that the untuned backbone answers right."""
     first, *others = read
-    of = {first: found["as it is"], **{name: found[f"backbone={name}"] for name in others}}
+    of = {first: found["unchanged"], **{name: found[f"backbone={name}"] for name in others}}
     won = pd.DataFrame({name: relative(r.own).groupby(r.own.task).mean() for name, r in of.items()})
     won = won[won.index.isin(read.index) & (won.nunique(axis=1) > 1)]  # orders of equals say nothing
     by = {"by its own rows": list(won.index), "by the training task's": [suite.train_for(task) for task in won.index]}

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from unidelta.files import load_checkpoint, save_checkpoint
+from unidelta.params import ParameterError
 from unidelta.projections import KINDS
 from unidelta.stages.approximation import approximate
 from unidelta.stages.maps import up_projection
@@ -19,12 +20,13 @@ from unidelta.store import Artifact
 def plane(a: Tensor, p: Tensor, l: Tensor) -> tuple[Tensor, Tensor]:  # noqa: E741
     """Orthonormal u, v (y,): u along I_P - I_A, and v along what is left of I_L - I_A (Gram-Schmidt).
 
-    a, p, l: I_A, I_P and I_L, each (y,). Raises ValueError if they lie on one line and so span no plane.
+    a, p, l: I_A, I_P and I_L, each (y,). Raises ParameterError if they lie on one line and so span no plane.
     """
     u = p - a
     v = (l - a) - ((l - a) @ u) / (u @ u).clamp_min(1e-30) * u
     if min(u.norm(), v.norm()) < 1e-6:
-        raise ValueError("the three subspace solutions lie on one line: no plane goes through them")
+        raise ParameterError("the three subspace solutions lie on one line: no plane goes through them; "
+                             "allowed: another seed or task, or more dimensions")
     return u / u.norm(), v / v.norm()
 
 

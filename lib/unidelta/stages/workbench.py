@@ -94,10 +94,11 @@ class Run:
     def rows_taken(self, task: str) -> dict:
         """Which rows of a task the profile takes, as arguments of `tasks.load`.
 
-        The profile's `report_on` concerns unseen tasks only: a training task has the same rows whatever is reported on.
+        The profile's `report_on` does not concern the setting's training tasks: they have the same rows whatever is
+        reported on.
         """
         p = self.profile
-        reported = p.report_on if task in tasks.names(p.setting, "unseen") else "test"
+        reported = "test" if task in tasks.names(p.setting, "train") else p.report_on
         return {"source": p.source, "mirror": p.mirror, "caps": p.caps, "report_on": reported}
 
     @staticmethod

@@ -7,13 +7,13 @@ from unidelta.backbone import SHIPPED
 from unidelta.params import ParameterError
 from unidelta.report.results import Results, collect
 from unidelta.studies.parts import (
-    AS_IT_IS,
     FEW_STEPS,
     FORMER,
     MANY,
     MORE_STEPS,
     OBJECTIVES,
     SEARCH,
+    UNCHANGED,
     WIDER,
     Open,
     chosen,
@@ -29,12 +29,12 @@ GIVEN_UP = {"original_steps": 500, "original_prefix_steps": 1200, "original_lear
 
 def backbones(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """every shipped backbone (single-task setting); those that know every wording also in the multi-task setting"""
-    runs = {AS_IT_IS: open_run()} | {
+    runs = {UNCHANGED: open_run()} | {
         f"backbone={name}": open_run(backbone=name) for name in SHIPPED if name != "embedded"}
     many = {MANY: open_run(setting="multi")} | {
         f"{MANY}, backbone={n}": open_run(setting="multi", backbone=n) for n in DRAWS[1:]}
-    singles = single_unseen(runs[AS_IT_IS])
-    train, unseen = suite.multi(runs[AS_IT_IS].profile.source)
+    singles = single_unseen(runs[UNCHANGED])
+    train, unseen = suite.multi(runs[UNCHANGED].profile.source)
     return parted({name: (singles, collect, run) for name, run in runs.items()}
                   | {name: (unseen, collect, run, train) for name, run in many.items()}, only, seeds)
 
@@ -93,7 +93,7 @@ def many_weight(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> di
 
 def spread_draws(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """as `spread`, on the other three draws, label words shared: no noise, and wider mixtures and search"""
-    return on_other_draws(open_run, {AS_IT_IS: {}, "wider mixtures and search": WIDER | SEARCH}, seeds, only)
+    return on_other_draws(open_run, {UNCHANGED: {}, "wider mixtures and search": WIDER | SEARCH}, seeds, only)
 
 
 def objective_draws(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
@@ -115,9 +115,10 @@ def on_every_draw(open_run: Open, changes: dict[str, dict], tasks: Sequence[str]
     """Collect some settings on every draw that knows every wording, on spare development rows.
 
     All runs are opened before any is computed. changes: name of a setting -> its changes to the profile; train: the
-    training tasks, where they are not the category's. Raises ParameterError for a change of what is fixed here.
+    training tasks, where they are not the category's; only with them may a change name the setting. Raises
+    ParameterError for a change of what is fixed here.
     """
-    fixed = {"backbone", "report_on", "train"}
+    fixed = {"backbone", "report_on", "train"} | ({"setting"} if train is None else set())
     for name, change in changes.items():
         for key in change:
             if key in fixed:

@@ -7,14 +7,14 @@ from unidelta.params import ParameterError
 from unidelta.report.results import Results
 from unidelta.stages.workbench import Run
 
-AS_IT_IS, FORMER, MANY, FITTED, TRAINED, LONG, VECTORS = (
-    "as it is", "former settings", "many tasks", "length fitted", "its training tasks", "long answers", "its vectors")
+UNCHANGED, FORMER, MANY, FITTED, TRAINED, LONG, VECTORS = (
+    "unchanged", "former settings", "many tasks", "length fitted", "its training tasks", "long answers", "its vectors")
 # Stage 1 of the single-task setting is spelt out, so that the studies of settings stay the same if the profile changes.
 FEW_STEPS = {"approximate_draws": 1, "approximate_steps": 50, "approximate_every": 25}
 MORE_STEPS = {"approximate_draws": 3, "approximate_steps": 100, "approximate_every": 50}
 WIDER = MORE_STEPS | {"approximate_spread": 0.5}
 SEARCH = {"optimize_spread": 0.5}
-OBJECTIVES = {AS_IT_IS: {}, "variant=paper": {"variant": "paper"},
+OBJECTIVES = {UNCHANGED: {}, "variant=paper": {"variant": "paper"},
               "variant=released, ratio=10": {"variant": "released", "ratio": 10.0}}
 Open = Callable[..., Run]
 

@@ -10,11 +10,11 @@ from unidelta.report import directions, rescaling
 from unidelta.report import planes as figure2
 from unidelta.report.results import Results, collect, collect_original, collect_shared, collect_trained
 from unidelta.studies.parts import (
-    AS_IT_IS,
     FITTED,
     LONG,
     MANY,
     TRAINED,
+    UNCHANGED,
     WIDER,
     Open,
     chosen,
@@ -30,7 +30,7 @@ def multi_task(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dic
     run = open_run(setting="multi")
     train, unseen = suite.multi(run.profile.source)
     tasks = chosen(unseen, only)
-    return {AS_IT_IS: collect(run, tasks, seeds, train), FITTED: rescaling.collect(run, tasks, seeds, train),
+    return {UNCHANGED: collect(run, tasks, seeds, train), FITTED: rescaling.collect(run, tasks, seeds, train),
             TRAINED: collect_trained(run, train, seeds)}
 
 
@@ -40,7 +40,7 @@ def planes(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[st
     train, _ = suite.multi(run.profile.source)
     found = figure2.drawn(run, [(train, task) for task in chosen(["yelp_polarity", "ai2_arc"], only)], seeds[0],
                           figure2.ROWS)
-    return {AS_IT_IS: Results(run, list(seeds[:1]), figure2.to_frame(found),
+    return {UNCHANGED: Results(run, list(seeds[:1]), figure2.to_frame(found),
                               sorted({i for plane in found.values() for i in plane.ids}))}
 
 
@@ -50,16 +50,16 @@ def more_planes(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> di
     served = [([suite.train_for(task)], task) for task in chosen(sharing(run), only)]
     found = {seed: figure2.drawn(run, served, seed, figure2.ROWS) for seed in seeds}
     ids = {i for planes in found.values() for plane in planes.values() for i in plane.ids}
-    return {AS_IT_IS: Results(run, list(seeds), figure2.shares(found), sorted(ids))}
+    return {UNCHANGED: Results(run, list(seeds), figure2.shares(found), sorted(ids))}
 
 
 def dimension(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """other values of y in both settings"""
     train, unseen = suite.multi(open_run().profile.source)
-    settings = {AS_IT_IS: {}, "y=8": {"y": 8}, "y=16": {"y": 16}} | {
+    settings = {UNCHANGED: {}, "y=8": {"y": 8}, "y=16": {"y": 16}} | {
         f"{MANY}, y={y}": {"setting": "multi", "y": y} for y in (100, 50, 20)}
     runs = {name: open_run(**changes) for name, changes in settings.items()}
-    singles = single_unseen(runs[AS_IT_IS])
+    singles = single_unseen(runs[UNCHANGED])
     return parted({name: (unseen, collect, run, train) if name.startswith(MANY) else (singles, collect, run)
                    for name, run in runs.items()}, only, seeds)
 
@@ -90,7 +90,7 @@ def simplified(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dic
 def finetune(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """Table 5: fine-tuning among the methods, and what changes the result"""
     tasks, train = chosen(["rotten_tomatoes"], only), ["glue-sst2"]
-    variants = {AS_IT_IS: {}, "y=16": {"y": 16},
+    variants = {UNCHANGED: {}, "y=16": {"y": 16},
                 "three times the steps of stage 2": {"optimize_steps": 180, "fastfood_optimize_every": 18}}
     found = {name: collect_shared(open_run(**changes), tasks, seeds, train, METHODS)
              for name, changes in variants.items()}
@@ -101,7 +101,7 @@ def absolute(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[
     """Tables 10 and 11: every method in its own space, full fine-tuning included"""
     run = open_run()
     tasks = list(dict.fromkeys([*single_unseen(run), *suite.multi(run.profile.source)[1], *suite.LONG_UNSEEN]))
-    return {AS_IT_IS: collect_original(run, chosen(tasks, only), seeds)}
+    return {UNCHANGED: collect_original(run, chosen(tasks, only), seeds)}
 
 
 def more_seeds(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
@@ -109,10 +109,10 @@ def more_seeds(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dic
     few, many = open_run(), open_run(setting="multi")
     singles, (train, unseen) = single_unseen(few), suite.multi(few.profile.source)
     long_unseen = [t for t in suite.LONG_UNSEEN if registry.get(t).multi == "unseen"]
-    return parted({AS_IT_IS: (singles, collect, few),
-                   f"multi_task: {AS_IT_IS}": (unseen, collect, many, train),
-                   f"finetune: {AS_IT_IS}": (["rotten_tomatoes"], collect_shared, few, ["glue-sst2"], METHODS),
-                   f"long_answers: {AS_IT_IS}": (suite.LONG_UNSEEN, collect, few),
+    return parted({UNCHANGED: (singles, collect, few),
+                   f"multi_task: {UNCHANGED}": (unseen, collect, many, train),
+                   f"finetune: {UNCHANGED}": (["rotten_tomatoes"], collect_shared, few, ["glue-sst2"], METHODS),
+                   f"long_answers: {UNCHANGED}": (suite.LONG_UNSEEN, collect, few),
                    f"long_answers: {MANY}": (long_unseen, collect, many, train),
                    "simplified: single": (singles, collect_shared, few, None, KINDS),
                    "simplified: multi": (unseen, collect_shared, many, train, KINDS),
@@ -124,7 +124,7 @@ def long_answers(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> d
     """the rows of Tables 1 to 4 left out elsewhere: answers of a sentence, both settings; more steps of stage 1"""
     tasks, many = suite.LONG_UNSEEN, open_run(setting="multi")
     shown, train = [t for t in tasks if registry.get(t).multi == "unseen"], suite.multi(many.profile.source)[0]
-    return parted({AS_IT_IS: (tasks, collect, open_run()),
+    return parted({UNCHANGED: (tasks, collect, open_run()),
                    "approximate_steps=300": (tasks, collect, open_run(approximate_steps=300)),
                    MANY: (shown, collect, many, train)}, only, seeds)
 

@@ -7,10 +7,10 @@ from unidelta.finetune import METHODS
 from unidelta.report import vectors
 from unidelta.report.results import Results, collect, collect_shared
 from unidelta.studies.parts import (
-    AS_IT_IS,
     MORE_STEPS,
     OBJECTIVES,
     SEARCH,
+    UNCHANGED,
     VECTORS,
     WIDER,
     Open,
@@ -23,16 +23,16 @@ from unidelta.studies.parts import (
 
 def reconstruction(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """the weight of the reconstruction in the multi-task setting"""
-    runs = {AS_IT_IS: open_run(setting="multi")} | {
+    runs = {UNCHANGED: open_run(setting="multi")} | {
         f"ratio={r:g}": open_run(setting="multi", ratio=r) for r in (0.02, 1.0)}
-    train, unseen = suite.multi(runs[AS_IT_IS].profile.source)
+    train, unseen = suite.multi(runs[UNCHANGED].profile.source)
     return {name: collect(run, chosen(unseen, only), seeds, train) for name, run in runs.items()}
 
 
 def second_group(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """what changes the results of the unseen tasks without shared label words"""
     tasks, both = chosen(["superglue-rte", "glue-mrpc"], only), ["glue-mnli", "glue-qqp"]
-    variants = {AS_IT_IS: {}, "y=16": {"y": 16}, "optimize_init=train": {"optimize_init": "train"},
+    variants = {UNCHANGED: {}, "y=16": {"y": 16}, "optimize_init=train": {"optimize_init": "train"},
                 "optimize_steps=180": {"optimize_steps": 180}}
     found = {name: collect(open_run(**changes), tasks, seeds) for name, changes in variants.items()}
     return found | {f"train={'+'.join(both)}": collect(open_run(), tasks, seeds, both)}
@@ -59,7 +59,7 @@ def objective(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
 
 def spread(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """one training task, test rows: wider mixtures in stage 1, its steps without them, wider search, and both"""
-    changes = {AS_IT_IS: {}, "more of stage 1": MORE_STEPS, "wider mixtures": WIDER, "wider search": SEARCH,
+    changes = {UNCHANGED: {}, "more of stage 1": MORE_STEPS, "wider mixtures": WIDER, "wider search": SEARCH,
                "wider mixtures and search": WIDER | SEARCH}
     tasks = chosen(single_unseen(open_run()), only)
     return {name: collect(open_run(**change), tasks, seeds) for name, change in changes.items()}
@@ -68,6 +68,6 @@ def spread(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[st
 def spread_seeds(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """`spread` with twice the seeds, label words shared: no noise, wider mixtures, wider mixtures and search"""
     tasks = chosen(sharing(open_run()), only)
-    changes = {AS_IT_IS: {}, "wider mixtures": WIDER, "wider mixtures and search": WIDER | SEARCH}
+    changes = {UNCHANGED: {}, "wider mixtures": WIDER, "wider mixtures and search": WIDER | SEARCH}
     return {name: collect(open_run(**change), tasks, doubled(seeds), tuned=["scaled_solution"])
             for name, change in changes.items()}
