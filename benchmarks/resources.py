@@ -2,14 +2,18 @@
 
 import ctypes
 import gc
+import json
 import multiprocessing
 import re
 import statistics
+from itertools import accumulate
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import measure
 import steps
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 
 def batch_of(backbone, rows: int, length: int, answer: int = 4) -> dict:
@@ -68,6 +72,27 @@ def peak(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 2**20
     return int(re.search(r"VmHWM:\s+(\d+) kB", (PROC / "status").read_text()).group(1)) / 1024
+
+
+def held(call, device: torch.device) -> float:
+    """Return the most MiB that torch's tensors hold at once while `call()` runs, above what they held before.
+
+    On a CPU these are the allocations that the torch profiler sees. What the C library and the kernels of the products
+    keep for themselves is not among them, as it is in `peak`.
+    """
+    if device.type == "cuda":
+        forget_peak(device)
+        before = torch.cuda.memory_allocated() / 2**20
+        call()
+        return peak(device) - before
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        call()
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "trace.json"
+        seen.export_chrome_trace(str(file))
+        events = json.loads(file.read_text(encoding="utf-8"))["traceEvents"]
+    changes = sorted((e for e in events if e["name"] == "[memory]"), key=lambda e: e["ts"])
+    return max(accumulate(e["args"]["Bytes"] for e in changes)) / 2**20
 
 
 def measured(make, device: torch.device, repeats: int) -> dict:

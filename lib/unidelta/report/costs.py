@@ -38,9 +38,12 @@ def spaces(found: dict) -> HTML:
     """A step of `approximate` of the multi-task setting, measured, beside what the cost model says of it."""
     rows = []
     for line in found["approximate"]:
-        each = [(line[name], line[f"{name}_{said}"]) for name, said in (("seconds", "predicted"), ("gib", "counted"))]
-        rows.append([line["y"], *(number(value) for ours, theirs in each for value in (ours, theirs, ours / theirs))])
-    return table(rows, ["y", "seconds", "predicted", "measured / predicted", "GiB", "counted", "measured / counted"])
+        seconds, predicted, counted, torchs, resident = (
+            line[name] for name in ("seconds", "seconds_predicted", "gib_counted", "gib_held", "gib"))
+        rows.append([line["y"], *map(number, (seconds, predicted, seconds / predicted, counted, torchs,
+                                              torchs / counted, resident, resident / counted))])
+    return table(rows, ["y", "seconds", "predicted", "measured / predicted", "GiB counted", "held by torch",
+                        "held / counted", "resident", "resident / counted"])
 
 
 def assumed(p, text: str, found: dict | None) -> Markdown:
@@ -51,7 +54,8 @@ def assumed(p, text: str, found: dict | None) -> Markdown:
     return Markdown(f"*{text} Counted, not timed. Assumed: {100 * p.share:.0f} % of the published {p.dtype} peak "
                     f"and bandwidth (data/gpus.tsv), inputs of {p.length} tokens, answers of {p.answer}. "
                     "Whether `approximate` fits is by the count"
-                    + (f"; the steps measured above held up to {number(off)} times as much" if off else "") + ".*")
+                    + (f"; the process of a step measured above took up to {number(off)} times as much" if off else "")
+                    + ".*")
 
 
 def fits(answer: int = 4) -> Markdown:
