@@ -38,10 +38,10 @@ def spaces(found: dict) -> HTML:
     """A step of `approximate` of the multi-task setting, measured, beside what the cost model says of it."""
     rows = []
     for line in found["approximate"]:
-        seconds, predicted, counted, torchs, resident = (
+        seconds, predicted, count, torchs, resident = (
             line[name] for name in ("seconds", "seconds_predicted", "gib_counted", "gib_held", "gib"))
-        rows.append([line["y"], *map(number, (seconds, predicted, seconds / predicted, counted, torchs,
-                                              torchs / counted, resident, resident / counted))])
+        rows.append([line["y"], *map(number, (seconds, predicted, seconds / predicted, count, torchs,
+                                              torchs / count, resident, resident / count))])
     return table(rows, ["y", "seconds", "predicted", "measured / predicted", "GiB counted", "held by torch",
                         "held / counted", "resident", "resident / counted"])
 
