@@ -81,7 +81,7 @@ notebooks: $(STAMP)   ## re-run the committed notebooks and compare their output
 	UNIDELTA_BOOK=required $(PY) -m pytest -n $(JOBS) --dist loadscope tests/test_book.py --nbval notebooks --nbval-sanitize-with tests/nbval.cfg
 
 # Without real_rows, which needs a mirror: python -m unidelta.studies real_rows --profile mini --mirror FOLDER
-STUDIES := multi_task backbones more_seeds reconstruction simplified dimension trained_directions finetune fidelity objective second_group absolute planes more_planes long_answers settings many_settings many_weight stage1_settings stage1_again wider_mixtures wider_search spread spread_seeds spread_draws objective_draws
+STUDIES := multi_task backbones more_seeds reconstruction simplified dimension trained_directions finetune fidelity objective second_group absolute planes more_planes spread_planes long_answers settings many_settings many_weight stage1_settings stage1_again wider_mixtures wider_search spread spread_seeds spread_draws objective_draws
 
 studies: $(STAMP)  ## recompute the book's archived results, in data/results (well over eight hours; a killed run resumes)
 	@printf '%s\n' $(STUDIES) | xargs -n 1 -P $(JOBS) $(PY) -m unidelta.studies

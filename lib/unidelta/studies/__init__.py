@@ -11,9 +11,9 @@ are none). It returns the results of each of its parts by name.
 from unidelta.studies import draws, tables, variants
 
 STUDIES = {f.__name__: f for f in (
-    tables.multi_task, variants.reconstruction, tables.planes, tables.more_planes, tables.dimension,
-    tables.trained_directions, tables.simplified, tables.finetune, tables.absolute, variants.second_group,
-    variants.fidelity, variants.objective, draws.backbones, tables.more_seeds, draws.settings,
+    tables.multi_task, variants.reconstruction, tables.planes, tables.more_planes, tables.spread_planes,
+    tables.dimension, tables.trained_directions, tables.simplified, tables.finetune, tables.absolute,
+    variants.second_group, variants.fidelity, variants.objective, draws.backbones, tables.more_seeds, draws.settings,
     draws.many_settings, draws.many_weight, draws.stage1_settings, draws.stage1_again, draws.wider_mixtures,
     draws.wider_search, variants.spread, variants.spread_seeds, draws.spread_draws, draws.objective_draws,
     tables.long_answers, tables.real_rows)}

@@ -9,10 +9,12 @@ from unidelta.projections import KINDS
 from unidelta.report import directions, rescaling
 from unidelta.report import planes as figure2
 from unidelta.report.results import Results, collect, collect_original, collect_shared, collect_trained
+from unidelta.stages.workbench import Run
 from unidelta.studies.parts import (
     FITTED,
     LONG,
     MANY,
+    SEARCH,
     TRAINED,
     UNCHANGED,
     WIDER,
@@ -46,11 +48,20 @@ def planes(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[st
 
 def more_planes(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """as figure 2, with one training task: how much of the planes is good, shared label words, every seed"""
-    run = open_run()
+    return {UNCHANGED: good_parts(open_run(), seeds, only)}
+
+
+def spread_planes(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
+    """as `more_planes`, with noise in both stages"""
+    return {"wider mixtures and search": good_parts(open_run(**WIDER | SEARCH), seeds, only)}
+
+
+def good_parts(run: Run, seeds: Sequence[int], only: Sequence[str]) -> Results:
+    """The shares of the planes that are good, for every unseen task that shares label words, and every seed."""
     served = [([suite.train_for(task)], task) for task in chosen(sharing(run), only)]
     found = {seed: figure2.drawn(run, served, seed, figure2.ROWS) for seed in seeds}
     ids = {i for planes in found.values() for plane in planes.values() for i in plane.ids}
-    return {UNCHANGED: Results(run, list(seeds), figure2.shares(found), sorted(ids))}
+    return Results(run, list(seeds), figure2.shares(found), sorted(ids))
 
 
 def dimension(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
