@@ -12,8 +12,8 @@ from unidelta import paper
 from unidelta.report import archive, claims, claims_archived, verdicts
 from unidelta.report import planes as planes_of
 from unidelta.report.archive import Archived
+from unidelta.report.claims_planes import compared, in_common, near, overlap, wider
 from unidelta.report.claims_planes import every as planes_claims
-from unidelta.report.claims_planes import in_common, near, overlap, wider
 from unidelta.report.planes import Plane, from_frame, to_frame
 
 NAN = float("nan")
@@ -430,6 +430,17 @@ def test_regions_have_more_than_half_of_the_smallest_in_common():
     assert (question.added, question.verdict, question.seeds) == (True, verdicts.HOLDS, 3)
     *_, unknown = planes_claims({})
     assert unknown.verdict == verdicts.NOT_RUN
+
+
+def test_planes_of_two_settings_are_compared_plane_by_plane():
+    small, large = plane(5, 10, 20), plane(10, 10, 20)
+    before = of_seeds({"scitail": small, "dream": large}, {"scitail": small, "dream": large})
+    after = of_seeds({"dream": large, "scitail": large}, {"dream": large, "scitail": large})
+    share = {name: p.share()["all"] for name, p in (("small", small), ("large", large))}
+    said_ = compared(before, after).data
+    assert f"at once: {(share['large'] - share['small']) / 2:+.1f} ± 0.0 points (interval excludes zero)" in said_
+    assert said_.endswith("(the average within a seed above 50 % of the smallest): **holds**.")
+    assert "-" in compared(after, before).data.split("at once: ")[1][:2]
 
 
 def test_verdicts_are_counted_apart_for_claims_questions_and_planes():

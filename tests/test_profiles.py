@@ -130,6 +130,9 @@ def test_fields_can_be_replaced():
         profiles.get(caps={"tran": 10})
     assert all(isinstance(v, float) for v in (
         profiles.get(ratio=10).ratio, *profiles.get(optimize_lrs=[1, 0.05]).optimize_lrs)), "10 and 10.0 are one"
+    assert profiles.get(lora={"scale": True}).lora["scale"] is True, "`deltas.make` refuses it"
+    many = profiles.get("paper", setting="multi")
+    assert many.shared_draws * many.fastfood_batch == profiles.get("paper").fastfood_batch == 8, "appendix A.5"
     p = profiles.get("embedded", y=7, optimize_lrs=[0.1, 1], original_lr=1, ratio=0, mirror="somewhere", patience=0)
     assert (p.y, p.optimize_lrs, p.original_lr, p.ratio, p.mirror) == (7, (0.1, 1), 1, 0, "somewhere")
 

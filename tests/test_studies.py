@@ -384,9 +384,12 @@ def test_fidelity_changes_one_thing_at_a_time(study):
     assert not set(found["prefix bias=zero"].ids) & {i for i in found["unchanged"].ids if "prefix" in i}
 
 
-def test_more_planes(study, monkeypatch):
+@pytest.mark.parametrize("name", ["more_planes", "spread_planes"])
+def test_more_planes(study, monkeypatch, name):
     monkeypatch.setattr(planes, "landscape", partial(planes.landscape, step=4.0))
-    results = study("more_planes")["unchanged"]
+    (variant, results), = study(name).items()
+    noisy = "approximate_spread=0.5, optimize_spread=0.5" in results.line
+    assert (variant, noisy) == (("unchanged", False) if name == "more_planes" else ("wider mixtures and search", True))
     assert results.frame[["task", "train", "seed"]].to_numpy().tolist() == [["rotten_tomatoes", "glue-sst2", 0]]
     assert all((results.frame["all"] <= results.frame[k]).all() for k in (*KINDS, "mean"))
     assert {i.split("/")[0] for i in results.ids} == {"landscape", "original"}
@@ -453,7 +456,7 @@ def test_what_is_archived_was_obtained_with_todays_settings(name):
                 assert (c["lr"], c["steps"], c.get("original_learnt", 0.0)) \
                     == (*p.original(c["kind"]), p.original_learnt), c
                 assert c["sizes"] == p.sizes(c["kind"]), c
-    assert checked or name in ("planes", "more_planes")
+    assert checked or name in ("planes", "more_planes", "spread_planes")
 
 
 @pytest.mark.parametrize("name", ASKED)

@@ -4,9 +4,11 @@ The paper's rest on one seed each, as their rules say. planes: unseen task -> it
 question of ours is about the planes of several tasks and seeds.
 """
 
+from IPython.display import Markdown
+
 from unidelta import tasks
 from unidelta.projections import KINDS
-from unidelta.report.measures import LABEL, number, over_seeds
+from unidelta.report.measures import LABEL, markdown, number, over_seeds, points
 from unidelta.report.planes import Plane, common
 from unidelta.report.results import Results
 from unidelta.report.verdicts import FAILS, HOLDS, NOT_RUN, OPEN, RECOVERED, Claim, claim, verdict
@@ -98,6 +100,18 @@ def in_common(results: Results) -> tuple[str, str, str]:
     return (f"{number(*value)} % of the smallest, over {part.notna().sum()} of {len(part)} planes, those on which each "
             f"delta has such a region; {number(*whole)} % of the plane, over all of them",
             "the average within a seed above 50 % of the smallest", verdict([value], 50.0, len(results.seeds)))
+
+
+def compared(before: Results, after: Results) -> Markdown:
+    """Say whether other settings make more of the planes good, and whether more than half is then in common.
+
+    before, after: shares of the same planes with either setting; their difference is taken plane by plane."""
+    both = before.frame.merge(after.frame, on=["task", "seed"], suffixes=("_before", "_after"), validate="one_to_one")
+    added = over_seeds(both, both["all_after"] - both["all_before"])
+    ours, rule, known = in_common(after)
+    return markdown(f"- On the planes, the share where all three deltas reach {RECOVERED:.0f} % at once: "
+                    f"{points(*added)} against the unchanged settings.\n"
+                    f"- In common: {ours}. By the rule ({rule}): **{known}**.")
 
 
 def every(planes: dict[str, Plane], more: Results | None = None) -> list[Claim]:
