@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ import pytest
 import torch
 from bs4 import BeautifulSoup
 
-from unidelta import paper, report, stages, suite
+from unidelta import paper, report, stages, suite, tasks
 from unidelta.params import ParameterError
 from unidelta.profiles import PROFILES
 from unidelta.projections import KINDS, Projection
@@ -34,6 +35,7 @@ from unidelta.report import (
     vectors,
 )
 from unidelta.report.results import joined
+from unidelta.sources import mirror as mirror_of
 from unidelta.stages import workbench
 from unidelta.stages.controls import FACTORS
 
@@ -464,6 +466,29 @@ def test_a_page_of_many_tasks_chooses_among_its_own():
     assert (p.train, p.unseen) == ([train[1], train[0]], ["qasc"])
     with pytest.raises(ParameterError, match="tasks 'scitail' is unknown"):
         report.check(space | {"tasks": "scitail"}, many=True)
+
+
+def test_what_a_mirror_lacks_is_left_out_where_all_tasks_are_asked_for(tmp_path, capsys):
+    for name in ("glue-sst2", "rotten_tomatoes", "dream", "qasc"):
+        task = tasks.get(name)
+        file = mirror_of.location(tmp_path, task.hub, task.config, mirror_of.physical(task, "train")[0])
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    folder = str(tmp_path)
+    assert suite.single("mirror", folder) == {"glue-sst2": ["rotten_tomatoes"]}, "nothing is left to serve with dream"
+    assert suite.multi("mirror", folder) == (["glue-sst2", "dream"], ["rotten_tomatoes", "qasc"])
+    space = {"train": "all", "tasks": "all", "profile": "mini", "source": None, "mirror": folder}
+    p = report.check(dict(space))
+    assert (p.train, p.unseen) == (["glue-sst2"], ["rotten_tomatoes"])
+    told = capsys.readouterr().out
+    assert told.startswith("The mirror lacks ")
+    assert told.endswith(": left out where all tasks are asked for.\n")
+    assert {"eli5-asks", "glue-mnli"} < set(re.split("[ ,:]+", told)) - {"glue-sst2", "rotten_tomatoes", "dream"}
+    assert report.check(dict(space), many=True).unseen == ["rotten_tomatoes", "qasc"]
+    with pytest.raises(ParameterError, match="train 'glue-mnli' is unknown"):
+        report.check(space | {"train": "glue-mnli"})
+    with pytest.raises(ParameterError, match="is not a folder"):
+        report.check(space | {"mirror": str(tmp_path / "none")})
 
 
 def test_the_results_on_one_page(two):

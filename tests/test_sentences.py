@@ -210,6 +210,25 @@ def test_four_random_dimensions_give_next_to_nothing():
     assert relative(own, "random").mean() < 10
 
 
+def test_planes_answer_what_step_32_asks():
+    """The first page, chapter 15 and the choices state this by hand."""
+    before, after = archive.load("more_planes")["unchanged"].frame, archive.load("spread_planes")[
+        "wider mixtures and search"].frame
+    both = before.merge(after, on=["task", "seed"], suffixes=("", "_after"), validate="one_to_one")
+    added = both["all_after"] - both["all"]
+    mean, half = over_seeds(both, added)
+    assert len(both) == 21
+    assert mean > half, "more is good for all three"
+    leaning = [t for t in both.task.unique()
+               if (lambda m, h: m < h)(*over_seeds(both[both.task != t], added[both.task != t]))]
+    assert leaning == ["amazon_polarity"]
+    was, part = planes.common(before), planes.common(after)
+    mean, half = over_seeds(after, part)
+    assert mean < 50 < mean + half, "open"
+    assert 1.7 < mean / over_seeds(before, was)[0] < 2.5, "about twice as much"
+    assert (was.isna().sum(), part.isna().sum()) == (8, 4)
+
+
 def test_what_chapters_21_22_24_and_26_conclude_by_hand():
     simple = archive.load("simplified")
     for found, what, control in (

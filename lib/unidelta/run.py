@@ -69,10 +69,11 @@ def main(argv: list[str] | None = None) -> None:
             raise ValueError(f"--plane {args.plane}: allowed are whole numbers from 1, "
                              "the test rows scored at every point")
         train = tasks.get(args.train).name
-        unseen = [tasks.get(t).name for t in listed(args.tasks)] or suite.single(run.profile.source).get(train)
+        served = suite.single(run.profile.source, run.profile.mirror)
+        unseen = [tasks.get(t).name for t in listed(args.tasks)] or served.get(train)
         if not unseen:
             raise ValueError(f"{train!r} trains no single-task subspace; "
-                             f"allowed: {', '.join(suite.single(run.profile.source))}")
+                             f"allowed: {', '.join(served)}")
         for task in (train, *unseen):  # faults of the data show before anything is computed
             run.data(task, seeds[0])
     except ValueError as error:

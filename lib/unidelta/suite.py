@@ -42,28 +42,37 @@ def train_for(task: str) -> str:
     return name
 
 
-def single(source: str = "embedded") -> dict[str, list[str]]:
-    """Training task -> its unseen tasks, in the order of Table 1.
+def has(source: str, mirror: str | None, name: str) -> bool:
+    """Whether a source has a task: the embedded one as a stand-in, a mirror as files, and the hub all of them.
 
-    For the embedded source, only tasks that have a stand-in and short answers.
+    mirror: its folder, or None for what UNIDELTA_MIRROR names. Raises ValueError if there is no such folder.
+    """
+    return name in embedded.names() if source == "embedded" else source == "hub" or registry.mirrored(name, mirror)
+
+
+def single(source: str = "embedded", mirror: str | None = None) -> dict[str, list[str]]:
+    """Training task -> its unseen tasks, in the order of Table 1, as far as the source has them (`has`).
+
+    For the embedded source, only tasks with short answers.
     """
     out: dict[str, list[str]] = {}
     for name in registry.names("single", "unseen"):
         train = train_for(name)
-        if source != "embedded" or {name, train} <= set(embedded.names()) and train != LONG_TRAIN:
+        long = source == "embedded" and train == LONG_TRAIN
+        if not long and has(source, mirror, name) and has(source, mirror, train):
             out.setdefault(train, []).append(name)
     return out
 
 
-def multi(source: str = "embedded") -> tuple[list[str], list[str]]:
+def multi(source: str = "embedded", mirror: str | None = None) -> tuple[list[str], list[str]]:
     """The multi-task setting (section 5.2): its training tasks and its unseen tasks (Tables 12 and 13).
 
-    For the embedded source, only tasks that have a stand-in and are brief.
+    Only tasks that the source has (`has`); for the embedded one, only those that are brief.
     """
-    train, unseen = registry.names("multi", "train"), registry.names("multi", "unseen")
+    train, unseen = ([t for t in registry.names("multi", role) if has(source, mirror, t)]
+                     for role in ("train", "unseen"))
     if source == "embedded":
-        train = [t for t in train if t in BRIEF]
-        unseen = [t for t in unseen if t in embedded.names() and t not in LONG_UNSEEN]
+        train, unseen = [t for t in train if t in BRIEF], [t for t in unseen if t not in LONG_UNSEEN]
     return train, unseen
 
 

@@ -111,6 +111,11 @@ def _available(task: Task, source: str, mirror: Folder) -> list[str]:
     return [s for s, file in files.items() if s == "train" or file not in (None, files["train"])]
 
 
+def mirrored(name: str, mirror: Folder = None) -> bool:
+    """Whether a mirror has the training rows of a task. Raises ValueError if there is no mirror."""
+    return _mirror.path(get(name), "train", mirror) is not None
+
+
 def load(name: str, source: str = "mirror", mirror: Folder = None, seed: int = 0,
          caps: dict[str, int | None] | None = None, report_on: str = "test") -> datasets.DatasetDict:
     """Train, dev and test parts with columns input (text) and targets (list of at least one text).

@@ -31,9 +31,9 @@ def check(namespace: dict, live: Collection[str] | None = (), many: bool = False
     """Check parameters with `params.check` and the rules that all notebooks share.
 
     Names become lists: `seeds`, `deltas`, `train` (training tasks), `unseen` (tasks). `unseen` is the parameter `task`,
-    or else the tasks that the training tasks serve, from which a parameter `tasks` may choose. Where there is a
-    `setting`, training tasks may be left open; `train` is then empty, for `open_served` to fill in. A `source` left
-    open becomes the profile's.
+    or else the tasks that the training tasks serve, from which a parameter `tasks` may choose. What a mirror
+    lacks is not among these, and is named. Where there is a `setting`, training tasks may be left open; `train` is then
+    empty, for `open_served` to fill in. A `source` left open becomes the profile's.
 
     many: the page is of the multi-task setting, and `train` and `tasks` choose among its tasks.
     live: the parameters that still count when archived results are shown; None: all.
@@ -67,16 +67,26 @@ def check(namespace: dict, live: Collection[str] | None = (), many: bool = False
             else:
                 p.train = [] if hasattr(p, "setting") else [suite.train_for(p.task)]
         elif many:
-            train, unseen = suite.multi(p.source)
+            train, unseen = suite.multi(p.source, getattr(p, "mirror", None))
+            left_out(p, "multi")
             p.train = params.names(p.train, train, "train")
             p.unseen = params.names(p.tasks, unseen, "tasks")
         elif hasattr(p, "train"):
-            served = suite.single(p.source)
+            served = suite.single(p.source, getattr(p, "mirror", None))
+            left_out(p, "single")
             p.train = params.names(p.train, list(served), "train")
             p.unseen = [t for name in p.train for t in served[name]]
             if hasattr(p, "tasks"):
                 p.unseen = params.names(p.tasks, p.unseen, "tasks")
     return p
+
+
+def left_out(p: SimpleNamespace, setting: str) -> None:
+    """Say which tasks of a setting the mirror lacks. Where all tasks are asked for, these are left out."""
+    if p.source == "mirror":
+        lacking = [t for t in tasks.names(setting) if not suite.has(p.source, p.mirror, t)]
+        if lacking:
+            print(f"The mirror lacks {', '.join(lacking)}: left out where all tasks are asked for.")
 
 
 def open_run(p: SimpleNamespace, **overrides) -> Run:
@@ -115,7 +125,8 @@ def open_served(p: SimpleNamespace) -> Run:
     is served by the subspace of its category's training task, so that nothing long is computed unasked.
     Raises ParameterError.
     """
-    many, _ = suite.multi(p.source)
+    with one_line():
+        many, _ = suite.multi(p.source, p.mirror)
     if p.setting == "multi" or (p.setting is None and not p.train and suite.is_multi(p.task)
                                 and approximated(open_run(p, setting="multi"), many, p.seeds)):
         p.train = p.train or many

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from unidelta import suite
 from unidelta.backbone import SHIPPED
 from unidelta.params import ParameterError
 from unidelta.report.results import Results, collect
@@ -17,6 +16,7 @@ from unidelta.studies.parts import (
     WIDER,
     Open,
     chosen,
+    multi,
     parted,
     sharing,
     single_unseen,
@@ -34,7 +34,7 @@ def backbones(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
     many = {MANY: open_run(setting="multi")} | {
         f"{MANY}, backbone={n}": open_run(setting="multi", backbone=n) for n in DRAWS[1:]}
     singles = single_unseen(runs[UNCHANGED])
-    train, unseen = suite.multi(runs[UNCHANGED].profile.source)
+    train, unseen = multi(runs[UNCHANGED])
     return parted({name: (singles, collect, run) for name, run in runs.items()}
                   | {name: (unseen, collect, run, train) for name, run in many.items()}, only, seeds)
 
@@ -79,14 +79,14 @@ def many_settings(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> 
     """as `settings`, multi-task setting: three times the rows a step of stage 1 and the steps of stage 2, or not"""
     changes = {FORMER: {"approximate_draws": 16, "optimize_steps": 60, "optimize_every": 6},
                "more of both stages": {"approximate_draws": 48, "optimize_steps": 180, "optimize_every": 18}}
-    train, unseen = suite.multi(open_run().profile.source)
+    train, unseen = multi(open_run())
     return on_every_draw(open_run, {name: {"setting": "multi"} | GIVEN_UP | change for name, change in changes.items()},
                          chosen(unseen, only), seeds[:2], train)
 
 
 def many_weight(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """as `settings`, multi-task setting: five times the weight of the reconstruction, or not"""
-    train, unseen = suite.multi(open_run().profile.source)
+    train, unseen = multi(open_run())
     changes = {FORMER: {"setting": "multi", "ratio": 0.02}, "more reconstruction": {"setting": "multi", "ratio": 0.1}}
     return on_every_draw(open_run, changes, chosen(unseen, only), seeds[:2], train)
 

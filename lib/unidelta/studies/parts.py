@@ -44,8 +44,23 @@ def parted(parts: dict[str, tuple], only: Sequence[str], seeds: Sequence[int]) -
     return found
 
 
+def single(run: Run) -> dict[str, list[str]]:
+    """Training task -> its unseen tasks, of the single-task setting, as far as the run's source has them."""
+    return suite.single(run.profile.source, run.profile.mirror)
+
+
+def multi(run: Run) -> tuple[list[str], list[str]]:
+    """Training and unseen tasks of the multi-task setting, as far as the run's source has them."""
+    return suite.multi(run.profile.source, run.profile.mirror)
+
+
+def long_unseen(run: Run) -> list[str]:
+    """The unseen tasks with long answers, as far as the run's source has them."""
+    return [t for t in suite.LONG_UNSEEN if suite.has(run.profile.source, run.profile.mirror, t)]
+
+
 def single_unseen(run: Run) -> list[str]:
-    return [t for served in suite.single(run.profile.source).values() for t in served]
+    return [t for served in single(run).values() for t in served]
 
 
 def sharing(run: Run) -> list[str]:

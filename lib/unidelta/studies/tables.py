@@ -21,8 +21,11 @@ from unidelta.studies.parts import (
     Open,
     chosen,
     doubled,
+    long_unseen,
+    multi,
     parted,
     sharing,
+    single,
     single_unseen,
 )
 
@@ -30,7 +33,7 @@ from unidelta.studies.parts import (
 def multi_task(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """Tables 3 and 4: one subspace of many training tasks, what its transfers lack, what it holds of those tasks"""
     run = open_run(setting="multi")
-    train, unseen = suite.multi(run.profile.source)
+    train, unseen = multi(run)
     tasks = chosen(unseen, only)
     return {UNCHANGED: collect(run, tasks, seeds, train), FITTED: rescaling.collect(run, tasks, seeds, train),
             TRAINED: collect_trained(run, train, seeds)}
@@ -39,7 +42,7 @@ def multi_task(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dic
 def planes(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """figure 2 in the multi-task setting: the planes of two unseen tasks (first seed, few test rows)"""
     run = open_run(setting="multi")
-    train, _ = suite.multi(run.profile.source)
+    train, _ = multi(run)
     found = figure2.drawn(run, [(train, task) for task in chosen(["yelp_polarity", "ai2_arc"], only)], seeds[0],
                           figure2.ROWS)
     return {UNCHANGED: Results(run, list(seeds[:1]), figure2.to_frame(found),
@@ -66,7 +69,7 @@ def good_parts(run: Run, seeds: Sequence[int], only: Sequence[str]) -> Results:
 
 def dimension(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """other values of y in both settings"""
-    train, unseen = suite.multi(open_run().profile.source)
+    train, unseen = multi(open_run())
     settings = {UNCHANGED: {}, "y=8": {"y": 8}, "y=16": {"y": 16}} | {
         f"{MANY}, y={y}": {"setting": "multi", "y": y} for y in (100, 50, 20)}
     runs = {name: open_run(**changes) for name, changes in settings.items()}
@@ -78,8 +81,8 @@ def dimension(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict
 def trained_directions(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """how many directions stage 1 trains, in both settings and pipelines (--tasks: single-task training tasks)"""
     few, many = open_run(), open_run(setting="multi")
-    singles = [[t] for t in chosen(list(suite.single(few.profile.source)), only)]
-    train, _ = suite.multi(few.profile.source)
+    singles = [[t] for t in chosen(list(single(few)), only)]
+    train, _ = multi(few)
     return {"one training task": directions.collect(few, singles, seeds),
             "one training task, y=16": directions.collect(open_run(y=16), singles, seeds, False),
             "one training task, wider mixtures": directions.collect(open_run(**WIDER), singles, seeds, False),
@@ -89,9 +92,9 @@ def trained_directions(open_run: Open, seeds: Sequence[int], only: Sequence[str]
 def simplified(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """Tables 6 to 9: the pipeline of appendix A.3 in both settings; rows with long answers apart"""
     run, many = open_run(), open_run(setting="multi")
-    train, unseen = suite.multi(many.profile.source)
+    train, unseen = multi(many)
     singles = single_unseen(run)
-    long = [t for t in suite.LONG_UNSEEN if t not in singles]  # with other sources these are among the rest
+    long = [t for t in long_unseen(run) if t not in singles]  # with other sources these are among the rest
     parts = {"single": (singles, run, None), "multi": (unseen, many, train), f"single, {LONG}": (long, run, None),
              f"multi, {LONG}": ([t for t in long if registry.get(t).multi == "unseen"], many, train)}
     return parted({name: (tasks, collect_shared, of, trained, KINDS) for name, (tasks, of, trained) in parts.items()},
@@ -111,14 +114,14 @@ def finetune(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[
 def absolute(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """Tables 10 and 11: every method in its own space, full fine-tuning included"""
     run = open_run()
-    tasks = list(dict.fromkeys([*single_unseen(run), *suite.multi(run.profile.source)[1], *suite.LONG_UNSEEN]))
+    tasks = list(dict.fromkeys([*single_unseen(run), *multi(run)[1], *long_unseen(run)]))
     return {UNCHANGED: collect_original(run, chosen(tasks, only), seeds)}
 
 
 def more_seeds(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """twice the seeds (those given and as many after them): one training task, and other studies claims rest on"""
     few, many = open_run(), open_run(setting="multi")
-    singles, (train, unseen) = single_unseen(few), suite.multi(few.profile.source)
+    singles, (train, unseen) = single_unseen(few), multi(few)
     long_unseen = [t for t in suite.LONG_UNSEEN if registry.get(t).multi == "unseen"]
     return parted({UNCHANGED: (singles, collect, few),
                    f"multi_task: {UNCHANGED}": (unseen, collect, many, train),
@@ -134,7 +137,7 @@ def more_seeds(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dic
 def long_answers(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """the rows of Tables 1 to 4 left out elsewhere: answers of a sentence, both settings; more steps of stage 1"""
     tasks, many = suite.LONG_UNSEEN, open_run(setting="multi")
-    shown, train = [t for t in tasks if registry.get(t).multi == "unseen"], suite.multi(many.profile.source)[0]
+    shown, train = [t for t in tasks if registry.get(t).multi == "unseen"], multi(many)[0]
     return parted({UNCHANGED: (tasks, collect, open_run()),
                    "approximate_steps=300": (tasks, collect, open_run(approximate_steps=300)),
                    MANY: (shown, collect, many, train)}, only, seeds)

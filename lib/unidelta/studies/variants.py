@@ -16,6 +16,7 @@ from unidelta.studies.parts import (
     Open,
     chosen,
     doubled,
+    multi,
     sharing,
     single_unseen,
 )
@@ -25,7 +26,7 @@ def reconstruction(open_run: Open, seeds: Sequence[int], only: Sequence[str]) ->
     """the weight of the reconstruction in the multi-task setting"""
     runs = {UNCHANGED: open_run(setting="multi")} | {
         f"ratio={r:g}": open_run(setting="multi", ratio=r) for r in (0.02, 1.0)}
-    train, unseen = suite.multi(runs[UNCHANGED].profile.source)
+    train, unseen = multi(runs[UNCHANGED])
     return {name: collect(run, chosen(unseen, only), seeds, train) for name, run in runs.items()}
 
 
