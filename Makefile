@@ -75,7 +75,7 @@ test: $(STAMP)   ## unit tests, then the book, then the committed notebooks' out
 
 unit: $(STAMP)   ## ruff, then the unit tests (a few minutes)
 	$(PY) -m ruff check lib tests benchmarks
-	$(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --ignore tests/test_book.py
+	$(PY) -m pytest -n $(JOBS) --dist worksteal --ignore tests/test_book.py
 
 notebooks: $(STAMP)   ## re-run the committed notebooks and compare their outputs; open the rendered pages
 	UNIDELTA_BOOK=required $(PY) -m pytest -n $(JOBS) --dist loadscope tests/test_book.py --nbval notebooks --nbval-sanitize-with tests/nbval.cfg
