@@ -540,6 +540,11 @@ def test_the_results_on_one_page(two):
     assert len(low) == 2, "one setting, one group"
 
 
+def test_differences_of_undefined_ratios_are_a_sentence():
+    none = results({"rotten_tomatoes": (0.0, [0.0, 0.0])})
+    assert "every $E_{\\mathrm{ori}}$ is zero" in comparing.task_by_task(measures.gains(none, ["scaled_solution"])).data
+
+
 def test_differences_task_by_task_and_without_the_one_that_adds_most():
     found = results({"rotten_tomatoes": (100.0, [60.0, 62.0, 64.0]), "amazon_polarity": (100.0, [90.0, 92.0, 94.0])})
     found.frame.loc[found.frame.source != found.frame.target, "sub"] -= 5

@@ -71,11 +71,15 @@ def beyond_length(found: dict[str, Results]) -> HTML:
     return html(lines)
 
 
-def task_by_task(gains: dict[str, pd.DataFrame]) -> HTML:
+def task_by_task(gains: dict[str, pd.DataFrame]) -> HTML | Markdown:
     """Return differences of relative performance, in points, task by task: mean and half interval over the rows.
 
     gains: by name, one row per seed (or per draw of the backbone) and one column per task. The last lines average over
-    all tasks, and over all but the one that adds most, which they name."""
+    all tasks, and over all but the one that adds most, which they name. If a difference is undefined for every task,
+    because every E_ori is zero, a sentence says so instead."""
+    if any(each.mean().isna().all() for each in gains.values()):
+        return Markdown("No difference of ratios, because every $E_{\\mathrm{ori}}$ is zero.")
+
     def mean(each):
         return measures.signed(*interval(each.mean(axis=1)))
     lines = [{"unseen task": task, **{name: measures.signed(*interval(each[task])) for name, each in gains.items()}}
