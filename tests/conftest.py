@@ -67,17 +67,8 @@ def open_run(tiny_t5, tmp_path):
 @pytest.fixture(scope="module")
 def done(tiny_t5, tmp_path_factory):
     """Run every stage of one subspace with two seeds. Return (run, artifacts by stage)."""
-    from tiny import SMALL, TRAIN, UNSEEN
+    from tiny import SMALL, every_stage
 
-    from unidelta import stages
-    from unidelta.stages import Run, controls, landscapes
-    run, both = Run.open("embedded", str(tmp_path_factory.mktemp("runs")), backbone=tiny_t5, **SMALL), (0, 1)
-    return run, {
-        "original": stages.original(run, TRAIN + UNSEEN, seeds=both),
-        "approximate": stages.approximate(run, TRAIN, both),
-        "optimize": stages.optimize(run, TRAIN, UNSEEN, seeds=both),
-        "transfer": stages.transfer(run, TRAIN, UNSEEN, seeds=both),
-        "controls": controls.controls(run, TRAIN, UNSEEN[:1], both),
-        "landscape": landscapes.landscape(run, TRAIN, UNSEEN[0], extent=1.0, step=0.5, rows=6),
-        "rescaled": controls.rescaled(run, TRAIN, UNSEEN[:1], both),
-        "lengthened": controls.lengthened(run, TRAIN, UNSEEN[:1], both)}
+    from unidelta.stages import Run
+    run = Run.open("embedded", str(tmp_path_factory.mktemp("runs")), backbone=tiny_t5, **SMALL)
+    return run, every_stage(run)

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 import torch
-from tiny import SMALL, TRAIN, UNSEEN, numel
+from tiny import SMALL, TRAIN, UNSEEN, every_stage, numel
 
 from unidelta import evaluation, stages, tasks
 from unidelta.params import ParameterError
@@ -86,15 +86,7 @@ def test_a_second_call_computes_nothing(done, monkeypatch):
                          (optimization, "score_stack"), (controls, "score_stack"), (landscapes, "score_stack"),
                          (scoring, "scores"), (baselines, "scores")):
         monkeypatch.setattr(module, name, never)
-    both = (0, 1)
-    again = {"original": stages.original(run, TRAIN + UNSEEN, seeds=both),
-             "approximate": stages.approximate(run, TRAIN, both),
-             "optimize": stages.optimize(run, TRAIN, UNSEEN, seeds=both),
-             "transfer": stages.transfer(run, TRAIN, UNSEEN, seeds=both),
-             "controls": controls.controls(run, TRAIN, UNSEEN[:1], both),
-             "landscape": landscapes.landscape(run, TRAIN, UNSEEN[0], extent=1.0, step=0.5, rows=6),
-             "rescaled": controls.rescaled(run, TRAIN, UNSEEN[:1], both),
-             "lengthened": controls.lengthened(run, TRAIN, UNSEEN[:1], both)}
+    again = every_stage(run)
     assert {s: {k: a.id for k, a in part.items()} for s, part in again.items()} \
         == {s: {k: a.id for k, a in part.items()} for s, part in found.items()}
     with pytest.raises(AssertionError, match="computed again"):

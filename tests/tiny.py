@@ -9,8 +9,9 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
-from unidelta import backbone, data, store, tasks
+from unidelta import backbone, data, stages, store, tasks
 from unidelta.projections import KINDS
+from unidelta.stages import controls, landscapes
 
 linux = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measures peak memory, which needs Linux")
 TASKS = ("glue-sst2", "rotten_tomatoes", "amazon_polarity")
@@ -70,3 +71,16 @@ def teach(folder: str, steps: int = 30) -> str:
 def numel(run) -> dict[str, int]:
     """N of each delta of a run."""
     return {kind: run.delta(kind).numel for kind in KINDS}
+
+
+def every_stage(run) -> dict[str, dict]:
+    """The artifacts of every stage of one subspace with two seeds, by stage."""
+    both = (0, 1)
+    return {"original": stages.original(run, TRAIN + UNSEEN, seeds=both),
+            "approximate": stages.approximate(run, TRAIN, both),
+            "optimize": stages.optimize(run, TRAIN, UNSEEN, seeds=both),
+            "transfer": stages.transfer(run, TRAIN, UNSEEN, seeds=both),
+            "controls": controls.controls(run, TRAIN, UNSEEN[:1], both),
+            "landscape": landscapes.landscape(run, TRAIN, UNSEEN[0], extent=1.0, step=0.5, rows=6),
+            "rescaled": controls.rescaled(run, TRAIN, UNSEEN[:1], both),
+            "lengthened": controls.lengthened(run, TRAIN, UNSEEN[:1], both)}
