@@ -57,6 +57,12 @@ class Backbone:
         """The network, a transformers T5 in eval mode."""
         return self.read()
 
+    @property
+    def title(self) -> str:
+        """How captions name it: by its fingerprint and, if it is the hub's, by its id there."""
+        own = self.name in SHIPPED or Path(self.name).expanduser().is_dir()
+        return f"`{self.fingerprint}`" if own else f"`{self.name}` (`{self.fingerprint}`)"
+
 
 def device_of(name: str = "auto") -> torch.device:
     """The torch device of that name; `auto` is a GPU if there is one, else the CPU.

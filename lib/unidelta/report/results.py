@@ -125,7 +125,7 @@ def setting(run: Run, seeds: Sequence[int]) -> str:
     sizes = {kind: run.delta(kind).numel for kind in KINDS}
     data = "stand-in data" if p.source == "embedded" else f"rows of the {p.source}"
     kind = "; multi-task setting" if p.setting == "multi" else ""
-    line = (f"Profile `{p.name}`{kind}; backbone `{run.backbone.fingerprint}`; {data}; y = {p.y}; "
+    line = (f"Profile `{p.name}`{kind}; backbone {run.backbone.title}; {data}; y = {p.y}; "
             f"seeds {', '.join(map(str, seeds))}")
     if changed:
         line += f"; changed from the profile: `{', '.join(changed)}`"

@@ -103,10 +103,10 @@ def _whole(task: Task, split: str) -> datasets.Dataset:
                 raise
             copy = f"hf://datasets/{task.hub}@~parquet/{task.config}/{name}/*.parquet"
             return datasets.load_dataset("parquet", data_files=copy, split="train")
-    except OSError as error:  # no network, no such data set, or no access to it
+    except Exception as error:  # of many kinds, of its libraries' own: no network, no such thing there, a faulty file
+        told = str(error.__cause__ or error) or type(error).__name__
         raise ValueError(f"task {task.name}, split {split}: {task.hub}/{task.config} cannot be loaded from the hub "
-                         f"({str(error).splitlines()[0]:.120}); "
-                         "a mirror folder (source mirror) needs no hub") from None
+                         f"({told.splitlines()[0]:.120}); a mirror folder (source mirror) needs no hub") from None
 
 
 def _needed(task: Task, data: datasets.Dataset, where: str) -> datasets.Dataset:
