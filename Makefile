@@ -25,6 +25,9 @@ unexport PYTHONPATH
 # Python keeps what it has compiled, even in a shell that says otherwise: pip compiles nothing here (see below), and
 # every process would compile anew all that it imports, which takes longer than the import itself.
 unexport PYTHONDONTWRITEBYTECODE
+ifeq "$(filter embedded mini paper,$(PROFILE))" ""
+$(error PROFILE=$(PROFILE) is not allowed; allowed: embedded, mini, paper)
+endif
 ifeq "$(PROFILE)" "embedded"
 export HF_HUB_OFFLINE := 1
 export HF_DATASETS_OFFLINE := 1

@@ -35,7 +35,7 @@ def timed(command: list[str], folder: Path) -> tuple[float, str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--jobs", type=int, default=2, help="notebooks at once, as in make book JOBS=2")
     parser.add_argument("--out", type=Path, default=measure.FOLDER, help="folder of the result")
     given = parser.parse_args(arguments)

@@ -50,7 +50,7 @@ def write(file: Path, rows: int, words: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     for option, default in (("--tasks", 60), ("--rows", 20_000), ("--words", 100)):
         parser.add_argument(option, type=int, default=default)
     given = vars(parser.parse_args())

@@ -221,7 +221,7 @@ PARTS = {f.__name__: f for f in (recipe, multitask, floor, stacks, against_peft,
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("parts", nargs="*", metavar="part", help=f"all, or some of {', '.join(PARTS)}")
     parser.add_argument("--repeats", type=int, default=Setting.repeats, help="repeats of every timing")
     parser.add_argument("--out", type=Path, default=measure.FOLDER, help="folder of the results")

@@ -86,16 +86,16 @@ def test_how_many_tasks_are_reached_is_told_by_their_intervals():
 def test_which_delta_is_ahead_and_which_is_a_poorer_source():
     even = results(GOOD)
     assert said(claims.ahead, even) == said(claims.poorer_source, even) == verdicts.OPEN
-    assert claims.poorer_source(even)[0] == "0.0 ± 0.0 points less"
+    assert claims.poorer_source(even)[0] == "+0.0 ± 0.0 points, the others minus the adapter"
     even.frame.loc[(even.frame.source == "adapter") & (even.frame.target == "adapter"), "sub"] += 9
     even.frame.loc[(even.frame.source == "adapter") & (even.frame.target != "adapter"), "sub"] -= 9
     assert said(claims.ahead, even) == said(claims.poorer_source, even) == verdicts.HOLDS
     assert claims.ahead(even)[0].startswith("+10.0 ± 0.0 points against LoRA")
-    assert claims.poorer_source(even)[0] == "10.0 ± 0.0 points less"
+    assert claims.poorer_source(even)[0] == "+10.0 ± 0.0 points, the others minus the adapter"
     published = {c.text[:22]: c.published for c in claims.every(even)}
     assert published["The adapter recovers m"].startswith(
         "+7.6 points against LoRA; +3.2 points against Prefix; on the 2 of its 11 rows")
-    assert published["What the adapter finds"].startswith("2.5 points less"), \
+    assert published["What the adapter finds"].startswith("+2.5 points, the others minus the adapter"), \
         "(85.0 + 81.0 + 85.3 + 82.6) / 4 - (81.7 + 80.2) / 2 of the averages"
 
 
@@ -365,7 +365,8 @@ def test_fine_tuning_joins_by_the_directions_it_takes_part_in(scores, expected):
     fine.frame.loc[without, "sub"] = 0.0  # directions among the deltas do not count
     joins, inferior, adds, lengthens, sent, longer = judged(results(GOOD), finetune={"unchanged": fine})
     assert inferior.verdict == verdicts.FAILS
-    assert inferior.published == "2.3 points less", "the deltas send each other nothing here"
+    assert inferior.published == "+2.3 points, among the deltas minus with fine-tuning", \
+        "the deltas send each other nothing here"
     assert joins.verdict == expected
     assert "rotten_tomatoes" in joins.ours
     assert "95.0 to 101.2" in joins.published
@@ -580,6 +581,6 @@ def test_dimensions_are_judged_by_whole_intervals_for_as_many_as_there_are():
 def test_a_study_with_a_variant_of_another_backbone_is_not_judged_by(monkeypatch, tmp_path):
     monkeypatch.setattr(archive, "FOLDER", tmp_path)
     base, other = (replace(results(GOOD), ids=[]) for _ in range(2))
-    other.run.backbone.fingerprint = "0" * 16
+    other.run.backbone.title = "`" + "0" * 16 + "`"
     archive.save({"unchanged": base, "backbone=other": other}, "multi_task")
     assert claims_archived.judged_by(base) == {}

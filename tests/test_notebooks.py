@@ -1,6 +1,7 @@
 """The notebooks' front doors: a wrong parameter gets one line that names what is allowed, and leaves nothing behind."""
 
 import ast
+import importlib
 import json
 import os
 import pty
@@ -8,6 +9,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import nbformat
 import pytest
@@ -49,6 +51,25 @@ def opened(tmp_path, monkeypatch):
         return None
     yield run
     InteractiveShell.clear_instance()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_what_a_notebook_calls_exists(path):
+    """Also in branches that the build of the book does not take. A name that a cell assigns is not looked up."""
+    tree = ast.parse("\n".join(code_cells(path)))
+    assigned = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    modules = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "unidelta":
+            for name in node.names:
+                found = getattr(importlib.import_module(node.module), name.name, None)
+                modules[name.asname or name.name] = found or importlib.import_module(f"{node.module}.{name.name}")
+    assert modules
+    missing = [f"{node.value.id}.{node.attr}" for node in ast.walk(tree)
+               if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+               and isinstance(modules.get(node.value.id), ModuleType) and node.value.id not in assigned
+               and not hasattr(modules[node.value.id], node.attr)]
+    assert not missing
 
 
 # what is given -> words of the one line that answers it

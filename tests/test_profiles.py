@@ -16,7 +16,9 @@ from transformers import T5Config
 
 from unidelta import backbone, deltas, params, profiles, run, suite, tasks
 from unidelta.projections import KINDS, RATIO
+from unidelta.sources import mirror
 from unidelta.store import Store
+from unidelta.studies import __main__ as studies
 
 
 def test_the_paper_profile_is_the_papers():
@@ -206,6 +208,14 @@ def test_errors_of_the_command_line_are_one_line(given, message, tiny_t5, monkey
     assert ended.value.code.startswith("unidelta.run: ")
     assert "\n" not in ended.value.code
     assert message in ended.value.code
+
+
+@pytest.mark.parametrize("main, given", [
+    (run.main, "--train dream --task qasc"), (studies.main, "dimension --task qasc"), (mirror.main, "check --tas qasc")])
+def test_options_are_not_guessed_from_their_beginnings(main, given, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(given.split())
+    assert f"unrecognized arguments: {' '.join(given.split()[-2:])}" in capsys.readouterr().err
 
 
 def test_seeds_are_named_once_each():

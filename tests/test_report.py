@@ -48,7 +48,7 @@ def results(scores: dict, kinds=KINDS) -> Results:
     lines = [{"train": "glue-sst2", "task": task, "seed": seed, "source": s, "target": t,
               "ori": ori, "sub": value, **FREE}
              for task, (ori, each) in scores.items() for seed, value in enumerate(each) for s in kinds for t in kinds]
-    run = SimpleNamespace(profile=PROFILES["embedded"], backbone=SimpleNamespace(fingerprint="f" * 16),
+    run = SimpleNamespace(profile=PROFILES["embedded"], backbone=SimpleNamespace(fingerprint="f" * 16, title="`" + "f" * 16 + "`"),
                           store=SimpleNamespace(base=Path("runs/embedded")),
                           delta=lambda kind: SimpleNamespace(numel=7680))
     return Results(run, [0, 1, 2], pd.DataFrame(lines), ["original/a-1", "transfer/b-2"])
@@ -198,10 +198,10 @@ def test_averages_stand_beside_every_control(two):
     assert ("**label words shared** (1 task). Optimising in the subspace reaches 90.0 ± 2.8 % "
             "of <i>E</i><sub>ori</sub>") in said
     assert "As a share of this average, each control alone reaches: " in said
-    assert "training solution as it is 74 %" in said
+    assert "training solution as it is: 74\u00a0%; " in said
     low = results({"rotten_tomatoes": (90.0, [0.0, 0.0, 0.0])})
     assert "As a share of <i>E</i><sub>ori</sub>, each control alone reaches: " in prose.explained(low).data
-    assert "chance 56 %" in prose.explained(low).data
+    assert "chance: 56\u00a0%" in prose.explained(low).data
     assert "it adds +23.3 ± 2.8 points (interval excludes zero); over the random up-projection, tuned, " in said
 
 
@@ -233,7 +233,7 @@ def test_variants_are_compared_by_seed(two):
     better = results({"rotten_tomatoes": (90.0, [85.5, 86.5, 87.5]), "glue-mrpc": (60.0, [36.0, 36.0, 36.0])})
     said = comparing.changes({"unchanged": two, "y=16": better}, random=True)
     head, *lines = grid(said)
-    assert head == ["variant", "label words (tasks)", "own", "transfer", "random up-projection, tuned"]
+    assert head == ["variant", "label words (tasks)", "in the subspace", "transferred", "random up-projection, tuned"]
     assert lines[0] == ["y=16", "shared (1)", "+6.1 ± 0.0", "+6.1 ± 0.0", "+0.0 ± 0.0"]
     assert lines[2][:3] == ["y=16", "all (2)", "+8.1 ± 0.0"]
     assert said.data.count("<b>+6.1&nbsp;±&nbsp;0.0</b>") == 2
@@ -432,7 +432,9 @@ def test_variants_are_all_opened_before_any_is_computed(tiny_t5, tmp_path, monke
     monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path))
     p = report.check({"train": "glue-sst2", "tasks": "rotten_tomatoes", "profile": "embedded", "seeds": "0",
                       "backbone": tiny_t5, "source": None, "steps": 1})
-    for text, told in (("y=2; yy=3", "unknown setting 'yy'"), ("setting=multi", "add train=NAME"),
+    for text, told in (("y=2; yy=3", "variant 'yy=3': unknown setting 'yy'; allowed: adapter, "),
+                       ("profile=mini", "unknown setting 'profile'"), ("root=elsewhere", "unknown setting 'root'"),
+                       ("setting=multi", "add train=NAME"),
                        ("y=2; train=glue-sst2+foo", "train 'foo' is unknown"),
                        ("y=2; backbone=nowhere", "nowhere")):
         with pytest.raises(ParameterError, match=told):
@@ -607,6 +609,17 @@ def test_what_a_subspace_holds_of_its_training_tasks():
     assert said in prose.held(low).data
 
 
+def test_what_rounds_to_zero_has_no_sign():
+    assert [report.number(-0.04), report.number(-0.04, 1.0), measures.signed(-0.04)] == ["0.0", "0.0 ± 1.0", "+0.0"]
+    assert [report.number(92.35), measures.signed(-0.06)] == [f"{92.35:.1f}", "-0.1"], "rounded as it is written"
+
+
+def test_tasks_that_no_delta_learns_are_named():
+    good, low = results({"rotten_tomatoes": (90.0, [80.0] * 3)}), results({"qasc": (55.0, [50.0] * 3)})
+    assert prose.unlearnt({"easy": good, "hard": low}).data.startswith("No delta learns `hard` in its own space: each ")
+    assert prose.unlearnt({"easy": good}).data == "Every task here is learnt by some delta in its own space."
+
+
 def test_directions_and_lengths():
     """For each pair of deltas: as it is, along the path, and with the length fitted. Factors: geometric mean."""
     fitted = results({"rotten_tomatoes": (80.0, [60.0, 60.0, 60.0])})
@@ -619,7 +632,7 @@ def test_directions_and_lengths():
         "over all directions a factor says nothing"
     said = rescaling.told(fitted, fitted).data
     assert ("it adds -25.0 ± 0.0 points (interval excludes zero) to the best that the other deltas reach "
-            "without tuning (training solution as it is)") in said
+            "without tuning (training solution as it is; chance is not counted)") in said
     assert "50.0 ± 0.0 %" in said
     assert "90.0 ± 0.0 % if its length" in said
     assert said.endswith("to 1.26 (Prefix → LoRA).")

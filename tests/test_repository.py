@@ -88,6 +88,17 @@ def test_python_below_make_may_keep_what_it_compiled():
     assert not [name for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH") if f"{name}=" in shown.stdout]
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+def test_a_wrong_profile_is_one_line_before_anything_is_made():
+    refused = subprocess.run(["make", "book", "PROFILE=nope"], cwd=ROOT, text=True, capture_output=True)
+    assert refused.returncode != 0
+    assert refused.stdout == ""
+    assert refused.stderr.splitlines()[-1].endswith(
+        "*** PROFILE=nope is not allowed; allowed: embedded, mini, paper.  Stop.")
+    assert len(refused.stderr.splitlines()) == 1
+    assert not (ROOT / "_build" / "logs" / "nope").exists()
+
+
 def test_make_studies_names_every_study_but_the_one_that_needs_a_mirror():
     (named,) = re.findall(r"^STUDIES := (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(named.split()) == sorted(set(STUDIES) - {"real_rows"})

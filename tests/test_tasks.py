@@ -241,6 +241,12 @@ def parts(found):
     return {part: found[part]["input"] for part in found}
 
 
+def test_empty_answers_are_hidden_labels(tmp_path):
+    put(tmp_path, "numer_sense", "test_all", [{"sentence": "a dog has <mask> legs .", "target": ""}] * 3)
+    with pytest.raises(ValueError, match="no row of task numer_sense has a gold label"):
+        tasks.rows("numer_sense", "test_all", mirror=tmp_path)
+
+
 def test_parts_where_the_hub_hides_the_test_labels(tmp_path):
     put(tmp_path, "glue-sst2", "train", films(200) + films(5, start=900))  # the last five are validation rows too
     put(tmp_path, "glue-sst2", "validation", films(50, start=900))

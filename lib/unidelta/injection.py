@@ -29,7 +29,8 @@ def applied(model: nn.Module, entries: Sequence[tuple]) -> Iterator[None]:
     entries, a batch has G * B rows: the first B rows use the first solution of the first entry, and so on in the order
     given. An adapter or LoRA acts where its `shapes` have parameters. Calls and `generate` both work, and gradients
     reach theta. After the block the model is as it was, also after an exception. Blocks may be nested (both act on the
-    same rows), except if both hold a prefix.
+    same rows), except if both hold a prefix. With gradient checkpointing, which computes layers again in the backward
+    pass, `backward` belongs inside the block, too.
 
     Raises ValueError if the model is not a T5; if an entry is not a pair; if a delta is not one, has no hook, has
     parameters for a place without one, or was made for another T5; if a theta has the wrong shape or is not a tensor of

@@ -200,7 +200,7 @@ It knows little beyond that world: it is a stand-in for T5-base, good for seeing
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--out", type=Path, required=True, help="folder for model, tokenizer and learning curve")
     parser.add_argument("--start", type=Path,
                         help="folder of a finished run to continue, instead of starting from nothing")

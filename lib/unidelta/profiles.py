@@ -137,6 +137,7 @@ CHOICES = {"source": ("embedded", "mirror", "hub"), "variant": ("paper", "releas
            "optimize_init": ("random", "train"), "fastfood": ("exact", "released"), "setting": ("single", "multi"),
            "report_on": ("test", "spare")}
 PARTS = ("train", "dev", "test")
+SETTINGS = {f.name for f in fields(Profile)} - {"name", "cap", "multi"} | {"steps"}  # what `get` takes
 MAY_BE_ZERO = ("init_seed", "patience", "original_learnt", "ratio", "approximate_spread", "optimize_spread")
 
 PROFILES = {
@@ -171,9 +172,8 @@ def _checked(profile: Profile, key: str, value):
 
     Raises ValueError if there is no such setting, or if it does not allow this value.
     """
-    known = {f.name for f in fields(Profile)} - {"name", "cap", "multi"}
-    if key not in known:
-        raise ValueError(f"unknown setting {key!r}; allowed: {', '.join(sorted(known | {'steps'}))}")
+    if key not in SETTINGS:
+        raise ValueError(f"unknown setting {key!r}; allowed: {', '.join(sorted(SETTINGS))}")
     own = getattr(profile, key)
     if isinstance(value, os.PathLike):
         value = os.fspath(value)

@@ -56,7 +56,7 @@ def opened(args: argparse.Namespace, **own) -> Run:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--train", required=True, help="the training task of the subspace, by its CrossFit name")
     parser.add_argument("--tasks", default="", help="unseen tasks, comma separated; default: those of its category")
     parser.add_argument("--plane", type=int, default=0, help="instead of the stages: the landscape of every unseen "

@@ -94,7 +94,7 @@ def stored() -> tuple[dict[str, list[dict]], dict[str, dict], dict]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m unidelta.report.availability",
-                                     description="record what a mirror holds of the tasks")
+                                     description="record what a mirror holds of the tasks", allow_abbrev=False)
     parser.add_argument("--mirror", help="its folder; default: the environment variable UNIDELTA_MIRROR")
     parser.add_argument("--md5", type=Path,
                         help="JSON of CrossFit's published md5 sums, if tests/test_fidelity.py passes with this mirror")

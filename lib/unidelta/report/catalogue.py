@@ -214,7 +214,7 @@ def gaps() -> HTML:
             hidden = line["file"] and line["labelled"] == "0"
             foreign = any(word in line["note"].lower() for word in STANDS_IN)
             if hidden or foreign:
-                what = "labels hidden" if hidden else "stands in"
+                what = "labels hidden" if hidden else "substitute"
                 lines.append({"task": name, "split": line["split"], "what": what,
                               "why": escape(line["note"]) or "as on the hub"})
     return html(lines)

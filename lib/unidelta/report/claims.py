@@ -141,7 +141,7 @@ def poorer_source(results: Results) -> tuple[str, str, str]:
     """Judge whether what the adapter finds is transferred less well than what the other two find, paired by seed."""
     from_adapter = results.moved.source == "adapter"
     points = interval(by_seed(results.moved[~from_adapter]) - by_seed(results.moved[from_adapter]))
-    return (f"{number(*points)} points less", "the difference lies above zero",
+    return (f"{signed(*points)} points, the others minus the adapter", "the difference lies above zero",
             verdict([points], 0.0, len(results.seeds)))
 
 
@@ -172,7 +172,8 @@ def behind_as_source(rows: pd.DataFrame) -> str:
     """How far transfer from the adapter lies behind that from the others, from rows of the paper's Tables 2 and 4."""
     means = rows[[name for name in rows if "->" in name]].mean()
     from_adapter = means.index.str.startswith("A->")
-    return f"{number(means[~from_adapter].mean() - means[from_adapter].mean())} points less"
+    behind = means[~from_adapter].mean() - means[from_adapter].mean()
+    return f"{signed(behind)} points, the others minus the adapter"
 
 
 def as_good_as_its_own(wanted: Sequence[str]) -> Judge:

@@ -67,7 +67,8 @@ def more_tasks(few: Results, task: str) -> Judge:
 def prefix_behind(many: Results) -> tuple[str, str, str]:
     means = {k: by_seed(many.own[many.own.target == k]) for k in KINDS}
     points = interval((means["adapter"] + means["lora"]) / 2 - means["prefix"])
-    return f"{number(*points)} points less", "the difference lies above zero", verdict([points], 0.0, len(many.seeds))
+    return (f"{signed(*points)} points, the other two minus the prefix", "the difference lies above zero",
+            verdict([points], 0.0, len(many.seeds)))
 
 
 def slowest(many: Archived) -> tuple[str, str, str]:
@@ -140,7 +141,8 @@ def inferior(fine: Results) -> tuple[str, str, str]:
     """Judge whether transfer from or to fine-tuning is worse than transfer among the deltas."""
     taking_part = (fine.moved[["source", "target"]] == "finetune").any(axis=1)
     points = interval(by_seed(fine.moved[~taking_part]) - by_seed(fine.moved[taking_part]))
-    return f"{number(*points)} points less", "the difference lies above zero", verdict([points], 0.0, len(fine.seeds))
+    return (f"{signed(*points)} points, among the deltas minus with fine-tuning", "the difference lies above zero",
+            verdict([points], 0.0, len(fine.seeds)))
 
 
 def close_to_finetuning(long: bool) -> Judge:
@@ -224,8 +226,8 @@ def every(results: Results, found: dict[str, Study]) -> list[Claim]:
               "no such control", many, surplus("own", ["random"])),
         claim("With many tasks, prefix-tuning recovers less than the other two (section 5.2.2).",
               claims.published(3, many,
-                               lambda rows: f"{((rows['Adapter'] + rows['LoRA']) / 2 - rows['Prefix']).mean():.1f} "
-                                            "points less than their mean"),
+                               lambda rows: f"{((rows['Adapter'] + rows['LoRA']) / 2 - rows['Prefix']).mean():+.1f} "
+                                            "points, the other two minus the prefix"),
               many, prefix_behind),
         claim("With many tasks, transfer recovers around 80 % or more on nearly all unseen tasks (section 5.2.2).",
               claims.published(4, whole, lambda rows: f"{(rows[paper.AVERAGE] >= AROUND).sum()} of {len(rows)} tasks "
@@ -247,7 +249,8 @@ def every(results: Results, found: dict[str, Study]) -> list[Claim]:
               f"Table 5: {fifth.to_numpy().min():.1f} to {fifth.to_numpy().max():.1f} in all 16 directions",
               fine, joining),
         claim("Transfer from or to fine-tuning is slightly inferior (section 5.3).",
-              f"{sum(among) / len(among) - sum(with_it) / len(with_it):.1f} points less", fine, inferior),
+              f"{sum(among) / len(among) - sum(with_it) / len(with_it):+.1f} points, "
+              "among the deltas minus with fine-tuning", fine, inferior),
         *(claim(f"With fine-tuning among the methods, {what} adds to the training task's shared vector {how}, "
                 "for every method (not in the paper).",
                 "no such control", fine, surplus(rows, [over]))

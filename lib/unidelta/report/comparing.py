@@ -11,15 +11,20 @@ from unidelta.report.tables import scores_by_task
 SHORT = {"label words shared": "shared", "label words not shared": "not shared", "answers without label words": "none"}
 
 
+def _group(name: str, rows: pd.DataFrame) -> str:
+    """A group of tasks and their number, in a cell that is not broken."""
+    return f"{SHORT.get(name, name)} ({rows.task.nunique()})".replace(" ", "&nbsp;")
+
+
 def table(found: dict[str, Results]) -> HTML:
-    """Compare variants on each group of tasks: own, transfer, the controls that were run, and the share recovered."""
+    """Compare variants on each group of tasks: in the subspace, transferred, the controls, and the share recovered."""
     lines, beside = [], {c: CONTROLS[c] for c in ("train_solution", "shared_vector", *ONE, "random", "chance")}
     for name, results in found.items():
         for group, mine in rows_of(results.own, clear=False).items():
             moved = results.moved[results.moved.task.isin(mine.task)]
-            lines.append({"variant": name, "label words (tasks)": f"{SHORT.get(group, group)} ({mine.task.nunique()})",
-                          "own": number(*over_seeds(mine, relative(mine))),
-                          "transfer": number(*over_seeds(moved, relative(moved))),
+            lines.append({"variant": name, "label words (tasks)": _group(group, mine),
+                          "in the subspace": number(*over_seeds(mine, relative(mine))),
+                          "transferred": number(*over_seeds(moved, relative(moved))),
                           **{text: number(relative(mine, c).mean()) for c, text in beside.items() if c in mine},
                           "recovered above chance": number(*recovered(mine))})
     return html(lines)
@@ -36,10 +41,11 @@ def changes(found: dict[str, Results], random: bool = False) -> HTML | Markdown:
     for name, results in others:
         for group, rows in rows_of(base.own, clear=False).items():
             moved = base.moved[base.moved.task.isin(rows.task)]
-            by = {"own": measures.gain(rows, results.own), "transfer": measures.gain(moved, results.moved)}
+            by = {"in the subspace": measures.gain(rows, results.own),
+                  "transferred": measures.gain(moved, results.moved)}
             if random:
                 by[CONTROLS["random"]] = measures.gain(rows, results.own, "random")
-            line = {"variant": name, "label words (tasks)": f"{SHORT.get(group, group)} ({rows.task.nunique()})"}
+            line = {"variant": name, "label words (tasks)": _group(group, rows)}
             for what, (mean, half) in by.items():
                 change = measures.signed(mean, half)
                 line[what] = f"<b>{change}</b>" if abs(mean) > half else change
@@ -55,14 +61,14 @@ def absolute(found: dict[str, Results]) -> HTML:
 
 
 def beyond_length(found: dict[str, Results]) -> HTML:
-    """Compare own and transfer, by variant, with the training task's solution whose length is fitted.
+    """Compare what is reached in the subspace and transferred, by variant, with the training solution, length fitted.
 
-    Only tasks that share label words count. Own and transfer are in percent of E_ori; what each adds to that control is
-    in points. All are means and half intervals over seeds."""
+    Only tasks that share label words count. Both are in percent of E_ori; what each adds to that control is in points.
+    All are means and half intervals over seeds."""
     lines = []
     for name, results in found.items():
-        parts = {"own": rows_of(results.own)["label words shared"],
-                 "transfer": rows_of(results.moved)["label words shared"]}
+        parts = {"in the subspace": rows_of(results.own)["label words shared"],
+                 "transferred": rows_of(results.moved)["label words shared"]}
         line = {"variant": name, **{what: number(*over_seeds(f, relative(f))) for what, f in parts.items()}}
         for what, f in parts.items():
             _, added = measures.best_control(f, ["scaled_solution"])
@@ -85,8 +91,8 @@ def task_by_task(gains: dict[str, pd.DataFrame]) -> HTML | Markdown:
     lines = [{"unseen task": task, **{name: measures.signed(*interval(each[task])) for name, each in gains.items()}}
              for task in next(iter(gains.values()))]
     most = {name: each.mean().idxmax() for name, each in gains.items()}
-    every = {name: f"<b>{mean(each)}</b>" for name, each in gains.items()}
-    rest = {name: f"<b>{mean(each.drop(columns=most[name]))}</b><br><small>without {most[name]}</small>"
+    every = {name: mean(each) for name, each in gains.items()}
+    rest = {name: f"{mean(each.drop(columns=most[name]))}<br><small>without {most[name]}</small>"
             for name, each in gains.items()}
     return html([*lines, {"unseen task": "<b>all</b>", **every},
                  {"unseen task": "<b>all but the one that adds most</b>", **rest}])

@@ -110,7 +110,8 @@ def trajectories(results: Results) -> Figure:
                           marker="o", markersize=3, label=f"{LABEL[kind]}, lr {rate:g}")
         axis.set(title=task, xlabel="step", ylim=(-3, 103))
     axes[0].set(ylabel="dev score, %")
-    figure.legend(*axes[-1].get_legend_handles_labels(), fontsize=7, ncols=3, loc="outside lower center")
+    figure.legend(*axes[-1].get_legend_handles_labels(), fontsize=7, ncols=3, loc="outside lower center",
+                  handlelength=4)  # a solid and a dashed line can be told apart
     return figure
 
 
@@ -129,8 +130,8 @@ def dots(results: Results, n: int) -> Figure:
             mine = frame[(frame.task == paper.task_name(row["test"])) & (frame.source == s) & (frame.target == t)]
             at = y + (i - (len(pairs) - 1) / 2) * 0.6 / len(pairs)
             theirs = row[LABEL[s] if n not in TRANSFER else f"{s[0].upper()}->{t[0].upper()}"]
-            axis.plot([theirs], [at], marker="D", markersize=4, markerfacecolor="white", markeredgecolor=COLOUR[t],
-                      linestyle="")
+            axis.plot([theirs], [at], marker="D", markersize=5, markerfacecolor="none", markeredgecolor=COLOUR[t],
+                      linestyle="", zorder=3)  # above ours, which may lie at the same place
             axis.plot(mine.rel, [at] * len(mine), marker="|", markersize=5, color=COLOUR[t], alpha=0.5, linestyle="")
             axis.plot([mine.rel.mean()], [at], marker="x" if mine.weak.all() else "o", markersize=5, color=COLOUR[t],
                       linestyle="")
@@ -142,7 +143,7 @@ def dots(results: Results, n: int) -> Figure:
         axis.plot([], [], "o", color=COLOUR[kind], label=LABEL[kind] if n not in TRANSFER else f"to {LABEL[kind]}")
     if frame.weak.groupby([frame.task, frame.target]).all().any():
         axis.plot([], [], "x", color="black", label=r"ours, $E_\mathrm{ori}$ weak")
-    axis.plot([], [], "D", markerfacecolor="white", markeredgecolor="black", label="the paper")
+    axis.plot([], [], "D", markerfacecolor="none", markeredgecolor="black", label="the paper")
     figure.legend(*axis.get_legend_handles_labels(), fontsize=7, ncols=5, loc="outside upper center")
     return figure
 
@@ -165,7 +166,7 @@ def square(results: Results) -> Figure:
     left.grid(False)
     beside = [c for c in ("train_solution", "scaled_solution", "mean_vector", "random", "chance", "untuned")
               if c in results.frame]
-    bars = {"own": results.own, "transferred": results.moved} | {c: results.own for c in beside}
+    bars = {"in the subspace": results.own, "transferred": results.moved} | {c: results.own for c in beside}
     for i, (name, rows) in enumerate(bars.items()):
         for k, kind in enumerate(kinds):
             mine = rows[rows.target == kind]
@@ -200,7 +201,7 @@ def controls(results: Results, n: int = 1) -> Figure:
 def lengths(frame: pd.DataFrame) -> Figure:
     """Plot the number of words of the input and of the first answer, per task.
 
-    Shown are the median, the quartiles, and the 5th to 95th percentile; the colour changes with the category.
+    Shown are the median, the quartiles, and the 5th to 95th percentile; the grey changes with the category.
     frame: from `catalogue.measured`."""
     groups = list(frame.groupby(["category", "task"], sort=False))
     kinds = list(dict.fromkeys(category for (category, _), _ in groups))
@@ -209,10 +210,10 @@ def lengths(frame: pd.DataFrame) -> Figure:
                                    strict=True):
         for y, ((category, _), mine) in enumerate(groups):
             low, first, middle, third, high = mine[column].quantile([0.05, 0.25, 0.5, 0.75, 0.95])
-            colour = ("#0072B2", "#D55E00")[kinds.index(category) % 2]
+            colour = ("#333333", "#999999")[kinds.index(category) % 2]
             axis.plot([low, high], [y, y], color=colour, linewidth=1)
             axis.plot([first, third], [y, y], color=colour, linewidth=4, solid_capstyle="butt")
-            axis.plot([middle], [y], marker="|", color="black", markersize=5)
+            axis.plot([middle], [y], marker="|", color="#CC79A7", markersize=6, markeredgewidth=1.5)
         axis.set(xlabel=label, xscale="log")
         low, high = axis.get_xlim()
         axis.set_xticks([n * 10 ** e for e in range(5) for n in (1, 2, 5) if low <= n * 10 ** e <= high], minor=False)
@@ -233,8 +234,8 @@ def label_shares(frame: pd.DataFrame) -> Figure:
         shares = 100 * frame[frame.task == name].answer.value_counts(normalize=True)
         left = 0.0
         order = [word for word in dict.fromkeys(tasks.get(name).labels) if word in shares]
-        for i, word in enumerate(order):
-            axis.barh(y, shares[word], 0.8, left=left, color=plt.get_cmap("Pastel1")(i % 9),
+        for i, word in enumerate(order):  # two greys: the words of one task need not mean those of another
+            axis.barh(y, shares[word], 0.8, left=left, color=("#d9d9d9", "#efefef")[i % 2],
                       edgecolor="white", linewidth=0.5)
             if 0.75 * len(word) < shares[word]:  # a letter is about three quarters of a percent wide
                 axis.text(left + shares[word] / 2, y, word, ha="center", va="center", fontsize=6)

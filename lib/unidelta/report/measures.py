@@ -103,11 +103,16 @@ def best_control(frame: pd.DataFrame, among: Sequence[str]) -> tuple[str, tuple[
     return best, interval(by_seed(frame) - means[best])
 
 
+def _tenths(value: float) -> float:
+    """Round to a tenth, as it is written; what rounds to zero has no sign."""
+    return float(f"{value:.1f}") + 0.0
+
+
 def signed(mean: float, half: float = float("nan")) -> str:
     """Format a difference with its sign, and its half interval if there is one; a dash if it is undefined."""
     if pd.isna(mean):
         return "–"
-    return f"{mean:+.1f}" + ("" if pd.isna(half) else f" ± {half:.1f}")
+    return f"{_tenths(mean):+.1f}" + ("" if pd.isna(half) else f" ± {half:.1f}")
 
 
 def points(mean: float, half: float) -> str:
@@ -148,7 +153,7 @@ def number(mean: float, half: float = float("nan")) -> str:
     """Format a number with one decimal, and its half interval if there is one; a dash if it is undefined."""
     if pd.isna(mean):
         return "–"
-    return f"{mean:.1f}" + ("" if pd.isna(half) else f" ± {half:.1f}")
+    return f"{_tenths(mean):.1f}" + ("" if pd.isna(half) else f" ± {half:.1f}")
 
 
 def rows_of(frame: pd.DataFrame, clear: bool = True) -> dict[str, pd.DataFrame]:

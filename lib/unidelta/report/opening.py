@@ -6,13 +6,12 @@ Each wrong value is reported in one line that names what is allowed.
 import logging
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 
 from unidelta import params, suite, tasks
 from unidelta.params import ParameterError, one_line
-from unidelta.profiles import CHOICES, PROFILES
+from unidelta.profiles import CHOICES, PROFILES, SETTINGS
 from unidelta.projections import KINDS, VARIANTS
 from unidelta.report.results import Results, collect
 from unidelta.stages.approximation import approximated
@@ -95,9 +94,8 @@ def open_run(p: SimpleNamespace, **overrides) -> Run:
     Its tasks are read once, so that what the source lacks is reported before anything is computed. Progress goes to
     progress.log beside the artifacts, where that can be written. Raises ParameterError.
     """
-    names = {f.name for f in fields(PROFILES["embedded"])} - {"name"} | {"steps"}
     with one_line():
-        run = Run.open(p.profile, **{k: v for k, v in vars(p).items() if k in names} | overrides)
+        run = Run.open(p.profile, **{k: v for k, v in vars(p).items() if k in SETTINGS} | overrides)
         for task in dict.fromkeys([*getattr(p, "train", []), *getattr(p, "unseen", [])]):
             run.data(task, p.seeds[0])
     logger, file = logging.getLogger("unidelta"), run.store.base / "progress.log"
@@ -137,13 +135,20 @@ def open_served(p: SimpleNamespace) -> Run:
 
 
 def variants(text: str) -> list[tuple[str, dict]]:
-    """Read settings to compare: "y=16; y=16, ratio=0.1" -> [("y=16", {"y": 16}), ...]. Raises ParameterError."""
+    """Read settings to compare: "y=16; y=16, ratio=0.1" -> [("y=16", {"y": 16}), ...].
+
+    Raises ParameterError for what does not read so, and for a name that is no setting of a profile.
+    """
     found = []
     for name in filter(None, (part.strip() for part in text.split(";"))):
         pairs = [setting.partition("=") for setting in name.split(",")]
         if any(not mark for _, mark, _ in pairs):
             raise ParameterError(f"variant {name!r} must read setting=value, setting=value")
-        found.append((name, {key.strip(): _value(value.strip()) for key, _, value in pairs}))
+        read = {key.strip(): _value(value.strip()) for key, _, value in pairs}
+        if unknown := read.keys() - SETTINGS - {"train"}:
+            raise ParameterError(f"variant {name!r}: unknown setting {min(unknown)!r}; "
+                                 f"allowed: {', '.join(sorted(SETTINGS | {'train'}))}")
+        found.append((name, read))
     return found
 
 

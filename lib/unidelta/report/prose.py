@@ -38,9 +38,9 @@ def note(results: Results) -> str:
             f"({flagged} of {frame.groupby(['task', 'target']).ngroups} pairs of task and delta). Recovered: "
             "100 (E_sub − chance) / (E_ori − chance), E_sub being the score after transfer where that is shown, "
             f"from averages over the rows shown; {FLAG} if one of their E_ori is flagged; negative below chance. "
-            "Untuned: 0 where the backbone gives none of the label words. "
-            "Majority, the most frequent answer of the training rows, may lie below chance, "
-            "most of all with macro-F1 and with copied answers."
+            "Untuned: 0 where the backbone gives none of the label words."
+            + (" Majority, the most frequent answer of the training rows, may lie below chance, "
+               "most of all with macro-F1 and with copied answers." if (frame.majority < frame.chance).any() else "")
             + (f" {undefined} of {len(frame)} E_ori (of a task, delta and seed) are zero, and their ratios left out."
                if undefined else ""))
 
@@ -108,14 +108,15 @@ def explained(results: Results, n: int = 1) -> Markdown:
             continue
         # a share of an average near zero says nothing
         whole, of = (mean, "this average") if mean >= 1 else (100.0, "E_ori")
-        parts = [f"{CONTROLS[c]} {100 * v / whole:.0f} %" for c, v in sorted(share.items(), key=lambda item: -item[1])]
+        parts = [f"{CONTROLS[c]}: {100 * v / whole:.0f}\u00a0%"
+                 for c, v in sorted(share.items(), key=lambda item: -item[1])]
         best, added = measures.best_control(mine, [c for c in share if c in measures.STILL])
         over = {c: measures.points(*measures.best_control(mine, [c])[1])
                 for c in ("random", *measures.ONE) if c in share}
         lines.append(f"{group}. {what} reaches {number(mean, half)} % of E_ori. Over the best control that tunes "
                      f"nothing ({CONTROLS[best]}) it adds {measures.points(*added)}"
                      + "".join(f"; over the {CONTROLS[c]}, {points}" for c, points in over.items())
-                     + f". As a share of {of}, each control alone reaches: {', '.join(parts)}.")
+                     + f". As a share of {of}, each control alone reaches: {'; '.join(parts)}.")
     return markdown("\n".join(lines))
 
 
@@ -186,6 +187,15 @@ def draws(found: dict[str, Results]) -> Markdown:
     return markdown(f"Where label words are shared, over {len(found)} of these backbones "
                     f"({names}; mean ± half the 95 % t-interval over backbones, valid for these backbones only, "
                     f"and the range): {'; '.join(lines)}.")
+
+
+def unlearnt(found: dict[str, Results]) -> Markdown:
+    """Name the tasks, by the names in `found`, that no delta learns in its own space: each E_ori is flagged."""
+    none = [f"`{name}`" for name, results in found.items() if weak(results.own).all()]
+    if not none:
+        return markdown("Every task here is learnt by some delta in its own space.")
+    return markdown(f"No delta learns {' or '.join(none)} in its own space: each E_ori is less than {MARGIN:.0f} "
+                    "points above chance or above the untuned backbone. So ratios to it say nothing.")
 
 
 def levels(low: dict[str, float]) -> Markdown:

@@ -117,7 +117,7 @@ def told(results: Results, beside: Results) -> Markdown:
                      f"reaches {reached['plain']} % of the other deltas' E_ori; {reached['sub']} % if any point of its "
                      f"path may be sent; {reached['scaled']} % if its length is fitted instead. "
                      f"As it is, it adds {points(*added)} to the best that the other deltas reach without tuning "
-                     f"({CONTROLS[best]}).")
+                     f"({CONTROLS[best]}; chance is not counted).")
     frame = results.moved
     each = {(s, t): _factor(frame[(frame.source == s) & (frame.target == t)]) for s, t in PAIRS}
     low, high = min(each, key=each.get), max(each, key=each.get)

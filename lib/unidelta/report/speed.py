@@ -58,7 +58,7 @@ def measured(show: Callable) -> Callable:
 
 def number(x: float) -> str:
     """A number with three significant digits; from 100 on, as a whole number instead of with an exponent."""
-    return f"{x:,.0f}" if abs(x) >= 100 else f"{x:.3g}"
+    return f"{x:,.0f}" if abs(x) >= 99.95 else f"{x:#.3g}"
 
 
 def judged(found: dict) -> list[tuple[str, str, dict, str, bool | None]]:
@@ -80,9 +80,12 @@ def judged(found: dict) -> list[tuple[str, str, dict, str, bool | None]]:
 @measured
 def ratios(found: dict) -> HTML:
     """The ratios of a part: a variant's time over ours (or ours over the floor), quartiles, our target, met or not."""
+    lines = judged(found)
     rows = [[name, variant, number(r["median"]), f"{number(r['low'])} to {number(r['high'])}", r["n"], target,
-             {None: "", True: "yes", False: "no"}[met]] for name, variant, r, target, met in judged(found)]
-    return table(rows, ["what", "variant", "ratio", "quartiles", "repeats", "target", "met"])
+             {None: "", True: "yes", False: "no"}[met]] for name, variant, r, target, met in lines]
+    shown = 7 if any(target for *_, target, _ in lines) else 5  # without a target, its two columns would be empty
+    return table([row[:shown] for row in rows],
+                 ["what", "variant", "ratio", "quartiles", "repeats", "target", "met"][:shown])
 
 
 @measured

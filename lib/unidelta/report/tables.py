@@ -144,13 +144,15 @@ def averages(results: Results, n: int = 1, theirs: Callable[[list[str]], float] 
     theirs = theirs or partial(paper.average, n)
     groups = rows_of(results.shown(n))
     names = {name: list(dict.fromkeys(mine.task)) for name, mine in groups.items()}
-    heads = {name: f"{name} ({len(names[name])})" + (f" {FLAG}" if weak(mine).all() else "")
-             for name, mine in groups.items()}
+    flagged = {name: bool(weak(mine).all()) for name, mine in groups.items()}
+    heads = {name: f"{name} ({len(names[name])})" + f" {FLAG}" * flagged[name] for name in groups}
 
     def line(text, value):
         return {"": text, **{heads[name]: value(name, mine) for name, mine in groups.items()}}
-    lines = [line("<b>transferred</b>" if n in TRANSFER else "<b>in the subspace</b>",
-                  lambda _, mine: f"<b>{number(*over_seeds(mine, relative(mine)))}</b>")]
+    def reached(name, mine):
+        told = number(*over_seeds(mine, relative(mine)))
+        return told if flagged[name] else f"<b>{told}</b>"
+    lines = [line("<b>transferred</b>" if n in TRANSFER else "<b>in the subspace</b>", reached)]
     lines += [line(text, lambda _, mine, c=c: number(relative(mine, c).mean()))
               for c, text in results.controls.items()]
     lines.append(line("recovered above chance", lambda _, mine: number(*recovered(mine))))

@@ -199,10 +199,10 @@ def check(mirror: str | os.PathLike | None = None, names: list[str] | None = Non
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m unidelta.sources.mirror",
-                                     description="build or check a mirror of the data")
+                                     description="build or check a mirror of the data", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True)
     for command, folder in (("build", "--out"), ("check", "--mirror")):
-        sub = commands.add_parser(command)
+        sub = commands.add_parser(command, allow_abbrev=False)
         sub.add_argument(folder, dest="folder", required=command == "build")
         sub.add_argument("--task", action="append", help="a task's name; may be given several times; default: all")
     options = parser.parse_args(arguments)

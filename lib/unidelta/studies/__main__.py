@@ -16,6 +16,7 @@ from unidelta.studies import STUDIES
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         "python -m unidelta.studies", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
         epilog="studies:\n" + "\n".join(f"  {name:18} {f.__doc__}" for name, f in STUDIES.items()))
     parser.add_argument("name", help=f"the study: {', '.join(STUDIES)}")
     parser.add_argument("--tasks", default="", help="some of the study's unseen tasks, comma separated")
