@@ -211,7 +211,8 @@ def test_errors_of_the_command_line_are_one_line(given, message, tiny_t5, monkey
 
 
 @pytest.mark.parametrize("main, given", [
-    (run.main, "--train dream --task qasc"), (studies.main, "dimension --task qasc"), (mirror.main, "check --tas qasc")])
+    (run.main, "--train dream --task qasc"), (studies.main, "dimension --task qasc"),
+    (mirror.main, "check --tas qasc")])
 def test_options_are_not_guessed_from_their_beginnings(main, given, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(given.split())

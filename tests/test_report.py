@@ -48,7 +48,8 @@ def results(scores: dict, kinds=KINDS) -> Results:
     lines = [{"train": "glue-sst2", "task": task, "seed": seed, "source": s, "target": t,
               "ori": ori, "sub": value, **FREE}
              for task, (ori, each) in scores.items() for seed, value in enumerate(each) for s in kinds for t in kinds]
-    run = SimpleNamespace(profile=PROFILES["embedded"], backbone=SimpleNamespace(fingerprint="f" * 16, title="`" + "f" * 16 + "`"),
+    run = SimpleNamespace(profile=PROFILES["embedded"],
+                          backbone=SimpleNamespace(fingerprint="f" * 16, title=f"`{'f' * 16}`"),
                           store=SimpleNamespace(base=Path("runs/embedded")),
                           delta=lambda kind: SimpleNamespace(numel=7680))
     return Results(run, [0, 1, 2], pd.DataFrame(lines), ["original/a-1", "transfer/b-2"])

@@ -284,6 +284,27 @@ def test_a_wider_search_does_what_chapters_18_and_28_say_by_hand():
             assert abs(mean) < half, "nothing that can be told where label words are not shared"
 
 
+def test_more_dimensions_do_what_chapter_18_says_by_hand():
+    found = archive.load("dimension")
+
+    def changed(name, base, group="label words shared"):
+        """(mean, half) of what changes in the subspace, in what is transferred, and in a random subspace."""
+        own, moved = (rows_of(rows, clear=False)[group] for rows in (found[base].own, found[base].moved))
+        return (gain(own, found[name].own), gain(moved, found[name].moved), gain(own, found[name].own, "random"))
+    for group in ("label words shared", "label words not shared", "all"):
+        assert all(abs(mean) < half for mean, half in changed("y=8", "unchanged", group))
+    own, moved, random = changed("y=16", "unchanged")
+    assert abs(own[0]) < own[1]
+    assert moved[1] < moved[0] < 5, "a little"
+    assert random[1] < random[0]
+    assert random[0] > 2 * own[0], "far more"
+    for name in ("many tasks, y=50", "many tasks, y=100"):
+        own, moved, random = changed(name, "many tasks, y=20")
+        assert own[1] < own[0]
+        assert abs(moved[0]) < moved[1]
+        assert random[0] > 3 * own[0], "several times as much"
+
+
 def test_a_random_subspace_of_twenty_dimensions_is_best_at_the_largest_rate():
     """Chapter 18 states this in text written by hand."""
     found, largest = archive.load("dimension")["many tasks, y=20"], {"trained": [], "random": []}
