@@ -84,7 +84,8 @@ def load(name: str = "embedded", dtype: str = "float32", device: str = "auto") -
     """Load a T5 with its tokenizer, every parameter frozen (section 4: only theta, the projections or I are trained).
 
     name: `embedded` (the default, in data/backbone), one of the draws in data/backbones (their cards say what each is),
-    a local folder, or a hub id such as google/t5-base-lm-adapt. Raises ValueError (one line) if the dtype is unknown,
+    a local folder, or a hub id such as google/t5-base-lm-adapt. (By the path of its folder a shipped one has another
+    fingerprint than by its name, and shares no results with it.) Raises ValueError (one line) if the dtype is unknown,
     if the device is not there, if a folder does not hold a complete T5 with its tokenizer, or if a hub id is neither
     cached nor can be reached.
     """

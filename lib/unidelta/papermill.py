@@ -42,7 +42,8 @@ def main() -> None:
     except PapermillExecutionError as error:
         if error.ename != "ParameterError":
             raise
-        # nothing was computed: remove what papermill began to write, and restore what was there before
+        # no page came of it (what the store holds by then stays): remove what papermill began to write, and restore
+        # what was there before
         if file and before is None:
             file.unlink(missing_ok=True)
         elif file:

@@ -23,6 +23,7 @@ from unidelta.stages.workbench import Run
 from unidelta.store import Artifact
 
 COLOUR = {"adapter": "#0072B2", "prefix": "#009E73", "lora": "#D55E00"}
+MARKER = {"adapter": "o", "lora": "D", "prefix": "^"}  # hollow, where points of several deltas may coincide
 OF = r"% of $E_\mathrm{ori}$"
 STYLE = {"figure.dpi": 150, "figure.constrained_layout.use": True, "font.size": 9, "axes.spines.top": False,
          "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25, "axes.axisbelow": True,
@@ -55,20 +56,19 @@ def learning_curve(training: dict) -> Figure:
     left.plot(steps, [r["loss"] for r in curve], color="black")
     left.set(xlabel="step", ylabel="training loss (nats per token)", yscale="log")
     skills = [k for k in curve[-1] if k not in ("step", "loss", "seconds")]
-    for i, name in enumerate(sorted(skills, key=lambda k: -curve[-1][k])):
-        colour = plt.get_cmap("viridis")(0.9 * i / max(len(skills) - 1, 1))
-        right.plot(steps, [r.get(name, np.nan) for r in curve], label=name, color=colour,
-                   linestyle=("-", "--", ":")[i % 3])
+    for i, name in enumerate(sorted(skills, key=lambda k: -curve[-1][k])):  # nine lines that can be told apart
+        right.plot(steps, [r.get(name, np.nan) for r in curve], label=name,
+                   color=("black", "#CC79A7", "#56B4E9")[i // 3 % 3], linestyle=("-", "--", ":")[i % 3])
     right.set(xlabel="step", ylabel="new items answered exactly", ylim=(0, 1.02))
-    right.legend(fontsize=7, ncols=2, loc="lower right")
+    right.legend(fontsize=7, ncols=2, loc="lower right", handlelength=3)
     return figure
 
 
-def _curve(axis, artifacts: Sequence[Artifact], field: str, colour: str, label: str) -> None:
+def _curve(axis, artifacts: Sequence[Artifact], field: str, colour: str, label: str, marker: str = "o") -> None:
     for i, artifact in enumerate(artifacts):
         log = artifact.log()
-        axis.plot([r["step"] for r in log], [r[field][0] for r in log], "-" if len(log) > 1 else "o", markersize=3,
-                  color=colour, alpha=0.8 if i == 0 else 0.35, label=label if i == 0 else None)
+        axis.plot([r["step"] for r in log], [r[field][0] for r in log], "-", marker=marker, markersize=5,
+                  markerfacecolor="none", color=colour, alpha=0.8 if i == 0 else 0.35, label=label if i == 0 else None)
 
 
 def training_curves(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Figure:
@@ -80,7 +80,8 @@ def training_curves(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Fig
     figure, axes = canvas(2, 2, height=2.2)
     for field, row in (("loss", axes[:2]), ("dev", axes[2:])):
         for kind in KINDS:
-            _curve(row[0], [done[train[0], kind, s] for s in seeds], field, COLOUR[kind], LABEL[kind])
+            _curve(row[0], [done[train[0], kind, s] for s in seeds], field, COLOUR[kind], LABEL[kind],
+                   MARKER[kind])
         _curve(row[1], [spaces[s] for s in seeds], field, "black",
                "sum over deltas" if field == "loss" else "centroid, mean over deltas")
         row[0].set(ylabel={"loss": "training loss", "dev": "dev score"}[field])
@@ -89,7 +90,9 @@ def training_curves(run: Run, train: Sequence[str], seeds: Sequence[int]) -> Fig
         axis.set(title=title)
         axis.legend(fontsize=7)
     for axis in axes[2:]:
-        axis.set(xlabel="step", ylim=(-0.03, 1.03))
+        axis.set(xlabel="step", ylim=(-0.03, 1.05))
+    for axis in axes:
+        axis.set(xlim=(0, None))
     return figure
 
 
