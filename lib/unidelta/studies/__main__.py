@@ -37,7 +37,9 @@ def main(argv: list[str] | None = None) -> None:
             raise ParameterError(f"no study {args.name!r}; allowed: {', '.join(STUDIES)}")
         with report.one_line():
             seeds, only = params.seeds(args.seeds, "--seeds"), command.listed(args.tasks)
-            run = command.opened(args, steps=args.steps)  # a wrong setting shows at once
+            # a wrong setting, or a faulty source, shows at once
+            run = command.opened(args, steps=args.steps)
+            run.data("rotten_tomatoes", 0)
         if args.name == "real_rows" and run.profile.source == "embedded":
             raise ParameterError("real_rows needs real rows, not stand-ins; "
                                  "allowed: --profile mini --mirror FOLDER, or another source than embedded")
@@ -53,8 +55,6 @@ def main(argv: list[str] | None = None) -> None:
             if not nearest.is_dir() or not os.access(nearest, os.W_OK) or args.out == Path():
                 raise ParameterError(f"--out {args.out} is, or lies below, a file, or cannot be written; "
                                      "allowed: a folder other than the present one, or the name of a new one")
-        with report.one_line():
-            run.data("rotten_tomatoes", 0)  # a faulty source, too; it comes last, as it leaves tokens in the store
         found = STUDIES[args.name](open_run, seeds, only)
     except ParameterError as error:
         print(f"unidelta.studies: {error}", file=sys.stderr)
