@@ -90,7 +90,8 @@ def test_python_below_make_may_keep_what_it_compiled():
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
 def test_a_wrong_profile_is_one_line_before_anything_is_made():
-    refused = subprocess.run(["make", "--no-print-directory", "book", "PROFILE=nope"], cwd=ROOT, text=True, capture_output=True)
+    refused = subprocess.run(["make", "--no-print-directory", "book", "PROFILE=nope"], cwd=ROOT,
+                             text=True, capture_output=True)
     assert refused.returncode != 0
     assert refused.stdout == ""
     assert refused.stderr.splitlines()[-1].endswith(
