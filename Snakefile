@@ -1,21 +1,31 @@
 # The book as a graph of files: runs -> executed notebooks -> staged source -> HTML.  `make book` calls this.
 #
 #   runs/<profile>/...                    results of the stages, written by unidelta.store, never removed by Snakemake
+#   _build/content.sha256                 what the library and the data hold; written when they changed
 #   _build/runs/<profile>/<run>.done      stamps: the named run is in the store
 #   _build/executed/<profile>/<name>.ipynb  a notebook with the outputs of this build
 #   _build/source/                        what jupyter-book reads: pages, figures, configuration, executed notebooks
 #   _build/html/                          the book
 #
 # The store decides what is computed (its keys hash everything that determines a result); Snakemake only decides
-# what is looked at again, so a touched file costs seconds, not training time.
+# what is looked at again, so a changed file costs seconds, not training time.
+from hashlib import sha256
 from pathlib import Path
 
 PROFILE = config.get("profile", "embedded")
 NOTEBOOKS = sorted(path.stem for path in Path("notebooks").glob("*.ipynb"))
-LIBRARY = sorted(map(str, Path("lib/unidelta").rglob("*.py")))
-DATA = sorted(str(path) for path in Path("data").rglob("*") if path.is_file())
 PAGES = ["index.md", "_config.yml", "_toc.yml",
          *sorted(str(path) for path in Path("book").rglob("*") if path.is_file())]
+
+# Every run and notebook depends on all of the library and the data. Some 700 more inputs of every job would cost
+# Snakemake more time than several notebooks take. This is one, which changes when what they hold does.
+CONTENT = Path("_build/content.sha256")
+held = sha256()
+for path in sorted([*Path("lib/unidelta").rglob("*.py"), *filter(Path.is_file, Path("data").rglob("*"))]):
+    held.update(f"{path}\0{path.stat().st_size}\0".encode() + path.read_bytes())
+if not CONTENT.is_file() or CONTENT.read_text() != held.hexdigest():
+    CONTENT.parent.mkdir(exist_ok=True)
+    CONTENT.write_text(held.hexdigest())
 
 # name -> arguments of `python -m unidelta.run`. There is one job per training task of the single-task setting, the
 # longest first, so that the jobs fill the cores before the notebooks start. The notebooks read what the jobs leave in
@@ -80,8 +90,7 @@ rule book:
 rule runs:
     priority: 1
     input:
-        LIBRARY,
-        DATA,
+        CONTENT,
     output:
         touch(f"_build/runs/{PROFILE}/{{run}}.done"),
     params:
@@ -98,8 +107,7 @@ rule runs:
 rule plane:
     priority: 1
     input:
-        LIBRARY,
-        DATA,
+        CONTENT,
         lambda wildcards: f"_build/runs/{PROFILE}/{PLANES[wildcards.task]}.done",
     output:
         touch(f"_build/runs/{PROFILE}/plane-{{task}}.done"),
@@ -118,8 +126,7 @@ rule plane:
 rule execute:
     input:
         "notebooks/{name}.ipynb",
-        LIBRARY,
-        DATA,
+        CONTENT,
         needs,
     output:
         f"_build/executed/{PROFILE}/{{name}}.ipynb",

@@ -100,6 +100,31 @@ def test_a_wrong_profile_is_one_line_before_anything_is_made():
     assert not (ROOT / "_build" / "logs" / "nope").exists()
 
 
+def test_a_page_is_made_again_when_library_or_data_change_and_not_when_they_are_touched(tmp_path):
+    page = "_build/executed/embedded/31_cost.ipynb"
+    shutil.copy(ROOT / "Snakefile", tmp_path)
+    for name in ("notebooks/31_cost.ipynb", "lib/unidelta/a.py", "data/a.csv", "index.md", "_config.yml", "_toc.yml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text('"first"')
+
+    def to_make() -> str:
+        found = subprocess.run([sys.executable, "-m", "snakemake", "--cores", "1", "--dry-run", "--nolock", page],
+                               cwd=tmp_path, text=True, capture_output=True)
+        assert found.returncode == 0, found.stderr
+        return found.stdout + found.stderr
+
+    assert "execute" in to_make()
+    (tmp_path / page).parent.mkdir(parents=True)
+    (tmp_path / page).write_text("made")
+    for name in ("lib/unidelta/a.py", "data/a.csv"):
+        os.utime(tmp_path / name)
+    assert "Nothing to be done" in to_make()
+    for name in ("lib/unidelta/a.py", "data/a.csv"):
+        (tmp_path / name).write_text("other")
+        assert "execute" in to_make(), name
+        os.utime(tmp_path / page)
+
+
 def test_make_studies_names_every_study_but_the_one_that_needs_a_mirror():
     (named,) = re.findall(r"^STUDIES := (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(named.split()) == sorted(set(STUDIES) - {"real_rows"})
