@@ -36,7 +36,7 @@ from unidelta.studies import draws as of_draws
 
 def test_wider_mixtures_do_what_chapters_18_and_28_say_by_hand():
     asked = archive.load("wider_mixtures")
-    for base in ("former settings", "more of stage 1"):
+    for base in ("unchanged", "more of stage 1"):
         change = settings.changes(
             {name: r for name, r in asked.items() if name.startswith((base, "wider"))}, base)["wider mixtures"]
         assert settings.verdict(change) == "better"
@@ -260,7 +260,7 @@ def test_the_wider_grid_moves_more_and_recovers_a_little_less():
 
 def test_a_wider_search_does_what_chapters_18_and_28_say_by_hand():
     asked = archive.load("wider_search")
-    changes = settings.changes(asked, "former settings")
+    changes = settings.changes(asked, "unchanged")
     both, alone = (changes[name] for name in ("wider mixtures and search", "wider search"))
     assert settings.verdict(both) == "better"
     assert (both[["own", "moved"]] > 0).all(axis=None)

@@ -52,25 +52,25 @@ def settings(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[
 
 def stage1_settings(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """as in `settings`: three times the draws of (alpha, beta) a step and twice the steps of stage 1, or not"""
-    return on_every_draw(open_run, {FORMER: FEW_STEPS, "more of stage 1": MORE_STEPS},
+    return on_every_draw(open_run, {UNCHANGED: FEW_STEPS, "more of stage 1": MORE_STEPS},
                          chosen(sharing(open_run()), only), seeds[:2])
 
 
 def stage1_again(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
-    """as `stage1_settings`, with new seeds (each two higher), and the former steps validated once, at their end"""
-    changes = {FORMER: FEW_STEPS, "one look": FEW_STEPS | {"approximate_every": 50}, "more of stage 1": MORE_STEPS}
+    """as `stage1_settings`, with new seeds (each two higher), and its steps validated once, at their end"""
+    changes = {UNCHANGED: FEW_STEPS, "one look": FEW_STEPS | {"approximate_every": 50}, "more of stage 1": MORE_STEPS}
     return on_every_draw(open_run, changes, chosen(sharing(open_run()), only), [s + 2 for s in seeds])
 
 
 def wider_mixtures(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """as `stage1_again`, with its steps of stage 1 and its seeds (each two higher): wider mixtures in stage 1"""
-    changes = {FORMER: FEW_STEPS, "more of stage 1": MORE_STEPS, "wider mixtures": WIDER}
+    changes = {UNCHANGED: FEW_STEPS, "more of stage 1": MORE_STEPS, "wider mixtures": WIDER}
     return on_every_draw(open_run, changes, chosen(sharing(open_run()), only), [s + 2 for s in seeds])
 
 
 def wider_search(open_run: Open, seeds: Sequence[int], only: Sequence[str]) -> dict[str, Results]:
     """as `wider_mixtures`, with its seeds: a wider search in stage 2, with wider mixtures in stage 1 and without"""
-    changes = {FORMER: FEW_STEPS, "wider search": FEW_STEPS | SEARCH, "wider mixtures": WIDER,
+    changes = {UNCHANGED: FEW_STEPS, "wider search": FEW_STEPS | SEARCH, "wider mixtures": WIDER,
                "wider mixtures and search": WIDER | SEARCH}
     return on_every_draw(open_run, changes, chosen(sharing(open_run()), only), [s + 2 for s in seeds])
 
