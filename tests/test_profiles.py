@@ -12,10 +12,12 @@ import pytest
 import tiny
 import torch
 from safetensors.torch import load_file, save_file
+from test_report import grid
 from transformers import T5Config
 
 from unidelta import backbone, deltas, params, profiles, run, suite, tasks
 from unidelta.projections import KINDS, RATIO
+from unidelta.report import costs
 from unidelta.sources import mirror
 from unidelta.store import Store
 from unidelta.studies import __main__ as studies
@@ -349,3 +351,13 @@ def test_the_paper_profile_has_the_appendixs_numbers_of_one_training_task():
     assert (p.optimize_lrs, p.optimize_steps, p.optimize_every, p.optimize_batch) == ((1e-2, 5e-2), 5000, 500, 8)
     assert (p.original_steps, p.original_prefix_steps, p.fastfood_steps, p.shared_steps) \
         == (20_000, 20_000, 100_000, 100_000)
+
+
+def test_the_table_of_what_profiles_fix_has_the_values_that_runs_use():
+    found = {row[0]: row[1:] for row in grid(costs.fixed())}
+    assert found[""] == [f"{name}, {setting}" for name in profiles.PROFILES for setting in ("single", "multi")]
+    assert found["y"] == ["4", "100"] * 3
+    assert found["ratio"] == ["0.1", "0.1", "0.1", "0.1", "10.0", "10.0"]
+    assert found["optimize_lrs"][-1] == "0.01, 0.05"
+    assert found["caps"][2] == "train 2,000, dev 100, test 300"
+    assert "init_seed" not in found, "it is the same everywhere"

@@ -125,6 +125,32 @@ def test_a_page_is_made_again_when_library_or_data_change_and_not_when_they_are_
         os.utime(tmp_path / page)
 
 
+STUDY_OF = {"18": "stage1_again", "22": "many_weight", "24": "wider_mixtures", "25": "wider_search",
+            "26": "spread_seeds", "27": "spread_draws", "29": "objective", "30": "more_planes",
+            "31": "objective_draws", "32": "spread_planes"}
+
+
+def test_questions_that_are_said_to_be_written_down_beforehand_were():
+    """Each step was in the page on choices, in the commit that it names, before its study's results were committed."""
+    said = (ROOT / "book" / "choices.md").read_text(encoding="utf-8")
+    (told,) = re.findall(r"From step 18 on the commits can be looked\nat (.*?)\.\n\n", said, re.DOTALL)
+    named = dict(re.findall(r"(\d\d) in\s+([0-9a-f]{7})", told))
+    assert named.keys() == STUDY_OF.keys()
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=ROOT, text=True, capture_output=True, check=True).stdout
+
+    try:
+        git("cat-file", "-e", f"{named['18']}^{{commit}}")
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a clone with its whole history")
+    for step, commit in named.items():
+        assert re.search(rf"^{step}\. \*\*", git("show", f"{commit}:book/choices.md"), re.MULTILINE), step
+        results = f"data/results/{STUDY_OF[step]}"
+        assert not git("ls-tree", commit, results), f"step {step}: there were results"
+        assert git("log", "--format=%h", f"{commit}..HEAD", "--", results), step
+
+
 def test_make_studies_names_every_study_but_the_one_that_needs_a_mirror():
     (named,) = re.findall(r"^STUDIES := (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(named.split()) == sorted(set(STUDIES) - {"real_rows"})

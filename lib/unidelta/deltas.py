@@ -91,7 +91,7 @@ class Adapter(Delta):
     """Bottlenecks after every sublayer: x <- x + f(x W_down) W_up with f = SiLU, before the block's own residual.
 
     The sites are self-attention and feed-forward in the encoder, and self-attention, cross-attention and feed-forward
-    in the decoder. W_down (d, r) and W_up (r, d) start from N(0, 0.02).
+    in the decoder. W_down (d, r) and W_up (r, d) start from N(0, 0.02²).
     """
 
     bottleneck: int

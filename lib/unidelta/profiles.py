@@ -68,7 +68,7 @@ class Profile:
     optimize_batch: int = 8
     optimize_lrs: tuple = (1e-2, 5e-2)
     optimize_spread: float = 0.0        # standard deviation of noise added to I at every step; the paper has none
-    # where I starts: "random", from N(0, 0.02), or "train", at the mean of the training tasks' vectors of that delta
+    # where I starts: "random", from N(0, 0.02²), or "train", at the mean of the training tasks' vectors of that delta
     optimize_init: str = "random"
 
     # the simplified pipeline (appendices A.3 to A.5). Where A.5, which includes fine-tuning, differs from A.4, the

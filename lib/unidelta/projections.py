@@ -21,7 +21,7 @@ RATIO = {"paper": 10.0, "released": 0.1}
 class Projection:
     """Proj_down and Proj_up of one delta for S runs: down1 (S, y, N), down2 (S, y, y) and up (S, N, y).
 
-    All three start from N(0, 0.02).
+    All three start from N(0, 0.02²).
     """
 
     down1: Tensor

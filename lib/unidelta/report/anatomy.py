@@ -18,7 +18,7 @@ def dissected(run: Run, train: Sequence[str], seed: int) -> dict[str, dict]:
     `N` is the number of parameters and `values` are the singular values of Proj_up. `cosine` is that of its leading
     direction with the offset of a training solution, in absolute value and the largest over the training tasks;
     `length` is the offset's mean length. `before` and `after` are the mean |W_1 offset|, which enters the tanh of
-    Proj_down: before training as expected of W_1 ~ N(0, 0.02), and after it. `tanh` is the mean |tanh| after it."""
+    Proj_down: before training as expected of W_1 ~ N(0, 0.02²), and after it. `tanh` is the mean |tanh| after it."""
     space = approximate(run, train, [seed])[seed].tensors()
     done = original(run, train, seeds=[seed])
     found = {}

@@ -1,11 +1,13 @@
 """The tables of the chapter on cost: what the cost model says, beside what was measured."""
 
+from dataclasses import fields, replace
+
 import transformers
 from IPython.display import HTML, Markdown
 
 from unidelta import cost, deltas, profiles
 from unidelta import memory as counted
-from unidelta.projections import KINDS
+from unidelta.projections import KINDS, RATIO
 from unidelta.report.speed import measured, number, table
 
 
@@ -56,6 +58,22 @@ def assumed(p, text: str, found: dict | None) -> Markdown:
                     "Whether `approximate` fits is by the count"
                     + (f"; the process of a step measured above took up to {number(off)} times as much" if off else "")
                     + ".*")
+
+
+def fixed() -> HTML:
+    """The fields of `unidelta.profiles.Profile` in which profiles differ, or the single- and the multi-task setting."""
+    def text(value) -> str:
+        if isinstance(value, dict):
+            return ", ".join(f"{name} {text(of)}" for name, of in value.items())
+        if isinstance(value, tuple):
+            return ", ".join(map(text, value))
+        return "all" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+    columns = {f"{name}, {setting}": profiles.get(name, setting=setting)
+               for name in profiles.PROFILES for setting in cost.SETTINGS}
+    columns = {name: replace(p, ratio=RATIO[p.variant]) if p.ratio is None else p for name, p in columns.items()}
+    rows = [[field.name, *(text(getattr(profile, field.name)) for profile in columns.values())]
+            for field in fields(profiles.Profile) if field.name not in ("name", "setting", "multi")]
+    return table([row for row in rows if len(set(row[1:])) > 1], ["", *columns])
 
 
 def fits(answer: int = 4) -> Markdown:

@@ -148,8 +148,8 @@ def simplified(study: dict[str, Results]) -> list[Headline]:
 
 
 def stacked(*lines: str) -> str:
-    """A table cell with these lines, none of which is broken again."""
-    return "<br>".join(line.replace(" ", "&nbsp;") for line in lines)
+    """A table cell with these lines, broken again only where there is no room for one."""
+    return "<br>".join(f'<span class="line">{line}</span>' for line in lines)
 
 
 def cells(fine: Results) -> pd.Series:
@@ -208,13 +208,13 @@ def figure(found: Sequence[Headline]) -> HTML:
     drawn, (axis,) = figures.canvas(height=0.36 * len(found) + 1.0)
     y = range(len(found))
     mean, half = zip(*(h.value for h in found), strict=True)
-    axis.errorbar(mean, [at - 0.12 for at in y], xerr=half, fmt="o", color="black", markersize=6, capsize=3,
+    axis.errorbar(mean, [at - 0.2 for at in y], xerr=half, fmt="o", color="black", markersize=6, capsize=3,
                   label="ours")
     theirs = [paper.average(h.n, set(h.frame.task)) for h in found]
     aims = [AIMS[h.n] if h.aimed else math.nan for h in found]
-    axis.plot(theirs, [at - 0.12 for at in y], "D", color="black", markerfacecolor="white", markersize=5,
-              label="the paper, same tasks", zorder=3)
-    axis.plot(aims, y, "|", color="#E69F00", markersize=14, markeredgewidth=2, label="aim", zorder=2)
+    axis.plot(theirs, y, "D", color="black", markerfacecolor="white", markersize=5, label="the paper, same tasks",
+              zorder=3)
+    axis.plot(aims, y, "|", color="#E69F00", markersize=21, markeredgewidth=2.5, label="aim", zorder=1)
     beside = {"one number fitted": ("s", "#56B4E9", [h.fitted for h in found]),
               "tuned in a random subspace": ("x", "#CC79A7", [relative(h.frame, "random").mean() for h in found]),
               "best without tuning": ("^", "#777777", [h.control[1] for h in found])}
@@ -225,7 +225,7 @@ def figure(found: Sequence[Headline]) -> HTML:
     axis.axvline(100, color="black", linewidth=0.8)
     axis.set(xlabel=figures.OF, xlim=(-3, 106))
     *others, ours = zip(*axis.get_legend_handles_labels(), strict=True)  # matplotlib lists error bars last
-    drawn.legend(*zip(ours, *others, strict=True), fontsize=7, ncols=3, loc="outside upper center")
+    drawn.legend(*zip(ours, *others, strict=True), fontsize=7, ncols=3, markerscale=0.75, loc="outside upper center")
     return figures.picture(drawn, "Every average: ours, the paper's, the aim and three controls; "
                                   "the results chapter has the numbers")
 

@@ -174,6 +174,10 @@ def to_touch(plane: Plane) -> HTML:
     def at(x: float) -> float:  # from the left, or from below
         return ((x - axis[0]) / step + 0.5) * cell
 
+    def dot(kind: str, x: float, y: float) -> str:
+        return (f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{COLOUR[kind]}" stroke="white">'
+                f"<title>{LABEL[kind]}</title></circle>")
+
     parts = []
     for i, x in enumerate(axis):
         for j, y in enumerate(axis):
@@ -184,9 +188,7 @@ def to_touch(plane: Plane) -> HTML:
                          f"<title>α = {x:.1f}, β = {y:.1f}: mean {mean[i, j]:.0f} % of E_ori ({each})</title></rect>")
     for kind, (x, y) in zip(KINDS, plane.points.tolist(), strict=True):
         if max(abs(x), abs(y)) <= abs(axis[0]):
-            parts.append(f'<circle cx="{left + at(x):.1f}" cy="{size - at(y):.1f}" r="5" '
-                         f'fill="{COLOUR[kind]}" stroke="white">'
-                         f"<title>{LABEL[kind]}</title></circle>")
+            parts.append(dot(kind, left + at(x), size - at(y)))
     text = 'font-size="11" fill="currentColor"'
     for tick in axis[::max(len(axis) // 4, 1)]:
         parts.append(f'<text x="{left + at(tick):.1f}" y="{size + 14}" text-anchor="middle" {text}>{tick:g}</text>'
@@ -197,7 +199,10 @@ def to_touch(plane: Plane) -> HTML:
         parts.append(f'<path d="M{left + size + 12} {size - (i + 1) * size / 5}h14v{size / 5}h-14z" '
                      f'fill="{to_hex(colours(i / 4))}"/>'
                      f'<text x="{left + size + 31}" y="{size - (i + 0.5) * size / 5 + 4}" {text}>{25 * i} %</text>')
-    width, height = left + size + 70, size + 34
+    for i, kind in enumerate(KINDS):
+        parts.append(dot(kind, left + 6 + 110 * i, size + 44)
+                     + f'<text x="{left + 16 + 110 * i}" y="{size + 48}" {text}>{LABEL[kind]}</text>')
+    width, height = left + size + 70, size + 54
     return HTML(f'<svg viewBox="0 0 {width} {height}" width="{width}" style="max-width: 100%" role="img" '
                 'aria-label="relative performance over the plane; the table above says how much of it is high">'
                 f'{"".join(parts)}</svg>')

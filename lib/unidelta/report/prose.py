@@ -183,7 +183,8 @@ def draws(found: dict[str, Results]) -> Markdown:
             lines.append(line)
     if not lines:
         return markdown("No task here shares label words with its training task.")
-    names = ", ".join(f"`{name}`" for name in found)
+    of = [name.partition("backbone=")[2] for name in found]
+    names = ", ".join(f"`{name}`" if name else "the default" for name in of)
     return markdown(f"Where label words are shared, over {len(found)} of these backbones "
                     f"({names}; mean ± half the 95 % t-interval over backbones, valid for these backbones only, "
                     f"and the range): {'; '.join(lines)}.")

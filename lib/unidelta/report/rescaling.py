@@ -93,12 +93,13 @@ def figure(results: Results) -> Figure:
             style = "o-" if source != target else "o:"
             axis.plot(FACTORS, mine[columns].mean(), style, markersize=3, color=COLOUR[source])
             axis.plot([], [], "o-", markersize=3, color=COLOUR[source], label=f"found with {LABEL[source]}")
+        axis.plot([], [], ":", color="black", label="its own vector")
         axis.axvline(1, color="black", linewidth=0.8)
-        axis.set(title=f"used for {LABEL[target]}", xlabel="length, times its own", xscale="log")
+        axis.set(title=f"used for {LABEL[target]}", xlabel="length, times its own (log scale)", xscale="log")
         axis.set_xticks([0.5, 1, 2], ["0.5", "1", "2"])
         axis.minorticks_off()
     axes[0].set(ylabel="dev score, % of own space", ylim=(0, None))
-    picture.legend(*axes[0].get_legend_handles_labels(), fontsize=7, ncols=3, loc="outside lower center")
+    picture.legend(*axes[0].get_legend_handles_labels(), fontsize=7, ncols=4, loc="outside lower center")
     return picture
 
 

@@ -19,7 +19,7 @@ from unidelta import curriculum, suite
 from unidelta.backbone import Backbone
 from unidelta.data import Encoded
 from unidelta.evaluation import predict
-from unidelta.report.measures import html, relative
+from unidelta.report.measures import html, number, relative
 from unidelta.report.results import Results
 from unidelta.sources import embedded
 from unidelta.world import prompts
@@ -100,7 +100,7 @@ def table(read: pd.DataFrame) -> HTML:
     """`reading` as a table, each column headed by a backbone's name and fingerprint."""
     heads = {name: f"{name}<br><small>{backbones.load(name).fingerprint}</small>" for name in read}
     return html([{"task": task, "": "trains a subspace" if task in suite.single() else "",
-                  **{heads[name]: f"{score:.0f}" for name, score in row.items()}} for task, row in read.iterrows()])
+                  **{heads[name]: number(score) for name, score in row.items()}} for task, row in read.iterrows()])
 
 
 def related(read: pd.DataFrame, found: dict[str, Results]) -> HTML:
@@ -134,7 +134,7 @@ def _sentences(value) -> Iterator[str]:
 
 
 def met(names: list[str], items: int = 20_000) -> HTML:
-    """How much of the test rows of some stand-ins occurs elsewhere.
+    """How much of the test rows of those tasks that have a stand-in occurs elsewhere.
 
     Counted are their sentences that occur in `items` items of pre-training, drawn anew as at its end; and, for tasks of
     CHOICES, the questions that occur in the training rows with the same answers."""
@@ -151,7 +151,7 @@ def met(names: list[str], items: int = 20_000) -> HTML:
         return any(sentence in line for line in min(inner, key=len))
 
     lines = []
-    for task in names:
+    for task in (name for name in names if name in embedded.names()):
         test, train = (embedded.raw(task, split) for split in ("test", "train"))
         sentences = list(dict.fromkeys(s for row in test for s in _sentences(row)))
         share = f"{100 * sum(map(seen, sentences)) / len(sentences):.0f}" if sentences else "–"

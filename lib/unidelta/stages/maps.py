@@ -60,6 +60,6 @@ def mean_vector(subspace: Artifact, kind: str) -> Tensor:
 
 
 def random_vector(y: int, task: str, kind: str, seed: int) -> Tensor:
-    """A vector from N(0, 0.02), (y,): where stage 2 starts."""
+    """A vector from N(0, 0.02²), (y,): where stage 2 starts."""
     generator = torch.Generator().manual_seed(zlib.crc32(f"{task}/{kind}/{seed}".encode()))
     return torch.empty(y).normal_(0, 0.02, generator=generator)

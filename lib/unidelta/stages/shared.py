@@ -38,13 +38,13 @@ def allowed(kinds: Sequence[str]) -> list[str]:
 
 
 def start_up(numel: int, y: int, seed: int, kind: str) -> Tensor:
-    """An untrained Proj_up of one delta, (N, y) from N(0, 0.02)."""
+    """An untrained Proj_up of one delta, (N, y) from N(0, 0.02²)."""
     generator = torch.Generator().manual_seed(2_000_000 + 1000 * seed + KINDS.index(kind))
     return torch.empty(numel, y).normal_(0, 0.02, generator=generator)
 
 
 def start_shared(tasks: int, y: int, seed: int) -> Tensor:
-    """The shared vectors before training, one per training task, (T, y) from N(0, 0.02)."""
+    """The shared vectors before training, one per training task, (T, y) from N(0, 0.02²)."""
     generator = torch.Generator().manual_seed(3_000_000 + seed)
     return torch.empty(tasks, y).normal_(0, 0.02, generator=generator)
 
