@@ -5,6 +5,7 @@ Nothing here is timed."""
 import gc
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -29,6 +30,7 @@ import transform  # noqa: E402
 from more_keys import more_keys  # noqa: E402
 
 from unidelta import cost, deltas, memory  # noqa: E402
+from unidelta.fastfood import trained  # noqa: E402
 from unidelta.optim import Adafactor  # noqa: E402
 from unidelta.profiles import PROFILES  # noqa: E402
 from unidelta.projections import KINDS, VARIANTS, Projection, reconstruction  # noqa: E402
@@ -354,3 +356,29 @@ def test_the_rates_of_a_fine_tuned_search_do_not_fit_the_papers_card():
     each = memory.solution(config, SimpleNamespace(numel=247_577_856), 8, 128, 4)  # even with short inputs
     assert len(PROFILES["paper"].fastfood_optimize_lrs) == 7
     assert 7 * each > 32 * 2**30 > each
+
+
+def test_the_plan_of_one_training_task():
+    p, works = cost.plan("single")
+    of, dev = {w.stage: w for w in works}, p.caps["dev"]
+    assert of["approximate"].scored == of["simplified: shared"].scored == 3 * dev
+    assert of["original"].scored == of["optimize"].scored == of["transfer"].scored == dev
+    assert of["optimize, random control"] == replace(of["optimize"], stage="optimize, random control")
+    assert of["simplified: optimize"].validations == p.optimize_steps // p.shared_optimize_every
+    assert of["simplified: shared"].rows == 3 * p.shared_batch * p.shared_draws
+    many = {w.stage: w for w in cost.plan("multi")[1]}
+    assert many["simplified: shared"].scored == many["approximate"].scored
+    q = cost.plan("multi")[0]
+    assert many["simplified: optimize"].validations == q.optimize_steps // q.shared_optimize_every
+
+
+def test_memory_of_a_small_subspace_by_hand():
+    config = T5Config(d_model=2, d_kv=1, num_heads=1, d_ff=3, num_layers=1, num_decoder_layers=1, vocab_size=5)
+    made, y, of = {"a": SimpleNamespace(numel=10), "b": SimpleNamespace(numel=20, length=3)}, 4, (3, 7, 2)
+    parts = {name: gib * 2**30 for name, gib in memory.approximation(config, made, y, 2, *of).items()}
+    maps_ = (10 + 20) * 4 + (10 + 4 + 20 + 4) * 4  # up; down and the square map behind it
+    assert parts["projections"] == parts["their gradients"] == parts["best so far"] == 4 * maps_
+    assert parts["Adafactor's moments"] == 4 * (2 * (10 + 20) + 2 * (4 + 3 * 4)), "rows and columns of all three"
+    assert (parts["Adafactor's working space"], parts["solutions"]) == (2 * 4 * 20 * 4, 4 * 2 * 30)
+    assert memory.subspace(config, made, y, 2, *of) == pytest.approx(sum(parts.values()) - parts["backbone"])
+    assert memory.fastfood(SimpleNamespace(numels=[10, 20]), y) == 26 * trained([10, 20], y), "six copies and two bytes"

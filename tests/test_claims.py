@@ -468,9 +468,9 @@ def test_claims_of_tuning_look_at_a_deltas_own_rows_and_those_of_transfer_at_tra
     scores = {"rotten_tomatoes": (90.0, [89.0, 90.0, 91.0]), "amazon_polarity": (90.0, [89.0, 90.0, 91.0])}
     said = {c.text: c.verdict for c in claims.every(apart(scores, own, moved))}
     for begins, what in (
-            ("Every delta recovers", own), ("A solution found with", moved), ("Transfer recovers", moved),
+            ("Every delta recovers", own), ("A solution found with", moved), ("Transfer recovers more", moved),
             ("On sentiment", moved), ("Tuning in the subspace adds to what", own),
-            ("Tuning in the subspace adds to the training", own), ("What is recovered", own),
+            ("Tuning in the subspace adds to the training", own), ("On average over the tasks, what", own),
             ("A transferred vector adds", moved), ("A transferred vector does more than the other delta's", moved)):
         (text, verdict), = ((t, v) for t, v in said.items() if t.startswith(begins))
         assert verdict == (verdicts.FAILS if what else verdicts.HOLDS), text
@@ -584,3 +584,45 @@ def test_a_study_with_a_variant_of_another_backbone_is_not_judged_by(monkeypatch
     other.run.backbone.title = "`" + "0" * 16 + "`"
     archive.save({"unchanged": base, "backbone=other": other}, "multi_task")
     assert claims_archived.judged_by(base) == {}
+
+
+def test_a_plane_is_drawn_with_alpha_from_left_to_right():
+    one = plane(0, 0, 0)
+    one.relative[:, 3, 1] = 90.0  # alpha 1, beta -1
+    one = replace(one, axis=torch.arange(-2.0, 3.0), points=torch.tensor([[1.0, -1.0]] * 3))
+    axis = planes_of.figure({"a": one}).axes[0]
+    arrays = [c.get_array() for c in axis.collections if c.get_array() is not None]
+    mean = next(a for a in arrays if a.size == 25).reshape(5, 5)
+    assert (mean[1, 3], mean[3, 1]) == pytest.approx((90.0, 10.0))
+    dots = [line for line in axis.lines if len(line.get_xdata()) == 1]
+    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in dots] == 3 * [(1.0, -1.0)]
+    svg = BeautifulSoup(planes_of.to_touch(one).data, "html.parser")
+    cell, = (r for r in svg.find_all("rect") if "mean 90 %" in r.title.text)
+    assert "α = 1.0, β = -1.0" in cell.title.text
+    dot = svg.find("circle")
+    assert float(cell["x"]) < float(dot["cx"]) < float(cell["x"]) + 16
+    assert float(cell["y"]) < float(dot["cy"]) < float(cell["y"]) + 16
+    assert [r["fill"] for r in svg.find_all("rect")].count(cell["fill"]) == 1
+
+
+def test_what_just_reaches_a_level_can_reach_it():
+    even = results({"rotten_tomatoes": (100.0, 3 * [80.0])})
+    assert claims.widely(80.0, 50.0)(even)[0].endswith("at most 1 can reach the level")
+
+
+def test_planes_at_their_boundaries():
+    edge = plane(25, 25, 25)
+    edge.points[:] = 4.0
+    assert near({"a": edge}).verdict == verdicts.HOLDS, "the edge is not outside"
+    level = plane(25, 25, 25)
+    level.relative[:] = 80.0
+    assert near({"a": level}).verdict == verdicts.HOLDS, "at 80 % or more"
+    high = plane(25, 25, 0)
+    high.relative[2] = 70.0
+    assert wider({"a": high}).ours.startswith("a 100.0 % of the plane"), "of the mean, not of each"
+    part = plane(15, 0, 25)
+    part.relative[1].view(-1)[8:23] = 90.0
+    seeds = of_seeds(*3 * [{"scitail": part}])
+    assert in_common(seeds)[0].startswith("46.7 ± 0.0 % of the smallest, over 3 of 3 planes")
+    assert in_common(seeds)[0].endswith("28.0 ± 0.0 % of the plane, over all of them")
+    assert said(in_common, seeds) == verdicts.FAILS, "less than half"

@@ -1,11 +1,14 @@
 """Curves from training logs: by hand, and from a tiny subspace of two tasks to a table and a figure."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from bs4 import BeautifulSoup
+from test_report import grid
 
 from unidelta.projections import KINDS
-from unidelta.report import convergence
+from unidelta.report import convergence, measures
 from unidelta.stages import Run
 from unidelta.stages.blend import Parts
 
@@ -92,3 +95,29 @@ def test_when_runs_arrive_is_averaged_over_tasks_within_a_seed():
     """Two tasks, three seeds: the seed changes fastest."""
     each = {k: [FAST, FAST, SLOW, FAST, FAST, SLOW] for k in KINDS}
     assert convergence.arrivals(each, 3)["lora"].tolist() == [50.0, 50.0, 100.0]
+
+
+def test_curves_come_task_by_task_and_seed_by_seed(monkeypatch):
+    def artifact(t, s):
+        parts = {f"{part}.{k}": [t + s / 10] for part in ("task", "dist") for k in KINDS}
+        return SimpleNamespace(id=f"{t}/{s}", log=lambda: [{"loss": [t + s / 10], "parts": parts}])
+    monkeypatch.setattr(convergence, "original", lambda run, train, seeds: {
+        (t, k, s): artifact(t, s) for s in seeds for t in train for k in KINDS})
+    monkeypatch.setattr(convergence, "approximate", lambda run, train, seeds: {s: artifact(train[0], s) for s in seeds})
+    found, _ = convergence.curves(None, [1, 2], [0, 1])
+    assert {tuple(c[0] for c in runs) for each in found.values() for runs in each.values()} == {(1.0, 1.1, 2.0, 2.1)}
+
+
+def test_lowest_and_first_are_told_and_drawn_at_the_ends_of_their_steps():
+    found = {convergence.TASK: {k: [[4.0, 1.0, 2.0, 3.0]] for k in KINDS}}
+    assert grid(convergence.table(found, 1))[1][3:5] == ["4.00", "1.000"]
+    line = convergence.figure(found).axes[0].lines[1]
+    assert [line.get_ydata()[i] for i in (25, 50, 75, 100)] == pytest.approx([4.0, 1.0, 2.0, 3.0])
+
+
+def test_a_prefix_that_is_down_sooner_is_said_to_be_earlier():
+    slow, fast = [4.0, 3.0, 2.0, 1.0], [4.0, 1.0, 1.0, 1.0]
+    found = {convergence.TASK: {"adapter": [slow, slow], "lora": [slow, slow], "prefix": [fast, slow]},
+             convergence.DIST: {k: [fast, fast] for k in KINDS}}
+    mean, half = convergence.lag(found, 2)
+    assert f"comes down {measures.number(-mean, half)} % of the steps earlier than" in convergence.said(found, 2).data

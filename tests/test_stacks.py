@@ -1,6 +1,7 @@
 """Stacks: what is trained and scored together is what each would be alone, and no more than the memory holds."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -276,3 +277,12 @@ def test_an_answer_may_be_as_long_as_the_longest_of_any_part(done, monkeypatch):
         asked.append(longest) or [[""] * len(s) for s in splits]))
     evaluation.scores(run.backbone, [], [longer], "test")
     assert asked == [[17]]
+
+
+def test_an_answer_has_as_many_tokens_as_it_may(done):
+    run, _ = done
+    count = SimpleNamespace(batch_decode=lambda rows, skip_special_tokens: [str(len(ids)) for ids in rows])
+    stub = SimpleNamespace(model=run.backbone.model, device=run.backbone.device, config=run.backbone.config,
+                           tokenizer=count)
+    said = evaluation.predict(stub, [], [run.data(UNSEEN[0], 0).test], [3])[0]
+    assert set(said) == {"4"}, "the token that only starts it, and three"

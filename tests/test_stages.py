@@ -478,3 +478,26 @@ def test_what_needs_no_training_is_scored_on_test_rows(open_run, monkeypatch):
     artifact, = baselines.untouched(open_run(), UNSEEN[:1], (0,)).values()
     assert artifact.metrics["untuned"] == 0.25
     assert asked == [([], "test")]
+
+
+def test_everything_that_an_artifact_is_made_from_is_in_its_configuration(done):
+    run, found = done
+    for stage in ("controls", "lengthened", "rescaled", "transfer"):
+        for key, artifact in found[stage].items():
+            task, seed = key
+            made = {"controls": {"subspace": found["approximate"][seed].id},
+                    "lengthened": {"factors": list(controls.FACTORS),
+                                   "sources": [found["original"][t, k, seed].id for t in TRAIN for k in KINDS]},
+                    "rescaled": {"factors": list(controls.FACTORS),
+                                 "sources": [found["optimize"][task, k, seed].id for k in KINDS]},
+                    "transfer": {"up": "trained",
+                                 "sources": [found["optimize"][task, k, seed].id for k in KINDS]}}[stage]
+            assert artifact.config == {
+                "stage": stage, "backbone": run.backbone.fingerprint, "dtype": "float32", "task": task, "seed": seed,
+                "data": run.data(task, seed).fingerprint, **made}
+    plane = found["landscape"][0].config
+    assert {name: plane[name] for name in ("task", "seed", "extent", "step", "rows", "sources")} == {
+        "task": UNSEEN[0], "seed": 0, "extent": 1.0, "step": 0.5, "rows": 6,
+        "sources": [found["optimize"][UNSEEN[0], k, 0].id for k in KINDS]}
+    for seed, artifact in controls.centroid(run, TRAIN, (0, 1)).items():
+        assert artifact.config["subspace"] == found["approximate"][seed[1]].id

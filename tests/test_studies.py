@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import fields
 from functools import partial
+from types import SimpleNamespace
 from zipfile import ZipFile
 
 import pandas as pd
@@ -26,10 +27,12 @@ from unidelta.report import (
     settings,
     tables,
 )
+from unidelta.report.results import setting
 from unidelta.stages import baselines
 from unidelta.store import plain
-from unidelta.studies import STUDIES
+from unidelta.studies import STUDIES, variants
 from unidelta.studies import draws as of_draws
+from unidelta.studies import tables as of_tables
 from unidelta.studies.__main__ import main
 from unidelta.studies.parts import OBJECTIVES
 
@@ -474,3 +477,39 @@ def test_an_archive_elsewhere_is_read_from_there(tmp_path):
             for folder in ("", str(tmp_path))}
     assert "'multi_task'" in told[""]
     assert told[str(tmp_path)].strip() == f"['mine'] {tmp_path}"
+
+
+@pytest.mark.parametrize("name", [n for n in archive.names() if n != "real_rows"])
+def test_what_is_archived_is_what_the_study_asks_for_today(name, monkeypatch, tmp_path):
+    """Variants, seeds, tasks, training tasks and settings of every archived study, without computing one."""
+    def asked(run, tasks, seeds, train=None, *more, **options):
+        return SimpleNamespace(run=run, seeds=list(seeds), tasks=list(tasks), train=train)
+    for module in (of_draws, of_tables, variants):
+        for call in ("collect", "collect_shared", "collect_original"):
+            monkeypatch.setattr(module, call, asked, raising=False)
+    monkeypatch.setattr(of_tables, "collect_trained", asked)
+    for module in (of_tables.rescaling, of_tables.directions, variants.vectors):
+        monkeypatch.setattr(module, "collect", asked)
+    drawn = []
+    monkeypatch.setattr(planes, "drawn", lambda run, served, seed, rows: drawn.append((served, seed, rows)) or {})
+    # these were the profile's when this study was archived, so that its lines do not name them
+    left_out = of_draws.GIVEN_UP if name == "many_settings" else {}
+
+    def open_run(**settings):
+        return stages.Run.open("embedded", str(tmp_path), **{k: v for k, v in settings.items() if k not in left_out})
+    found = STUDIES[name](open_run, [0, 1, 2], ())
+    kept = archive.load(name)
+    assert {variant: setting(r.run, r.seeds) for variant, r in found.items()} \
+        == {variant: r.line for variant, r in kept.items()}
+    for variant, r in found.items():
+        frame = kept[variant].frame
+        if hasattr(r, "tasks") and "task" in frame:
+            assert set(r.tasks) == set(frame.task), variant
+        if getattr(r, "train", None) and isinstance(r.train[0], str):
+            assert {"+".join(r.train)} == set(frame.train), variant
+        if drawn:
+            with ZipFile(archive.FOLDER / kept[variant].folder / archive.PACKED) as packed:
+                configs = [json.loads(packed.read(f"{i}/config.json"))["config"]
+                           for i in kept[variant].ids if i.startswith("landscape/")]
+            assert {(task, seed, rows) for served, seed, rows in drawn for _, task in served} \
+                == {(c["task"], c["seed"], c["rows"]) for c in configs}

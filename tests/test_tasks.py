@@ -6,7 +6,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from unidelta import tasks
+from unidelta import suite, tasks
 from unidelta.sources import embedded, formats, mirror, registry
 
 ABC = {"text": ["x", "y"], "label": ["A", "B"]}
@@ -440,3 +440,21 @@ def test_the_configuration_of_a_task_comes_before_a_default_one(tmp_path):
     (tmp_path / "nyu-mll--glue" / "default").mkdir()
     other.rename(tmp_path / "nyu-mll--glue" / "default" / "train.parquet")
     assert mirror.path(tasks.get("glue-sst2"), "train", tmp_path) == file
+
+
+def test_which_tasks_share_label_words():
+    assert suite.shares_labels("scitail"), "as all its words are those of glue-mnli"
+    assert not suite.shares_labels("superglue-rte"), "one of two is another"
+    assert not suite.is_text("qasc")
+    assert suite.is_text("eli5-asks")
+    assert not set(suite.LONG_UNSEEN) & set(suite.multi()[1])
+    assert suite.LONG_TRAIN in suite.single("hub")
+
+
+def test_rows_at_the_boundaries_of_a_shape():
+    query = tasks.get("google_wellformed_query")
+    for rating in (0.4, 0.5, 0.6):
+        assert list(formats.format_rows(query, [{"content": "q", "rating": rating}], "here")) == []
+    short = tasks.get("acronym_identification")
+    twice = {"tokens": ["a", "b", "BR"], "labels": [0, 0, 1]}
+    assert list(formats.format_rows(short, [twice], "here")) == []

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from test_measures import sent_less
 from test_report import grid, results
 
 from unidelta import tasks
@@ -64,7 +65,7 @@ def test_the_table_has_every_task_and_backbone(monkeypatch):
     monkeypatch.setattr(understanding.backbones, "load", lambda name: SimpleNamespace(fingerprint=f"f-{name}"))
     text = understanding.table(understanding.reading(["one", "two"])).data
     assert all(f"<td>{task}</td>" in text for task in ALL)
-    assert text.count("<td>50</td>") == text.count("<td>25</td>") == len(ALL)
+    assert text.count("<td>50.0</td>") == text.count("<td>25.0</td>") == len(ALL)
     assert "one<br><small>f-one</small>" in text
     assert text.index("glue-sst2") < text.index("dream") < text.index("rotten_tomatoes"), "training tasks come first"
 
@@ -98,3 +99,25 @@ def test_a_sentence_is_found_in_a_row_of_any_shape():
            "more": ["One two three four.", {"x": "five six seven eight"}], "idx": 3}
     assert list(understanding._sentences(row)) == [
         "it was there of course", "one two three four", "five six seven eight"]
+
+
+@pytest.mark.parametrize(("name", "words"), [
+    *((t, {"positive": ("they did",), "negative": ("they did not",)}) for t in understanding.OPINION),
+    ("glue-qqp", {"duplicate": ("yes",), "not_duplicate": ("no",)}),
+    ("glue-mrpc", {"equivalent": ("yes",), "not_equivalent": ("no",)}),
+    ("superglue-wic", {"true": ("yes",), "false": ("no",)}), ("superglue-wsc", {"true": ("yes",), "false": ("no",)}),
+    ("glue-mnli", {"entailment": ("it follows",), "neutral": ("who knows",), "contradiction": ("it fails",)}),
+    ("superglue-rte", {"entailment": ("it follows",), "not_entailment": ("it fails", "who knows")})])
+def test_what_is_right_follows_from_the_rows_own_label(name, words):
+    rng = random.Random(0)
+    for row, (_, targets) in zip(embedded.raw(name, "validation")[:60], tasks.rows(name, "validation", "embedded"),
+                                 strict=False):
+        assert understanding.asked(name, row, rng)[1] == words[targets[0]]
+
+
+def test_what_is_recovered_is_told_of_the_subspace():
+    read = pd.DataFrame({"embedded": [90.0, 50.0], "two": [80.0, 60.0], "three": [70.0, 70.0]},
+                        index=["glue-sst2", "rotten_tomatoes"])
+    of_ = {name: sent_less(results({"rotten_tomatoes": (100.0, 3 * [sub])}), 2 * sub)
+           for name, sub in (("unchanged", 60.0), ("backbone=two", 70.0), ("backbone=three", 80.0))}
+    assert grid(understanding.related(read, of_))[1][2:] == ["1.0", "-1.0"]
