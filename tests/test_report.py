@@ -193,7 +193,7 @@ def test_averages_stand_beside_every_control(two):
     lines = {line[0]: line[1:] for line in grid(tables.averages(two))}
     assert {*report.CONTROLS.values(), "in the subspace", "recovered above chance", "the paper, same tasks"} \
         <= set(lines)
-    assert lines["training solution as it is"] == ["66.7", "100.0", "83.3", "66.7"]
+    assert lines["training solution as it is"] == ["66.7 ± 0.0", "100.0 ± 0.0", "83.3 ± 0.0", "66.7 ± 0.0"]
     assert lines["the paper, same tasks"] == ["100.4", "84.3", f"{(100.4 + 84.3) / 2:.1f}", "100.4"]
     said = prose.explained(two).data
     assert ("**label words shared** (1 task). Optimising in the subspace reaches 90.0 ± 2.8 % "
@@ -253,7 +253,7 @@ def test_variants_are_compared_by_seed(two):
 def test_draws_are_summed_up_where_label_words_are_shared(two):
     other = results({"rotten_tomatoes": (90.0, [72.0, 72.0, 72.0]), "glue-mrpc": (60.0, [0.0, 0.0, 0.0])})
     said = prose.draws({"unchanged": two, "backbone=other": other}).data
-    assert "over 2 of these backbones (`unchanged`, `backbone=other`; " in said
+    assert "over 2 of these backbones (the default, `other`; " in said
     each = "85.0 ± 63.5 % (80.0 to 90.0), +12.8 ± 63.5 points over the training solution, length fitted"
     assert f"in the subspace {each}; transferred {each}." in said
     assert "No task here" in prose.draws({"unchanged": results({"glue-mrpc": (60.0, [30.0, 30.0, 30.0])})}).data

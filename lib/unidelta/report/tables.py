@@ -149,12 +149,11 @@ def averages(results: Results, n: int = 1, theirs: Callable[[list[str]], float] 
 
     def line(text, value):
         return {"": text, **{heads[name]: value(name, mine) for name, mine in groups.items()}}
-    def reached(name, mine):
-        told = number(*over_seeds(mine, relative(mine)))
-        return told if flagged[name] else f"<b>{told}</b>"
-    lines = [line("<b>transferred</b>" if n in TRANSFER else "<b>in the subspace</b>", reached)]
-    lines += [line(text, lambda _, mine, c=c: number(relative(mine, c).mean()))
-              for c, text in results.controls.items()]
+    def reached(_, mine, column="sub"):
+        return number(*over_seeds(mine, relative(mine, column)))
+    lines = [line("<b>transferred</b>" if n in TRANSFER else "<b>in the subspace</b>", lambda name, mine: (
+        reached(name, mine) if flagged[name] else f"<b>{reached(name, mine)}</b>"))]
+    lines += [line(text, partial(reached, column=c)) for c, text in results.controls.items()]
     lines.append(line("recovered above chance", lambda _, mine: number(*recovered(mine))))
     if results.run.profile.y == (100 if n in (3, 4, 7, 9) else 4):  # the paper's tables are of these dimensions only
         lines.append(line("the paper, same tasks", lambda name, _: number(theirs(names[name]))))
