@@ -403,7 +403,9 @@ def test_from_nothing_to_a_table(tiny_t5, tmp_path, monkeypatch):
     assert "inf" not in anatomy.told(line, p.train, p.seeds).data
     assert figures.training_curves(run, p.train, p.seeds).axes
     assert figures.trajectories(found).axes
-    assert (tmp_path / "embedded" / "progress.log").read_text(), "progress goes to a file, not into cells"
+    told = (tmp_path / "embedded" / "progress.log").read_text()  # not in cells
+    assert all(f" {stage}" in told for stage in ("original", "approximate", "optimize")), "what is trained"
+    assert all(f" {stage} 1 of " in told for stage in ("transfer", "controls", "lengthened")), "and what is scored"
 
 
 def test_a_store_that_cannot_be_written_is_opened_all_the_same(tiny_t5, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """The stages on a tiny backbone: each leaves what section 4 says, and what it says is true, followed by hand."""
 
+import logging
 import math
 from dataclasses import replace
 from itertools import product
@@ -28,6 +29,13 @@ from unidelta.stages import (
 
 def shapes(artifact) -> dict:
     return {name: tuple(t.shape) for name, t in artifact.tensors().items()}
+
+
+def test_what_is_only_scored_tells_how_far_it_is(caplog):
+    with caplog.at_level(logging.INFO, "unidelta"):
+        assert list(workbench.progress("controls", ["a", "b"])) == ["a", "b"]
+    assert [line.split(" | ")[0] for line in caplog.messages] == ["controls 1 of 2", "controls 2 of 2"]
+    assert caplog.messages[1].endswith(", 0.0 min left")
 
 
 def test_a_name_is_no_list_of_names(tmp_path, tiny_t5):

@@ -13,7 +13,7 @@ from unidelta.stages.approximation import approximate
 from unidelta.stages.maps import up_projection
 from unidelta.stages.optimization import optimize
 from unidelta.stages.scoring import score_stack
-from unidelta.stages.workbench import Run, compute, save, stacks
+from unidelta.stages.workbench import Run, compute, progress, save, stacks
 from unidelta.store import Artifact
 
 
@@ -67,7 +67,7 @@ def landscape(run: Run, train: Sequence[str], task: str, seeds: Sequence[int] = 
             if saved := load_checkpoint(folder):
                 tensors, state = saved
                 grid, first = tensors["scores"], state["row"]
-            for i in range(first, len(axis)):
+            for i in progress(f"landscape {task}-s{seed} row", range(first, len(axis))):
                 points = solution["adapter"] + axis[i].to(u) * u + axis.to(u)[:, None] * v
                 for n, kind in enumerate(KINDS):
                     delta = run.delta(kind)

@@ -12,7 +12,7 @@ from unidelta.stages.approximation import approximate
 from unidelta.stages.maps import up_map
 from unidelta.stages.optimization import checked_subspaces, optimize
 from unidelta.stages.scoring import score_mapped
-from unidelta.stages.workbench import Run, asked, compute, one_seed, save
+from unidelta.stages.workbench import Run, asked, compute, one_seed, progress, save
 from unidelta.store import Artifact
 
 
@@ -39,7 +39,7 @@ def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequen
 
     def work(keys):
         held = one_seed(lambda seed: {kind: up_map(run, subspaces[seed], kind, "trained") for kind in kinds})
-        for task, seed in sorted(keys, key=lambda key: key[1]):
+        for task, seed in progress("transfer", sorted(keys, key=lambda key: key[1])):
             mine = run.data(task, seed)
             own = {k: vectors[task, k, seed] for k in kinds}
             # all validated vectors of each source, (C * L, y)

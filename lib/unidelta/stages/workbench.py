@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -22,6 +24,8 @@ from unidelta.profiles import Profile
 from unidelta.projections import KINDS
 from unidelta.store import Artifact, Store
 from unidelta.training import Fit, fit
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -210,10 +214,22 @@ def scored(run: Run, stage: str, tasks: Sequence[str], seeds: Sequence[int], mea
             wanted[task, seed] = (f"{task}-s{seed}", config)
 
     def work(keys):
-        for key in keys:
+        for key in progress(stage, keys):
             save(run, stage, wanted[key], measure(*key), {})
 
     return compute(run, stage, wanted, work)
+
+
+def progress(label: str, parts: Sequence) -> Iterator:
+    """Yield each of `parts`, and log after it how many are done, the seconds of one, and the minutes left.
+
+    For what scores and trains nothing: with many training tasks, or at full size, that takes long, too."""
+    began = time.monotonic()
+    for n, part in enumerate(parts, 1):
+        yield part
+        each = (time.monotonic() - began) / n
+        logger.info("%s %d of %d | %.1f s each, %.1f min left", label, n, len(parts), each,
+                    each * (len(parts) - n) / 60)
 
 
 def stacks(keys: Sequence, size: int, length: Callable = lambda key: 1, fits: Callable | None = None) -> list[list]:
