@@ -1,4 +1,4 @@
-"""Studies of several draws of the backbone: what they share, and settings asked of them on spare development rows."""
+"""Studies of several draws of the backbone: what they share, and settings tested on their spare development rows."""
 
 from collections.abc import Sequence
 
