@@ -6,17 +6,13 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import torch
-from test_report import RUN, Coded, grid, results
+from test_report import RUN, Coded, grid, results, two_tasks
 
 from unidelta import paper, report
 from unidelta.projections import KINDS
 from unidelta.report import Results, anatomy, comparing, measures, outcome, rescaling, tables, vectors
 from unidelta.report.results import joined
 from unidelta.stages.controls import FACTORS
-
-
-def two_tasks() -> Results:
-    return results({"rotten_tomatoes": (90.0, [80.0, 81.0, 82.0]), "glue-mrpc": (60.0, [30.0, 30.0, 30.0])})
 
 
 def sent_less(found, points=9.0):

@@ -1,8 +1,8 @@
 """The results on one page: aims at their boundary, doubts, and a figure that has the numbers of its table."""
 
 import pytest
-from test_measures import sent_less, two_tasks
-from test_report import grid, results
+from test_measures import sent_less
+from test_report import grid, results, two_tasks
 
 from unidelta.projections import KINDS
 from unidelta.report import outcome

@@ -55,9 +55,13 @@ def results(scores: dict, kinds=KINDS) -> Results:
     return Results(run, [0, 1, 2], pd.DataFrame(lines), ["original/a-1", "transfer/b-2"])
 
 
+def two_tasks() -> Results:
+    return results({"rotten_tomatoes": (90.0, [80.0, 81.0, 82.0]), "glue-mrpc": (60.0, [30.0, 30.0, 30.0])})
+
+
 @pytest.fixture
 def two():
-    return results({"rotten_tomatoes": (90.0, [80.0, 81.0, 82.0]), "glue-mrpc": (60.0, [30.0, 30.0, 30.0])})
+    return two_tasks()
 
 
 def grid(table) -> list[list[str]]:
