@@ -281,6 +281,16 @@ def test_what_is_transferred_with_many_tasks_is_more_than_one_number_gives_on_tw
     assert sub - random < 5 < fitted - sub
 
 
+def test_what_dream_gives_its_tasks_as_it_is_and_with_its_length_fitted():
+    """The page "At full size" states this by hand, where it names what to run first."""
+    own = archive.load("more_seeds")["unchanged"].own
+    served = own[own.train == "dream"]
+    assert served.task.nunique() == 3
+    own, still, fitted = (by_task(served, c).mean() for c in ("sub", "train_solution", "scaled_solution"))
+    assert still.max() < 50, "less than half"
+    assert (fitted / own).min() > 0.9, "at least nine tenths"
+
+
 def test_the_wider_grid_moves_more_and_recovers_a_little_less():
     """Chapter 28 states this by hand."""
     change = settings.changes(archive.load("settings"), "former settings")["wider grid, fewer steps"]
