@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import random
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -220,6 +222,27 @@ PARTS = {f.__name__: f for f in (recipe, multitask, floor, stacks, against_peft,
                                  compiling, throughput, cost)}
 
 
+def in_turn(parts: list[str], given: argparse.Namespace) -> int:
+    """Run each part in a process of its own, so that none has to live with the memory that another leaves behind.
+
+    The results reach `given.out` together, also when a part fails: each of them records whether the working tree was
+    clean, and the results of an earlier part would make it otherwise. Returns 1 if a part fails; later ones do not run.
+    """
+    options = ["--repeats", str(given.repeats), "--device", given.device, *["--small"] * given.small]
+    with tempfile.TemporaryDirectory(prefix="unidelta-bench-") as folder:
+        try:
+            for part in parts:
+                command = [sys.executable, __file__, part, *options, "--out", folder]
+                if status := subprocess.run(command, check=False).returncode:
+                    print(f"{part} failed with exit status {status}", file=sys.stderr)
+                    return 1
+        finally:
+            for file in Path(folder).glob("*.json"):
+                shutil.move(file, given.out / file.name)
+            print(f"results: {given.out}")
+    return 0
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("parts", nargs="*", metavar="part", help=f"all, or some of {', '.join(PARTS)}")
@@ -242,10 +265,12 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("throughput measures peak memory, on a CPU with Linux alone; "
                      f"allowed: {', '.join(part for part in PARTS if part != 'throughput')}")
     measure.prepare(given.out, parser)
-    for part in parts:
-        began = time.monotonic()
-        file = measure.save(part, {"what": PARTS[part].__doc__} | PARTS[part](setting), began, given.out)
-        print(f"{part}: {time.monotonic() - began:.0f} s, {file}", flush=True)
+    if len(parts) > 1:
+        return in_turn(parts, given)
+    began = time.monotonic()
+    [part] = parts
+    measure.save(part, {"what": PARTS[part].__doc__} | PARTS[part](setting), began, given.out)
+    print(f"{part}: {time.monotonic() - began:.0f} s", flush=True)
     return 0
 
 

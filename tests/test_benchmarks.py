@@ -4,6 +4,7 @@ Nothing here is timed."""
 
 import gc
 import json
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -79,6 +80,23 @@ def test_more_keys_are_zeros_before_the_own_ones(setting):
     assert torch.allclose(floor, ours, rtol=1e-5)
     assert not torch.allclose(floor, before, rtol=1e-5)
     assert torch.equal(t5.model(**batch).loss, before), "outside the block the model is as it was"
+
+
+def test_parts_have_processes_of_their_own_and_what_was_measured_before_one_fails_is_kept(tmp_path, monkeypatch, capfd):
+    ran = []
+
+    def run(command, **options):
+        ran.append(command[2])
+        if command[2] == "landscape":
+            return subprocess.CompletedProcess(command, -9)
+        return subprocess.run(command, **options)
+
+    monkeypatch.setattr(suite, "subprocess", SimpleNamespace(run=run))
+    parts = ["hadamard", "landscape", "scoring"]
+    assert suite.main([*parts, "--small", "--repeats", "1", "--out", str(tmp_path)]) == 1
+    assert ran == parts[:2], "those after it do not run"
+    assert [f.name for f in tmp_path.iterdir()] == ["hadamard.json"]
+    assert "landscape failed with exit status -9" in capfd.readouterr().err
 
 
 @tiny.linux
