@@ -234,6 +234,7 @@ def test_more_seeds_stand_in_for_the_same_variants_of_other_studies():
     assert now == {"multi_task": {"unchanged": many, "length fitted": few},
                    "dimension": {"unchanged": six, "y=8": wide, "y=16": few}}
     assert found["multi_task"]["unchanged"] is few, "what was given stays"
+    assert archive.part_of(found["more_seeds"], "dimension") == {"y=8": wide}
 
 
 def test_many_training_tasks_against_one(monkeypatch):
@@ -416,6 +417,9 @@ def test_what_regions_have_in_common_is_counted_where_each_delta_has_one():
     assert rows[0][-2] == "100.0", "of one seed: no interval"
     assert rows[1][-2].split("\xa0") == ["40.0", "±", "0.0"]
     assert rows[0][1].startswith("10.0"), "the adapter's own region, 20 % of one plane and nothing of the other"
+    three = of_seeds(*seeds, {"scitail": plane(5, 10, 20), "dream": moved}).frame
+    shown = BeautifulSoup(planes_of.table(three).data, "html.parser").find("td", string="2 of 3")
+    assert shown.find_previous("td").text == "100.0", "a seed is left out: no interval"
 
 
 def test_regions_have_more_than_half_of_the_smallest_in_common():
@@ -440,7 +444,13 @@ def test_planes_of_two_settings_are_compared_plane_by_plane():
     share = {name: p.share()["all"] for name, p in (("small", small), ("large", large))}
     said_ = compared(before, after).data
     assert f"at once: {(share['large'] - share['small']) / 2:+.1f} ± 0.0 points (interval excludes zero)" in said_
-    assert said_.endswith("(the average within a seed above 50 % of the smallest): **holds**.")
+    assert "(the average within a seed above 50 % of the smallest): **holds**." in said_
+    assert said_.endswith("In percent of the smallest, +0.0 ± 0.0 points (interval includes zero) "
+                          "against the unchanged settings.")
+    moved = plane(10, 10, 20)
+    moved.relative[0] = moved.relative[0].flatten().roll(6).view(5, 5)  # 4 of its 10 cells are left in common
+    less = of_seeds(*2 * [{"dream": moved, "scitail": plane(0, 10, 20)}])
+    assert "-60.0 ± 0.0 points (interval excludes zero) against" in compared(before, less).data, "40 % of 100 % before"
     assert "-" in compared(after, before).data.split("at once: ")[1][:2]
 
 

@@ -125,8 +125,9 @@ def test_a_page_is_made_again_when_library_or_data_change_and_not_when_they_are_
         os.utime(tmp_path / page)
 
 
-STUDY_OF = {"18": "stage1_again", "22": "many_weight", "24": "wider_mixtures", "25": "wider_search",
-            "26": "spread_seeds", "27": "spread_draws", "29": "objective", "30": "more_planes",
+STUDY_OF = {"18": "stage1_again", "19": None, "20": "more_seeds", "21": "more_seeds/multi_task_unchanged",
+            "22": "many_weight", "24": "wider_mixtures", "25": "wider_search",
+            "26": "spread_seeds", "27": "spread_draws", "28": None, "29": "objective", "30": "more_planes",
             "31": "objective_draws", "32": "spread_planes"}
 
 
@@ -146,6 +147,8 @@ def test_questions_that_are_said_to_be_written_down_beforehand_were():
         pytest.skip("not a clone with its whole history")
     for step, commit in named.items():
         assert re.search(rf"^{step}\. \*\*", git("show", f"{commit}:book/choices.md"), re.MULTILINE), step
+        if STUDY_OF[step] is None:  # not a study of its own
+            continue
         results = f"data/results/{STUDY_OF[step]}"
         assert not git("ls-tree", commit, results), f"step {step}: there were results"
         assert git("log", "--format=%h", f"{commit}..HEAD", "--", results), step

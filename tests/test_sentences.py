@@ -3,6 +3,7 @@
 import json
 from zipfile import ZipFile
 
+import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
@@ -121,6 +122,9 @@ def test_what_chapters_13_and_24_say_by_hand_of_their_variants():
 
 def test_a_simple_pipelines_trained_subspace_stays_below_a_random_one():
     """Chapters 21 and 28 state this of many tasks in text written by hand."""
+    six = archive.load("more_seeds")["simplified: multi"].own
+    mean, half = interval(by_seed(six) - by_seed(six, "random"))
+    assert mean + half < 0, "with six seeds worse"
     for study, variant in (("simplified", "multi"), ("more_seeds", "simplified: multi")):
         own = archive.load(study)[variant].own
         assert all(by_seed(f).mean() < by_seed(f, "random").mean() for _, f in own.groupby("target")), "with any delta"
@@ -182,6 +186,14 @@ def test_four_draws_answer_what_step_31_asks():
                              (paper_term["own"], False), (paper_term["moved"], False)):
         mean, half = interval(change)
         assert (abs(mean) > half) == answered
+    base = settings.over_draws(draws, "unchanged")
+    every = gains(settings.over_draws(draws, "variant=released, ratio=10"), base=base)
+    every = every["in the subspace, over the unchanged settings"]
+    mean, half = interval(every.drop(columns="superglue-wsc").mean(axis=1))
+    assert mean < half, "without WSC"
+    mean, half = interval(tight["own"], 4)
+    assert mean < half, "with an allowance for four questions"
+    assert interval(tight["moved"], 4)[0] + interval(tight["moved"], 4)[1] < 0, "the second survives it"
     others = paper_term["moved"].drop("embedded")
     assert sum(abs(others) < 0.5) == 2
     assert 0.5 < others.max() < 1.5
@@ -213,6 +225,16 @@ def test_four_random_dimensions_give_a_third_on_one_task_and_elsewhere_next_to_n
     each = by_task(own, "random").mean()
     assert 28 < each.pop("quartz-no_knowledge") < 39
     assert each.max() < 10
+    found, best = archive.load("backbones")["unchanged"], []
+    with ZipFile(archive.FOLDER / found.folder / archive.PACKED) as packed:
+        for i in (i for i in found.ids if i.startswith("optimize/")):
+            if json.loads(packed.read(f"{i}/config.json"))["config"]["up"] == "random":
+                devs = [json.loads(line)["dev"] for line in packed.read(f"{i}/log.jsonl").decode().splitlines()]
+                best.append([max(dev[rate] for dev in devs) for rate in range(len(devs[0]))])
+    silent = [scores for scores in best if not any(scores)]
+    assert len(silent) > len(best) / 2, "many of its runs never answer a development row right"
+    *_, largest = zip(*(scores for scores in best if any(scores)), strict=True)
+    assert sum(one > max(others) for *others, one in best) > 0.8 * len(largest), "and most of the others: largest rate"
 
 
 def test_planes_answer_what_step_32_asks():
@@ -231,6 +253,8 @@ def test_planes_answer_what_step_32_asks():
     mean, half = over_seeds(after, part)
     assert mean < 50 < mean + half, "open"
     assert 1.7 < mean / over_seeds(before, was)[0] < 2.5, "about twice as much"
+    mean, half = interval(part.groupby(after.seed).mean() - was.groupby(before.seed).mean())
+    assert 0 < mean < half, "three seeds do not distinguish it from no change"
     assert (was.isna().sum(), part.isna().sum()) == (8, 4)
 
 
@@ -347,6 +371,50 @@ def test_more_dimensions_do_what_chapter_18_says_by_hand():
         assert random[0] > 3 * own[0], "several times as much"
 
 
+def test_what_six_seeds_say_of_other_dimensions():
+    """Chapters 18 and 28, the first page and README state this in text written by hand."""
+    more = archive.load("more_seeds")
+    base, found = more["unchanged"], archive.part_of(more, "dimension")
+    assert found.keys() == {"y=8", "y=16"}
+    recovered, sent = {}, {}
+    for name, results in {"y=4": base, **found}.items():
+        own, moved = (rows_of(rows)["label words shared"] for rows in (results.own, results.moved))
+        recovered[name] = interval(by_seed(own) - by_seed(own, "scaled_solution"))
+        sent[name] = interval(by_seed(moved) - by_seed(moved, "scaled_solution"))
+    assert [name for name, (mean, half) in recovered.items() if mean > half] == ["y=8", "y=16"]
+    assert all(mean < half for mean, half in sent.values()), "transferred: no more than one number gives"
+    changes = {name: gains(results, base=base) for name, results in found.items()}
+    own = {name: change["in the subspace, over the unchanged settings"] for name, change in changes.items()}
+    assert all(mean > half for mean, half in (interval(o.mean(axis=1)) for o in own.values()))
+    mean, half = interval((own["y=16"] - own["y=8"]).mean(axis=1))
+    assert mean > half, "sixteen more again"
+    over, width = over_seeds(*(lambda f: (f, relative(f)))(rows_of(found["y=16"].own)["label words shared"]))
+    assert over - width > AIMS[1], "sixteen pass the aim in the subspace"
+    moved = changes["y=16"]["transferred, over the unchanged settings"]
+    mean, half = interval(moved.mean(axis=1))
+    assert half < mean < half + 0.1, "hardly told from zero"
+    mean, half, most = without_the_first(moved)
+    assert (most, mean < 0) == ("superglue-copa", True), "nothing is left"
+    random = gain(*(rows_of(r.own)["label words shared"] for r in (base, found["y=16"])), "random")
+    assert random[0] > 2 * own["y=16"].mean(axis=1).mean()
+
+
+def test_on_four_draws_number_agreement_is_most_of_what_many_tasks_add_to_a_random_subspace():
+    """Chapter 25, the first page and README state this in text written by hand."""
+    many = {name: r for name, r in archive.load("backbones").items() if name.startswith("many tasks")}
+    assert len(many) == 4
+    each = {name: gains(r, ["random"])[f"in the subspace, over the {CONTROLS['random']}"] for name, r in many.items()}
+    drawn = pd.DataFrame({name: one.mean() for name, one in each.items()}).T
+    mean, half, most = without_the_first(drawn)
+    assert most == "blimp-anaphor_number_agreement"
+    assert 0 < mean < half
+    gender = drawn["ethos-gender"]
+    assert gender.min() > 2, "on every draw"
+    assert interval(gender)[0] > interval(gender)[1]
+    mean, half = interval(each["many tasks"]["ethos-gender"])
+    assert mean < half, "three seeds of one draw did not show it"
+
+
 def test_a_random_subspace_of_twenty_dimensions_is_best_at_the_largest_rate():
     """Chapter 18 states this in text written by hand."""
     found, largest = archive.load("dimension")["many tasks, y=20"], {"trained": [], "random": []}
@@ -356,7 +424,7 @@ def test_a_random_subspace_of_twenty_dimensions_is_best_at_the_largest_rate():
             devs = [json.loads(line)["dev"] for line in packed.read(f"{i}/log.jsonl").decode().splitlines()]
             best = max(range(len(devs[0])), key=lambda j: max(d[j] for d in devs if d[j] is not None))
             largest[config["up"]].append(config["optimize_lrs"][best] == max(config["optimize_lrs"]))
-    assert sum(largest["random"]) > len(largest["random"]) / 2
+    assert abs(sum(largest["random"]) - 2 / 3 * len(largest["random"])) < 2
     assert sum(largest["trained"]) < len(largest["trained"]) / 3
 
 

@@ -113,6 +113,11 @@ def load(name: str) -> dict[str, Archived]:
     return {variant: found[variant] for variant in sorted(found, key=_order)}
 
 
+def part_of(more: dict[str, Archived], study: str) -> dict[str, Archived]:
+    """Those variants of `more`, the study `more_seeds`, that another study has too, by their names there."""
+    return {name.removeprefix(f"{study}: "): found for name, found in more.items() if name.startswith(f"{study}: ")}
+
+
 def same_settings(found: Archived, results: Results) -> bool:
     """Whether an archived result was obtained with the settings and the backbone of `results`, whatever its seeds."""
     return found.line == setting(results.run, found.seeds)

@@ -8,7 +8,7 @@ from IPython.display import Markdown
 
 from unidelta import tasks
 from unidelta.projections import KINDS
-from unidelta.report.measures import LABEL, markdown, number, over_seeds, points
+from unidelta.report.measures import LABEL, interval, markdown, number, over_seeds, points
 from unidelta.report.planes import Plane, common
 from unidelta.report.results import Results
 from unidelta.report.verdicts import FAILS, HOLDS, NOT_RUN, OPEN, RECOVERED, Claim, claim, verdict
@@ -105,13 +105,16 @@ def in_common(results: Results) -> tuple[str, str, str]:
 def compared(before: Results, after: Results) -> Markdown:
     """Say whether other settings make more of the planes good, and whether more than half is then in common.
 
-    before, after: shares of the same planes with either setting; their difference is taken plane by plane."""
+    before, after: shares of the same planes with either setting; their difference is taken plane by plane. What is
+    common is an average over the planes that count with either setting, and its difference is taken seed by seed."""
     both = before.frame.merge(after.frame, on=["task", "seed"], suffixes=("_before", "_after"), validate="one_to_one")
     added = over_seeds(both, both["all_after"] - both["all_before"])
     ours, rule, known = in_common(after)
+    then, now = (common(r.frame).groupby(r.frame.seed).mean() for r in (before, after))
     return markdown(f"- On the planes, the share where all three deltas reach {RECOVERED:.0f} % at once: "
                     f"{points(*added)} against the unchanged settings.\n"
-                    f"- In common: {ours}. By the rule ({rule}): **{known}**.")
+                    f"- In common: {ours}. By the rule ({rule}): **{known}**. "
+                    f"In percent of the smallest, {points(*interval(now - then))} against the unchanged settings.")
 
 
 def every(planes: dict[str, Plane], more: Results | None = None) -> list[Claim]:

@@ -1,5 +1,6 @@
 """Figure 2: the plane through three solutions in percent of E_ori, as numbers, as pictures, and as it is archived."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -93,13 +94,16 @@ def common(frame: pd.DataFrame) -> pd.Series:
 def table(frame: pd.DataFrame) -> HTML:
     """Return the shares of `shares` task by task, and over tasks, with half the 95 % t-interval over seeds.
 
-    Planes on which one delta has no region count in the shares, and not in what is common."""
+    Planes on which one delta has no region count in the shares, and not in what is common. That has no half interval
+    where it leaves a seed without a plane."""
     names = {**{k: f"{LABEL[k]} alone" for k in KINDS}, "all": "all three at once", "mean": "mean of the three"}
 
     def line(name, mine):
         part = common(mine)
+        middle, half = over_seeds(mine, part)
+        every = part.groupby(mine.seed).count().all()
         return {"unseen task": name, **{text: number(*over_seeds(mine, mine[share])) for share, text in names.items()},
-                "common, in % of the smallest": number(*over_seeds(mine, part)),
+                "common, in % of the smallest": number(middle, half if every else math.nan),
                 "planes that this counts": f"{part.notna().sum()} of {len(part)}"}
     return html([line(task, mine) for task, mine in frame.groupby("task", sort=False)]
                 + [line("<b>Avg.</b>", frame)])

@@ -186,7 +186,7 @@ def draws(found: dict[str, Results]) -> Markdown:
     of = [name.partition("backbone=")[2] for name in found]
     names = ", ".join(f"`{name}`" if name else "the default" for name in of)
     return markdown(f"Where label words are shared, over {len(found)} of these backbones "
-                    f"({names}; mean ± half the 95 % t-interval over backbones, valid for these backbones only, "
+                    f"({names}; mean ± half the 95 % t-interval, as if these were a random sample of backbones, "
                     f"and the range): {'; '.join(lines)}.")
 
 
