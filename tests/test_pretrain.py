@@ -312,7 +312,7 @@ def test_a_finished_run_is_gone_on_with(quick, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("option, value", [
-    ("lr", "inf"), ("lr", "nan"), ("text_share", "2"), ("text_share", "nan"), ("vocabulary", "3")])
+    ("lr", "inf"), ("lr", "nan"), ("batch", "0"), ("text_share", "2"), ("text_share", "nan"), ("vocabulary", "3")])
 def test_numbers_that_make_no_backbone_are_refused(tmp_path, capsys, option, value):
     with pytest.raises(SystemExit):
         pretrain.main(["--out", str(tmp_path / "x"), "--steps", "2", f"--{option}", value])
