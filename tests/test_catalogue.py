@@ -9,7 +9,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from unidelta import tasks
+from unidelta import data, tasks
 from unidelta.params import ParameterError
 from unidelta.report import availability, catalogue, figures
 from unidelta.sources import embedded, formats, mirror, own
@@ -135,10 +135,10 @@ def test_a_file_of_tasks_with_commas_is_told_of_tabs(clean, tmp_path):
 
 def test_the_scores_of_an_own_task_have_a_name_of_their_metric_and_answers(clean):
     names = {tasks.scored_by("rotten_tomatoes")}
-    for change in ({}, {"metric": "F1"}, {"labels": "yes; no"}):
+    for change in ({}, {"metric": "F1"}, {"labels": "yes; no"}, {"shape": "nonempty"}):
         own.add(ROW | change)
         names.add(tasks.scored_by("own-task"))
-    assert len(names) == 4
+    assert len(names) == 5
     assert "" in names, "the paper's tasks are fixed, and so are their names"
 
 
@@ -185,6 +185,19 @@ def test_a_task_with_a_formatter_is_like_the_others(clean, tmp_path):
     assert tasks.rows("own-task", "train", mirror=tmp_path)[:2] == [("number 1", ["yes"]), ("number 2", ["no"])]
     assert "own-task" in tasks.names("single", "unseen")
     assert tasks.score("own-task", ["yes"], ["yes"]) == 1
+
+
+def test_a_task_that_is_added_again_is_read_again(clean, open_run, tmp_path):
+    for split, first in (("train", 0), ("test", 20)):
+        file = mirror.location(tmp_path, "own/task", "default", split)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        pyarrow.parquet.write_table(pyarrow.table(
+            {"n": range(first, first + 20), "label": [i % 2 for i in range(20)]}), file)
+    read = []
+    for word in ("number", "digit"):
+        own.add(ROW, lambda row, rng, word=word: {"words": f"{word} {row['n']}"}, reads=["n", "label"], gives=["words"])
+        read.append(data.load(open_run().backbone, "own-task", "mirror", str(tmp_path), 0, {}, 64, tmp_path / "runs"))
+    assert read[0].fingerprint != read[1].fingerprint
 
 
 def test_a_formatter_does_not_take_the_place_of_a_built_in_shape(clean):

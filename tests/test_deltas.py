@@ -133,6 +133,8 @@ def test_initialisation_follows_the_released_code(model):
         ("adapter", {"rank": 4}, "bottleneck"),
         ("lora", {"rank": 0}, "above zero"),
         ("lora", {"scale": -1.0}, "above zero"),
+        ("lora", {"scale": True}, "above zero"),
+        ("prefix", {"init_std": math.inf}, "above zero"),
         ("prefix", {"length": 2.5}, "whole number"),
         ("prefix", {"reading": "upside down"}, "released, natural"),
         ("prefix", {"bias": "some"}, "relative, zero"),
@@ -478,6 +480,18 @@ def test_an_open_block_follows_updates_and_allows_many_backward_passes(model, ki
     assert torch.equal(inside, logits(model, [(delta, theta)], batch))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_reach_theta_after_a_pass_without_them(model, kind):
+    delta, theta = solutions(model, kind, 2)
+    batch = batch_of(4)
+    theta.requires_grad_()
+    with deltas.applied(model, [(delta, theta)]):
+        with torch.no_grad():
+            model(**batch)
+        model(**batch).loss.backward()
+    assert theta.grad.any()
+
+
 def test_views_are_of_one_solution_or_of_a_stack(model):
     delta, theta = solutions(model, "lora", 2)
     one, both = delta.views(theta[1]), delta.views(theta)
@@ -533,8 +547,9 @@ def test_rows_and_solutions_must_fit(model):
     for rows in (4, 2):
         with pytest.raises(ValueError, match=f"{rows} rows .* 3 solutions"):
             logits(model, [(delta, theta)], batch_of(rows))
-    with pytest.raises(ValueError, match=rf"\(K, {delta.numel}\)"), deltas.applied(model, [(delta, theta[:, 1:])]):
-        pass
+    for wrong in (theta[:, 1:], theta[:0]):
+        with pytest.raises(ValueError, match=rf"\(K, {delta.numel}\)"), deltas.applied(model, [(delta, wrong)]):
+            pass
     other = deltas.make("adapter", tiny_config(num_layers=4), **SIZES["adapter"])
     with pytest.raises(ValueError, match="was made for"), deltas.applied(model, [(other, other.init(0))]):
         pass

@@ -2,14 +2,17 @@
 
 No constant and no copy gets the answers right."""
 import hashlib
+import json
 import random
 import re
 from collections import Counter, defaultdict
 from functools import cache
+from zipfile import ZipFile
 
 import pytest
 
-from unidelta import tasks
+from unidelta import data, profiles, tasks
+from unidelta.report import archive
 from unidelta.sources import embedded, formats, metrics, registry
 from unidelta.world import W, corpus, skills
 
@@ -69,6 +72,26 @@ def test_the_first_seventeen_are_frozen():
     assert not set(first) & set(NAMES)
     digest = hashlib.sha256("".join(repr(embedded.raw(n, s)) for n in first for s in SPLITS).encode()).hexdigest()
     assert digest.startswith("b17b7723da951397")
+
+
+@cache
+def archived() -> dict[str, set[str]]:
+    """Task -> the hashes of the rows of which its archived solutions of seed 0 were made."""
+    made = defaultdict(set)
+    for results in (r for name in ("backbones", "long_answers", "multi_task") for r in archive.load(name).values()):
+        with ZipFile(archive.FOLDER / results.folder / archive.PACKED) as packed:
+            for i in (i for i in results.ids if i.startswith("original/")):
+                config = json.loads(packed.read(f"{i}/config.json"))["config"]
+                if config["seed"] == 0:
+                    made[config["task"]].add(config["data"])
+    return made
+
+
+@pytest.mark.parametrize("name", sorted(archived()))
+def test_what_is_archived_was_made_of_todays_rows(name):
+    caps = profiles.get("embedded").caps
+    rows = tasks.load(name, source="embedded", seed=0, caps=caps)
+    assert archived()[name] == {data._fingerprint(rows, tasks.scored_by(name))}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -204,6 +227,9 @@ def test_pronouns_mean_the_one_of_their_gender():
         assert good[-1] == ("himself." if male else "herself.")
         assert good[:-1] == bad[:-1]
         assert {good[-1], bad[-1]} == {"himself.", "herself."}
+    for row in embedded.raw("xsum", "train"):
+        name = next(w for w in re.findall(r"\w+", row["document"]) if w in W["people"]["male"] + W["people"]["female"])
+        assert ("\nHe " in row["document"]) == (name in W["people"]["male"])
 
 
 def test_claims_are_as_true_as_their_label():
@@ -220,6 +246,69 @@ def test_claims_are_as_true_as_their_label():
                     for half in plain(claim[0].lower() + claim[1:]).split(" and ")}
         if row["label"] != 3:
             assert verdicts == [{False}, {True, False}, {True}][row["label"]], row["claim"]
+
+
+PAST = {base: past for verbs in W["scene"]["synonym"] for base, past in (verbs[:2], verbs[2:])}
+
+
+def test_answers_are_found_where_the_passage_tells_of_what_is_asked():
+    for row in embedded.raw("boolq", "train"):
+        job, base, thing, city = re.fullmatch(r"did the (\w+) (\w+) (an? \w+) in (\w+)", row["question"]).groups()
+        assert (f"The {job} {PAST[base]} {thing} in {city}." in row["passage"]) == row["answer"]
+    for row in embedded.raw("quoref", "train"):
+        about = next(filter(None, re.search(
+            r"had the (.+)\?|did (.+) have|Where was the (.+)\?|was the (.+) there", row["question"]).groups()))
+        told = re.findall(r"\w+ came [^.]*\. (?:He|She) [^.]*\.", row["context"])
+        assert len(told) == 2
+        assert any(about in one and row["answers"]["text"][0] in one for one in told)
+    for row in embedded.raw("qa_srl", "train"):
+        verb = re.search(r"^who (\w+) |someone (\w+) ", row["question"])
+        past = verb[1] or PAST[verb[2]]
+        clause, = (half for half in row["sentence"].lower().split(" and ") if f" {past} " in half)
+        assert all(answer.lower() in clause for answer in row["answers"])
+    for row in embedded.raw("glue-qnli", "train"):
+        asked, job, thing = re.fullmatch(
+            r"(?:On|In) which (\w+) did the (\w+) \w+ the (\w+)\?", row["question"]).groups()
+        words = set(re.findall(r"\w+", row["sentence"]))
+        assert (bool(words & set(W["scene"][asked])) and {job, thing} <= words) == (row["label"] == 0)
+
+
+def test_right_options_are_those_of_the_lexicon():
+    creatures = {c: (food, gift) for c, food, _, gift in W["nature"]["creature"]}
+    roles, used, makes = dict(W["cause"]["role"]), dict(W["nature"]["used"]), dict(W["nature"]["makes"])
+    for row in embedded.raw("commonsense_qa", "train"):
+        right, question = row["choices"]["text"]["ABCDE".index(row["answerKey"])], row["question"]
+        act, kind, gift, use = re.search(
+            r"who (.+)\. Who may|looks for an? (.+) in \w+\. What will|would give \w+ (.+)\?|works at (.+)\. What is",
+            question).groups()
+        assert not act or roles[right] == act
+        assert not kind or right in W["kinds"][kind]
+        assert not gift or creatures[right][1] == gift
+        assert not use or used[right] == use
+    for row in embedded.raw("sciq", "train"):
+        c, made = re.search(r"buy for (.+)\?|need for (.+)\?", row["question"]).groups()
+        assert row["correct_answer"] == creatures[c][0] if c else makes[row["correct_answer"]] == made
+    for row in embedded.raw("wino_grande", "train"):
+        right, text = row["option" + row["answer"]], row["sentence"]
+        if told := re.fullmatch(r"(\w+) (\w+) the \w+ that (\w+) (\w+) .*\. The one who (\w+) it was _\.", text):
+            one, did, two, undid, asked = told.groups()
+            assert right == {did: one, undid: two}[asked]
+        else:
+            assert right not in re.search(r"Unlike (\w+),|but (\w+) did not", text).groups()
+    places = set()
+    for row in embedded.raw("cos_e", "train"):
+        why = row["abstractive_explanation"]
+        right, = (o for o in row["choices"] if re.match(rf"({o} helps|an? {o}|people call an? {o} an?) ", why))
+        places.add(row["choices"].index(right))
+    assert places == set(range(5))
+
+
+def test_a_sentence_without_its_noun_has_the_same_words():
+    for row in embedded.raw("blimp-ellipsis_n_bar_1", "train"):
+        good, bad = (row[f"sentence_{side}"].rstrip(".").split() for side in ("good", "bad"))
+        assert Counter(good) == Counter(bad)
+        assert good[-1] in W["scene"]["number"]
+        assert bad[-1] in W["scene"]["color"]
 
 
 # ---- nothing of it in pre-training, and little that the backbone has never read

@@ -1,5 +1,6 @@
 """What determines an artifact: every setting names its stage's and those after it, and nothing else does."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import datasets
@@ -127,6 +128,15 @@ def test_rows_are_held_by_all_that_changes_them(open_run):
     """Within one process, rows are held by how they are cut (the mirror has a test of its own below)."""
     short, long = (open_run(max_length=length).data(UNSEEN[0], 0) for length in (8, 64))
     assert short.longest_input == 8 < long.longest_input
+    run = open_run()
+    taken = [data.load(run.backbone, UNSEEN[0], max_length=64, root=run.store.base.parent, **dict(
+        {"source": "embedded", "mirror": None, "seed": 0, "caps": {"dev": 20}}, **change)).fingerprint
+             for change in ({}, {"seed": 1}, {"caps": {"dev": 10}}, {"report_on": "spare"})]
+    assert len(set(taken)) == 4, "and by how they are drawn"
+    words = replace(run.backbone, fingerprint="other", tokenizer=tiny.tokenizer(300))
+    mine, other = (data.load(t5, UNSEEN[0], "embedded", None, 0, {"dev": 20}, 64, run.store.base.parent)
+                   for t5 in (run.backbone, words))
+    assert mine.dev.mean_length < other.dev.mean_length, "and by who reads them"
 
 
 @pytest.mark.parametrize("stage, change", [

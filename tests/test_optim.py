@@ -89,6 +89,15 @@ def test_a_saved_state_continues_bit_for_bit(tmp_path):
         Adafactor(start()[:2], RATES).load_state_dict(before.state_dict())
 
 
+def test_a_saved_state_stays_what_it_was():
+    optimiser = Adafactor(start(), RATES)
+    optimiser.step(gradients(0))
+    state = optimiser.state_dict()
+    before = {name: tensor.clone() for name, tensor in state.items()}
+    optimiser.step(gradients(1))
+    assert all(torch.equal(state[name], before[name]) for name in before)
+
+
 def test_select_goes_on_with_part_of_the_problems():
     whole = start()
     optimiser = Adafactor(whole, RATES)
@@ -124,10 +133,14 @@ def test_bad_input():
         Adafactor([], 1e-2)
     with pytest.raises(ValueError, match="one rate per problem"):
         Adafactor(start(), torch.tensor([1e-2, 1e-3]))
-    with pytest.raises(ValueError, match="above zero"):
-        Adafactor(start(), 0.0)
-    with pytest.raises(ValueError, match="gradient"):
-        Adafactor(start(), 1e-2).step()
+    with pytest.raises(ValueError, match="one rate per problem"):
+        Adafactor([torch.ones(3, 4), torch.ones(2, 4)], RATES)
+    for rate in (0.0, torch.tensor([1e-2, 0.0, 1e-2])):
+        with pytest.raises(ValueError, match="above zero"):
+            Adafactor(start(), rate)
+    for given in (None, gradients(0)[:2]):
+        with pytest.raises(ValueError, match="a gradient for every tensor"):
+            Adafactor(start(), 1e-2).step(given)
 
 
 def test_a_tiny_gradient_moves_as_far_as_a_large_one():

@@ -1,4 +1,6 @@
 """The published tables: shape, transcription, and the places where the paper's averages do not follow from its rows."""
+import math
+
 import pandas as pd
 import pytest
 from pybtex.database import parse_file
@@ -43,6 +45,11 @@ def test_the_square_has_a_diagonal_and_twelve_other_cells():
     assert own == pytest.approx(sum(cells.at[name, name] for name in cells) / 4) == pytest.approx(98.65)
     assert 4 * own + 12 * moved == pytest.approx(cells.to_numpy().sum())
     assert pd.isna(paper.square(["scitail"], own=True)), "the table is of Rotten Tomatoes alone"
+
+
+def test_the_square_is_of_one_task_alone():
+    assert paper.square(["rotten_tomatoes"], True) > 0
+    assert math.isnan(paper.square(["rotten_tomatoes", "scitail"], True))
 
 
 def test_transcription_against_the_text(shared):

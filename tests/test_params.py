@@ -71,12 +71,14 @@ KNOWN = "allowed are profile, task, lr, steps, seeds, caps, fast"
     ({"taks": "wsc"}, f"unknown parameter 'taks' (did you mean 'task'?): {KNOWN}"),
     ({"task": "qsac"}, "task is 'qsac' (did you mean 'qasc'?): allowed are qasc, wsc, dream"),
     ({"profile": 7}, "profile is '7': allowed are embedded, mini, paper"),
+    ({"profile": 0.5}, "profile is '0.5': allowed are embedded, mini, paper"),
     ({"steps": "many"}, "steps is 'many': it must be of type int, such as 10"),
     ({"steps": 10.5}, "steps is 10.5: it must be of type int, such as 10"),
     ({"fast": 1}, "fast is 1: it must be of type bool, such as False"),
     ({"lr": -1}, "lr is -1.0: it must be a number above 0"),
     ({"lr": None}, "lr is None: it must be of type float, such as 0.0005"),
     ({"caps": "x"}, "caps is 'x': it must be of type int"),
+    ({"caps": ""}, "caps is '': leave it out, or give it a value"),
     ({"seeds": "0,11"}, "seed '11' is unknown (did you mean '1'?): allowed are 0 to 9, or all"),
     ({"task": "x", "stepz": 3}, f"unknown parameter 'stepz' (did you mean 'steps'?): {KNOWN}; "
                                 "task is 'x': allowed are qasc, wsc, dream")])
@@ -140,7 +142,7 @@ def test_outside_notebooks_plain_values_count():
 
 def test_names():
     allowed = ["adapter", "lora", "prefix"]
-    assert params.names("all", allowed) == allowed
+    assert params.names("all", allowed) == params.names(" all ", allowed) == allowed
     assert params.names(("lora",), allowed) == ["lora"]
     assert params.names("prefix, adapter,prefix", allowed) == ["prefix", "adapter"]
     assert params.names('["prefix", "adapter"]', allowed) == ["prefix", "adapter"]

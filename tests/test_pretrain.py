@@ -1,8 +1,11 @@
 """Pre-training of the embedded backbone: its text and masks, tokenizer, batches, and a short run killed and resumed."""
 
+import hashlib
 import json
 import random
+from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from zipfile import ZipFile
 
 import pytest
@@ -437,6 +440,16 @@ def test_the_fingerprint_follows_what_the_network_computes_with(tmp_path):
         "how it was last called is none of it"
 
 
+def test_the_fingerprint_follows_every_setting_of_the_network(tiny_t5):
+    t5, settings = backbone.load(tiny_t5), (
+        "d_model", "d_kv", "d_ff", "num_layers", "num_decoder_layers", "num_heads", "is_gated_act", "dense_act_fn",
+        "relative_attention_num_buckets", "scale_decoder_outputs", "tie_word_embeddings", "decoder_start_token_id",
+        "eos_token_id")
+    own = {name: getattr(t5.config, name, None) for name in backbone.COMPUTES}
+    prints = {backbone._fingerprint({}, t5.tokenizer, SimpleNamespace(**own | {name: 99})) for name in settings}
+    assert len(prints - {backbone._fingerprint({}, t5.tokenizer, t5.config)}) == len(settings)
+
+
 def test_the_shipped_backbones_are_what_their_fingerprints_were_taken_of():
     """These hash weights and words alone, so that what is archived keeps its name: the rest is held here."""
     for name, folder in backbone.SHIPPED.items():
@@ -464,6 +477,23 @@ def test_the_default_is_one_run_of_the_recipe(words):
     assert set(record) == {"recipe", "threads", "curve"}, "nothing to tell beside it"
     assert [point["step"] for point in record["curve"]] == list(range(1000, curriculum.RECIPE["steps"] + 1, 1000))
     assert backbone.load("embedded").tokenizer.get_vocab() == words.get_vocab(), "the words of today's text and skills"
+
+
+def test_the_default_was_trained_on_what_is_drawn_today(monkeypatch):
+    """The block of items after each change of the recipe is to the letter what it was when the default was trained."""
+    monkeypatch.setattr(curriculum, "collate", lambda words, pairs: pairs)
+    digest = hashlib.sha256()
+    for begin, _ in curriculum.RECIPE["schedule"]:
+        for pairs in islice(curriculum.batches(None, curriculum.RECIPE, begin), 8):
+            digest.update(repr(pairs).encode())
+    assert digest.hexdigest().startswith("e5da52c274e4bc58")
+
+
+def test_a_run_from_nothing_begins_with_a_network_of_the_defaults_shape():
+    shipped, fresh = backbone.load("embedded").model.config, pretrain._untrained(curriculum.RECIPE, 2560).config
+    assert {name: getattr(fresh, name) for name in backbone.COMPUTES if name != "dense_act_fn"} \
+        == {name: getattr(shipped, name) for name in backbone.COMPUTES if name != "dense_act_fn"}
+    assert (fresh.vocab_size, fresh.dropout_rate) == (shipped.vocab_size, 0.0)
 
 
 def test_the_default_is_held_to_the_rule_it_was_taken_by():

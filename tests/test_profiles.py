@@ -135,6 +135,7 @@ def test_fields_can_be_replaced():
     assert all(isinstance(v, float) for v in (
         profiles.get(ratio=10).ratio, *profiles.get(optimize_lrs=[1, 0.05]).optimize_lrs)), "10 and 10.0 are one"
     assert profiles.get(lora={"scale": True}).lora["scale"] is True, "`deltas.make` refuses it"
+    assert profiles.get(init_seed=0).init_seed == 0
     many = profiles.get("paper", setting="multi")
     assert many.shared_draws * many.fastfood_batch == profiles.get("paper").fastfood_batch == 8, "appendix A.5"
     p = profiles.get("embedded", y=7, optimize_lrs=[0.1, 1], original_lr=1, ratio=0, mirror="somewhere", patience=0)
@@ -187,6 +188,19 @@ def test_tasks_are_grouped_by_whether_they_share_label_words():
         "answers without label words": ["eli5-asks"], "all": ["eli5-asks", "superglue-rte"]}
 
 
+def test_what_is_shared_is_asked_of_the_training_tasks_that_are_named(monkeypatch):
+    assert suite.shares_labels("codah", ["glue-sst2", "dream"]), "one of them has options"
+    assert suite.groups(["superglue-rte"], {"superglue-rte": ["superglue-rte"]})["label words shared"] \
+        == ["superglue-rte"]
+    monkeypatch.setattr(suite, "has", lambda source, mirror, name: name != "glue-mnli")
+    assert {"glue-sst2", "glue-mnli"} & set(suite.single("hub")) == {"glue-sst2"}, "no subspace without its rows"
+
+
+def test_tasks_of_the_multi_task_setting_alone_are_not_of_table_1():
+    alone = {name for name in tasks.names("multi", "unseen") if suite.is_multi(name)}
+    assert alone == set(tasks.names("multi", "unseen")) - set(tasks.names("single"))
+
+
 # ---- the command line
 
 
@@ -224,6 +238,8 @@ def test_options_are_not_guessed_from_their_beginnings(main, given, capsys):
 def test_seeds_are_named_once_each():
     assert params.seeds("0, 00,1,0") == [0, 1]
     assert params.seeds("2,1") == [2, 1]
+    with pytest.raises(params.ParameterError, match="allowed are whole numbers"):
+        params.seeds("2²")
 
 
 def test_an_interrupt_and_a_store_that_cannot_be_written_end_a_command_in_one_line(capsys):
@@ -243,13 +259,15 @@ def test_an_interrupt_and_a_store_that_cannot_be_written_end_a_command_in_one_li
 def test_sizes_and_caps_that_are_not_named_stay_as_they_are():
     embedded = profiles.PROFILES["embedded"]
     assert profiles.get(lora={"rank": 2}).lora == embedded.lora | {"rank": 2}
+    assert type(profiles.get(lora={"scale": 2}).lora["scale"]) is float, "2 and 2.0 are one"
     assert profiles.get("mini", caps={"dev": 20}).caps == {"train": 2000, "dev": 20, "test": 300}
     assert profiles.get(mirror=Path("here")).mirror == "here"
     assert profiles.get(optimize_lrs=0.1).optimize_lrs == (0.1,)
     with pytest.raises(ValueError, match="above zero and finite"):
         profiles.get(approximate_lr=float("inf"))
-    with pytest.raises(ValueError, match="caps: dev=True is not allowed"):
-        profiles.get(caps={"dev": True})
+    for rows in (True, 0):
+        with pytest.raises(ValueError, match=f"caps: dev={rows} is not allowed"):
+            profiles.get(caps={"dev": rows})
 
 
 def test_the_command_line_exits_non_zero():
@@ -336,6 +354,26 @@ def test_the_command_line_fills_the_store(tiny_t5, monkeypatch, tmp_path):
     assert {(a.config["task"], a.config["seed"], a.config["rows"]) for a in store.all("landscape")} \
         == {(tiny.TASKS[1], 0, 5)}
     assert len(store.all("transfer")) == 1, "nothing but the plane, and the first seed alone"
+
+
+def test_faulty_rows_show_before_anything_is_computed(tiny_t5, monkeypatch, tmp_path):
+    def data(self, task, seed):
+        if task == tiny.TASKS[1]:
+            raise ValueError("row 3 is faulty")
+    monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path))
+    monkeypatch.setattr(run.Run, "data", data)
+    monkeypatch.setattr(run, "original", lambda *given, **options: pytest.fail("it has begun"))
+    with pytest.raises(SystemExit, match="^unidelta.run: row 3 is faulty"):
+        run.main(["--train", "glue-sst2", "--tasks", tiny.TASKS[1], "--backbone", tiny_t5, "--device", "cpu"])
+
+
+def test_the_tasks_that_are_not_named_are_those_of_the_source(tiny_t5, monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(run.suite, "single", lambda *where: asked.append(where) or {"glue-mnli": ["scitail"]})
+    with pytest.raises(SystemExit, match="'glue-sst2' trains no single-task subspace; allowed: glue-mnli"):
+        run.main(["--train", "glue-sst2", "--source", "mirror", "--mirror", str(tmp_path), "--backbone", tiny_t5,
+                  "--device", "cpu"])
+    assert asked == [("mirror", str(tmp_path))]
 
 
 def test_suggestions_for_mistyped_tasks_name_the_allowed():

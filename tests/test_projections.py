@@ -140,6 +140,15 @@ def test_neighbouring_seeds_steps_and_deltas_share_no_draw():
     assert apart([random_like(up, seed, kind) for seed in range(3) for kind in KINDS])
 
 
+def test_a_seed_draws_what_it_drew_for_the_archived_results():
+    """A result is named by its seed: other numbers would be found under the names of those that are kept."""
+    drawn = [random_like(torch.ones(2, 2), 1, "lora"), Projection.start(2, 1, [1], "lora").up,
+             draw_ratios(1, 2, 1), draw_spread(1, 2, 1, 2, 1.0)]
+    expected = [[-0.96454, 1.35075, 1.03425, 0.41889], [-0.00608, -0.0264], [0.18114, 0.41019, 0.40866],
+                [0.4619, -0.44092]]
+    assert [t.flatten().tolist() for t in drawn] == [pytest.approx(numbers, abs=1e-5) for numbers in expected]
+
+
 def test_beta_is_uniform_in_what_alpha_leaves():
     drawn = draw_ratios(3, 7, 20_000)
     share = drawn[:, 1] / (1 - drawn[:, 0])

@@ -94,6 +94,14 @@ def test_what_fits_is_a_round_number_and_never_none(monkeypatch):
         assert memory.fitting(1.0, torch.device("cpu")) == n
 
 
+def test_memory_is_free_that_others_or_torch_do_not_use(monkeypatch):
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: SimpleNamespace(available=3, total=8))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (10, 80))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 7)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 5)
+    assert [memory.free(torch.device(name)) for name in ("cpu", "cuda")] == [3, 12]
+
+
 def test_stacks_are_as_equal_as_can_be():
     assert workbench.stacks(list(range(7)), 3, fits=lambda key: 2) == [[0], [1, 2], [3, 4], [5, 6]]
     assert workbench.stacks(list(range(7)), 3) == [[0, 1], [2, 3], [4, 5, 6]]
@@ -127,9 +135,13 @@ def test_answers_of_a_stack_are_those_of_its_members(done, monkeypatch):
 
 def test_the_longest_answer_of_any_part_can_be_given(open_run):
     mine = open_run().data("rotten_tomatoes", 0)
-    longer = replace(mine, dev=replace(mine.dev, labels=[*mine.dev.labels[:-1], np.arange(17)]))
-    assert longer.longest_answer == 17 > mine.longest_answer \
-        == max(len(row) for part in (mine.train, mine.dev, mine.test) for row in part.labels)
+    parts = {part: getattr(mine, part) for part in ("train", "dev", "test")}
+    assert 17 > mine.longest_answer == max(len(row) for part in parts.values() for row in part.labels)
+    for name, part in parts.items():
+        longer = replace(mine, **{name: replace(part, labels=[*part.labels[:-1], np.arange(17)])})
+        assert longer.longest_answer == 17, name
+    wider = replace(mine, train=replace(mine.train, inputs=[*mine.train.inputs[:-1], np.arange(99)]))
+    assert wider.longest_input == 99 > mine.longest_input, "as wide as a batch may get"
 
 
 def test_a_heads_longest_answer_is_found_among_its_own_rows(open_run):
@@ -163,6 +175,7 @@ def test_pieces_hold_no_more_than_they_may():
     assert all(len(p) == 1 or len(p) * max(lengths[r] for r in p) <= 12 for p in cut)
     assert len(cut) < 7
     assert list(evaluation.pieces([], 12)) == []
+    assert list(evaluation.pieces([3, 3, 3, 3, 3], 12)) == [[0, 1, 2, 3], [4]], "and as much as they may"
 
 
 def test_losses_of_groups_are_the_models_own(done):
@@ -286,3 +299,11 @@ def test_an_answer_has_as_many_tokens_as_it_may(done):
                            tokenizer=count)
     said = evaluation.predict(stub, [], [run.data(UNSEEN[0], 0).test], [3])[0]
     assert set(said) == {"4"}, "the token that only starts it, and three"
+
+
+def test_an_answer_is_without_white_space_around_it(done):
+    run, _ = done
+    words = SimpleNamespace(batch_decode=lambda rows, skip_special_tokens: [" a b "] * len(rows))
+    stub = SimpleNamespace(model=run.backbone.model, device=run.backbone.device, config=run.backbone.config,
+                           tokenizer=words)
+    assert set(evaluation.predict(stub, [], [run.data(UNSEEN[0], 0).test], [1])[0]) == {"a b"}

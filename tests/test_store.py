@@ -9,12 +9,13 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 import torch
 
-from unidelta import store
+from unidelta import files, provenance, store
 from unidelta.files import load_checkpoint, save_checkpoint
 from unidelta.params import ParameterError
 from unidelta.store import Store
@@ -147,6 +148,33 @@ def test_damage_is_detected_and_recomputed(box, damage, caplog):
 def test_save_replaces_a_damaged_artifact(box):
     edit_metrics(save(box).path)
     assert save(box).metrics == METRICS
+
+
+def test_a_sound_artifact_that_came_meanwhile_is_not_set_aside(box, monkeypatch):
+    path = save(box).path
+    sound = {file: file.read_bytes() for file in path.iterdir()}
+    edit_metrics(path)
+
+    @contextmanager
+    def waited(self, stage, name):
+        for file, content in sound.items():
+            file.write_bytes(content)
+        yield
+    monkeypatch.setattr(Store, "lock", waited)
+    assert box.find("original", "qasc adapter", CONFIG).metrics == METRICS
+    assert not (box.base / ".aside").exists()
+
+
+def test_names_of_folders_are_short_and_plain(box):
+    assert len(box.path("original", "x" * 300, CONFIG).name) < 140
+    assert box.path("original", "../qasc, lora.", CONFIG).name == f"qasc-lora-{store.key(CONFIG)}"
+
+
+def test_what_was_never_begun_is_not_listed(box):
+    work = box.of_stack("original", [("qasc", CONFIG), ("dream", CONFIG)])
+    assert [len(names) for names in box.begun("original")] == [2]
+    (work / store.STACK).write_text("[")
+    assert box.begun("original") == []
 
 
 def test_tensors_changed_after_find_are_not_used(box):
@@ -305,13 +333,37 @@ def test_checkpoint(box, caplog):
     assert not folder.exists(), "finished work needs no checkpoint"
 
 
-@pytest.mark.parametrize("damage", ["truncate", "flip", "state", "other"])
+def test_what_is_not_written_to_its_end_replaces_nothing(tmp_path, monkeypatch):
+    def killed(path):
+        raise KeyboardInterrupt
+    save_checkpoint(tmp_path, {"theta": torch.ones(3)}, {"step": 1})
+    files.write(tmp_path / "note", "old")
+    monkeypatch.setattr(files, "fsync", killed)
+    for write in (lambda: save_checkpoint(tmp_path, {"theta": torch.zeros(3)}, {"step": 2}),
+                  lambda: files.write(tmp_path / "note", "new")):
+        with pytest.raises(KeyboardInterrupt):
+            write()
+    assert load_checkpoint(tmp_path)[1] == {"step": 1}
+    assert (tmp_path / "note").read_text() == "old"
+
+
+def test_what_is_saved_is_a_copy():
+    theta = torch.ones(3)
+    kept = files.detached({"theta": theta, "part": theta[1:]})
+    theta.zero_()
+    assert kept["theta"].all()
+    assert kept["part"].data_ptr() != kept["theta"][1:].data_ptr(), "safetensors refuses tensors that share memory"
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "state", "name", "other"])
 def test_corrupt_checkpoint_is_not_used(tmp_path, damage, caplog):
     save_checkpoint(tmp_path, {"theta": torch.arange(50.0)}, {"step": 25})
     file = tmp_path / "checkpoint.safetensors"
     data = file.read_bytes()
     flipped, edited = data[:-1] + bytes([data[-1] ^ 1]), data.replace(b"25", b"26")
-    file.write_bytes({"truncate": data[:-7], "flip": flipped, "state": edited, "other": b"not ours"}[damage])
+    renamed = data.replace(b"theta", b"delta")
+    file.write_bytes({"truncate": data[:-7], "flip": flipped, "state": edited, "name": renamed,
+                      "other": b"not ours"}[damage])
     assert load_checkpoint(tmp_path) is None
     assert "starting from the beginning" in caplog.text
 
@@ -321,6 +373,30 @@ def test_root_from_the_environment(tmp_path, monkeypatch):
     kept = Store(profile="mini").save("original", "x", {}, {})
     assert kept.path.parent == tmp_path / "elsewhere" / "mini" / "original"
     assert json.loads((kept.path / "config.json").read_text())["config"] == {}
+
+
+def test_the_root_may_be_in_ones_home_and_is_no_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert store.base("~/runs") == tmp_path / "runs"
+    (tmp_path / "runs").write_text("")
+    with pytest.raises(ValueError, match="which is a file; allowed: a folder"):
+        Store("~/runs")
+
+
+def test_nothing_is_left_of_a_writer_that_is_gone(box):
+    (box.base / "original" / ".tmp-gone").mkdir(parents=True)
+    box.sweep("original")
+    assert leftovers(box) == []
+    assert not list((box.base / ".locks").iterdir())
+
+
+def test_the_commit_is_told_and_whether_it_was_changed(monkeypatch):
+    assert provenance._git("rev-parse", "no-such-commit") is None
+    for commit, status, dirty in (("abc", "M file", True), ("abc", "", False), (None, None, None)):
+        said = {"rev-parse": commit, "status": status}
+        monkeypatch.setattr(provenance, "_git", lambda command, *rest, said=said: said[command])
+        found = provenance._machine.__wrapped__()
+        assert (found["git_commit"], found["git_dirty"]) == (commit, dirty)
 
 
 def test_all_looks_into_logs_too(box, caplog):

@@ -427,6 +427,10 @@ def test_what_several_parts_hold_stays_in_one(tmp_path):
     assert {*spare["train"]} == {f"text {i}" for i in range(40)}
 
 
+def test_white_space_at_its_end_makes_no_row_another():
+    assert tasks._without([("a ", ["x"]), ("b", ["x"])], [("a", ["y"]), ("b\n", ["y"])]) == []
+
+
 def test_a_large_train_leaves_a_thousand_rows_for_dev(tmp_path):
     put(tmp_path, "glue-sst2", "train", films(12_345))
     put(tmp_path, "glue-sst2", "validation", films(5, start=20_000))

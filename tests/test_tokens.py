@@ -61,9 +61,11 @@ def test_rows_from_the_file_equal_fresh_ones_in_our_order(tokenizer, tmp_path, m
 
 
 def test_every_setting_has_a_file_of_its_own(tokenizer, tmp_path):
-    for change in ({}, {"max_length": 9}, {"task": "dream"}, {"split": part(59)}, {"tokenizer": tiny.tokenizer(300)}):
+    answered = datasets.Dataset.from_dict({"input": part()["input"][:], "targets": 60 * [["other"]]})
+    for change in ({}, {"max_length": 9}, {"task": "dream"}, {"split": part(59)}, {"split": answered},
+                   {"tokenizer": tiny.tokenizer(300)}):
         encode(**{"tokenizer": tokenizer, "split": part(), "root": tmp_path} | change)
-    assert len(list((tmp_path / ".tokens").iterdir())) == 5
+    assert len(list((tmp_path / ".tokens").iterdir())) == 6
 
 
 @pytest.mark.parametrize("fault", ["truncated", "altered", "empty", "foreign", "other rows"])
@@ -99,6 +101,25 @@ def test_what_a_call_leaves_in_the_tokenizer_does_not_change_its_fingerprint():
     fresh, used = tiny.tokenizer(300), tiny.tokenizer(300)
     used(["a", "b c d"], truncation=True, max_length=3, padding=True)
     assert tokens.fingerprint(fresh) == tokens.fingerprint(used) != tokens.fingerprint(tiny.tokenizer(301))
+
+
+def test_the_fingerprint_follows_the_side_that_is_cut_and_the_library(monkeypatch):
+    left, later = tiny.tokenizer(300), tiny.tokenizer(300)
+    left.truncation_side = "left"
+    prints = [tokens.fingerprint(tiny.tokenizer(300)), tokens.fingerprint(left)]
+    monkeypatch.setattr(tokens.tokenizers, "__version__", "another")
+    assert len({*prints, tokens.fingerprint(later)}) == 3
+
+
+def test_a_large_vocabulary_has_room_for_its_numbers():
+    class Large:
+        def __len__(self):
+            return 2**16 + 1
+
+        def __call__(self, texts, **cut):
+            return {"input_ids": [[2**16] for _ in texts]}
+
+    assert tokens._tokenise(Large(), "qasc", part(3), 12)["inputs"].to_pylist() == 3 * [[2**16]]
 
 
 def test_the_fingerprint_of_the_data_is_that_of_the_rows_in_one_text():

@@ -95,6 +95,13 @@ def test_patience_makes_a_problem_final_and_ends_when_all_are():
     assert Problem(scripted=scripted).fit(steps=18).best_score == [0.9, 0.9], "0 is patience without end"
 
 
+def test_a_gain_at_an_odd_last_step_comes_too_late_as_well():
+    """A settled problem may still be in the stack: here no one drops it, and the last validation is early."""
+    done = Problem(scripted=[[0.5, 0.4, 0.9], [0.1, 0.2, 0.3]]).fit(steps=8, patience=1)
+    assert done.best_score == [0.5, 0.3]
+    assert done.best_step == [3, 8]
+
+
 def test_patience_counts_from_the_floor_on():
     scripted = [[0.5, 0.4, 0.4, 0.9, 0.8, 0.8, 0.95], [0.1, 0.2, 0.2, 0.2, 0.2, 0.9, 0.9]]
     done = Problem(scripted=scripted).fit(steps=21, patience=2, floor=[0.6, 0.2])
