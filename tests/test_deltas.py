@@ -503,10 +503,10 @@ def test_views_are_of_one_solution_or_of_a_stack(model):
 def test_a_delta_that_nothing_applies_is_refused(model):
     """A new kind without a hook would leave the network as it is."""
     class Bias(deltas.Adapter):
-        kind = "bias"
+        kind = "nothing"
 
     new = Bias.build(deltas.Geometry.of(model.config), 2)
-    told = "no hook for a delta of kind 'bias'; allowed: adapter, lora, prefix"
+    told = "no hook for a delta of kind 'nothing'; allowed: adapter, lora, prefix"
     with pytest.raises(ValueError, match=told), deltas.applied(model, [(new, new.init(0))]):
         pass
     with pytest.raises(ValueError, match="config is a T5ForConditionalGeneration: "

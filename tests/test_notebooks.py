@@ -166,6 +166,19 @@ def test_a_misspelt_name_in_the_parameters_cell_is_told_too(monkeypatch, tmp_pat
     assert " task, " in str(error)
 
 
+def test_a_cell_of_parameters_without_its_tag_is_told(monkeypatch, tmp_path):
+    """papermill then puts what was given with -p before everything else, where it changes nothing."""
+    monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path / "runs"))
+    shell, (first, second, *_) = InteractiveShell.instance(), code_cells(ROOT / "notebooks" / "03_transfer.ipynb")
+    for cell in ("# Parameters\nseeds = '0'", first):
+        shell.run_cell(cell, store_history=True)
+    error = shell.run_cell(second, store_history=True).error_in_exec
+    InteractiveShell.clear_instance()
+    assert isinstance(error, ParameterError)
+    assert "has lost its tag `parameters`" in str(error)
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_exported_as_a_script_it_is_python_and_checks_its_parameters(path, monkeypatch, tmp_path):
     """As `jupyter nbconvert --to script` exports it: no cell needs a kernel, and the values in the script count."""

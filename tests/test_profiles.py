@@ -237,7 +237,11 @@ def test_options_are_not_guessed_from_their_beginnings(main, given, capsys):
 
 def test_seeds_are_named_once_each():
     assert params.seeds("0, 00,1,0") == [0, 1]
-    assert params.seeds("2,1") == [2, 1]
+    assert params.seeds("2,1") == params.seeds([2, 1]) == [2, 1], "a list, as one edits a cell"
+    assert params.seeds(0) == [0]
+    for wrong in (None, 1.5, [0, "x"], []):
+        with pytest.raises(params.ParameterError, match="allowed are whole numbers"):
+            params.seeds(wrong)
     with pytest.raises(params.ParameterError, match="allowed are whole numbers"):
         params.seeds("2²")
 

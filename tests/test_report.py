@@ -175,6 +175,8 @@ def test_published_table_keeps_every_row_and_both_figures(two):
     assert row["SciTail"] == [f"not run {x:.1f}" for x in (82.9, 79.8, 84.4, 82.4)]
     assert row["Avg. ours over 2 of 11 rows"][-1] == "70.0 ± 1.4 84.9"
     assert row["the paper, these rows"] == ["93.6", "92.2", "91.2", "92.3"], "as printed, and over the rows run"
+    own = replace(two, frame=pd.concat([two.frame, two.frame.assign(task="own-task", sub=1.0)]))
+    assert grid(tables.published(own, 1)) == lines, "what the paper's table lacks has no part in its average"
     assert len(grid(tables.published(two, 2, whole=False))) == 3
     assert grid(tables.published(two, 2))[1][2] == "90.0 100.6"
 

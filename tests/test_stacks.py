@@ -307,3 +307,19 @@ def test_an_answer_is_without_white_space_around_it(done):
     stub = SimpleNamespace(model=run.backbone.model, device=run.backbone.device, config=run.backbone.config,
                            tokenizer=words)
     assert set(evaluation.predict(stub, [], [run.data(UNSEEN[0], 0).test], [1])[0]) == {"a b"}
+
+
+def test_what_is_scored_fits_the_stack(done):
+    run, _ = done
+    mine, lora, t5 = run.data(UNSEEN[0], 0), run.delta("lora"), run.backbone
+    theta = torch.stack([lora.init(seed) for seed in (0, 1)])
+    with pytest.raises(ValueError, match="^2 solutions and 1 splits: give every solution its own"):
+        evaluation.scores(t5, [(lora, theta)], [mine], "test")
+    assert evaluation.scores(t5, [(lora, theta[0])], [mine], "dev") == evaluation.scores(
+        t5, [(lora, theta[:1])], [mine], "dev"), "(N,) is one solution"
+    with pytest.raises(ValueError, match="^unknown split 'validation'; allowed: dev, test"):
+        evaluation.scores(t5, [], [mine], "validation")
+    batch = data.collate([(mine.train, [0, 1, 2, 3])], t5.device)
+    for groups in (0, 3):
+        with pytest.raises(ValueError, match=f"^4 rows cannot be shared by {groups} groups"):
+            evaluation.losses(t5.model, batch, groups)

@@ -12,12 +12,18 @@ from unidelta.backbone import Backbone
 from unidelta.data import Encoded, TaskData, pad
 from unidelta.deltas import applied
 
+SPLITS = ("dev", "test")
 CELLS_AT_ONCE = 2**24  # rows * tokens * d_model decoded together: 64 tokens in 4,096 rows if d = 64, in 341 if d = 768
 
 
 def losses(model: nn.Module, batch: dict[str, Tensor], groups: int) -> Tensor:
-    """L_task of each row group of a batch of this T5: token-mean cross-entropy, (groups,). Call inside `applied`."""
+    """L_task of each row group of a batch of this T5: token-mean cross-entropy, (groups,). Call inside `applied`.
+
+    Raises ValueError if the rows cannot be shared out.
+    """
     labels = batch["labels"]
+    if groups < 1 or len(labels) % groups:
+        raise ValueError(f"{len(labels)} rows cannot be shared by {groups} groups")
     # Given labels, T5 would compute a loss of its own; and it would keep keys and values for tokens to come.
     logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False,
                    decoder_input_ids=model.prepare_decoder_input_ids_from_labels(labels)).logits
@@ -48,7 +54,7 @@ def predict(backbone: Backbone, entries: Sequence[tuple], splits: Sequence[Encod
 
     entries: [(delta, theta (K, N)), ...] as for `applied` (an empty list is the untuned backbone, with one split).
     splits: one per solution, in the same order. longest: the most tokens that each solution may answer with, whatever
-    it is stacked with. Raises ValueError if the splits differ in length.
+    it is stacked with. Raises ValueError if the splits differ in length, or if they are not one for each solution.
     """
     rows, groups = len(splits[0]), len(splits)
     if any(len(s) != rows for s in splits):
@@ -56,6 +62,9 @@ def predict(backbone: Backbone, entries: Sequence[tuple], splits: Sequence[Encod
     lengths = [max(len(split.inputs[r]) for split in splits) for r in range(rows)]
     answers: list[list[str]] = [[""] * rows for _ in splits]
     with applied(backbone.model, entries):
+        solutions = sum(theta.ndim == 1 or len(theta) for _, theta in entries) or 1
+        if solutions != groups:
+            raise ValueError(f"{solutions} solutions and {groups} splits: give every solution its own")
         for some in pieces(lengths, CELLS_AT_ONCE // (groups * backbone.config.d_model)):
             ids = pad([split.inputs[r] for split in splits for r in some], 0).to(backbone.device)
             out = backbone.model.generate(
@@ -72,7 +81,13 @@ def predict(backbone: Backbone, entries: Sequence[tuple], splits: Sequence[Encod
 
 
 def scores(backbone: Backbone, entries: Sequence[tuple], data: Sequence[TaskData], split: str) -> list[float]:
-    """Score every solution on `split` ("dev" or "test") of its own task with that task's metric, in [0, 1]."""
+    """Score every solution on `split` of its own task with that task's metric, in [0, 1].
+
+    data: one task per solution, in the same order. Raises ValueError if there are more or fewer, or if `split` is not
+    among SPLITS.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"unknown split {split!r}; allowed: {', '.join(SPLITS)}")
     parts = [getattr(d, split) for d in data]
     said = predict(backbone, entries, parts, [d.longest_answer for d in data])
     return [tasks.score(d.task, mine, part.targets) for d, mine, part in zip(data, said, parts, strict=True)]

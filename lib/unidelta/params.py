@@ -10,7 +10,7 @@ import ast
 import builtins
 import difflib
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -100,8 +100,12 @@ def names(value: Any, allowed: Collection, what: str = "name") -> list:
     return [known[part] for part in chosen]
 
 
-def seeds(text: str, what: str = "seeds") -> list[int]:
-    """The seeds in a text such as "0,1,2", once each. Raises ParameterError unless all are whole numbers in SEEDS."""
+def seeds(given: str | int | Sequence, what: str = "seeds") -> list[int]:
+    """The seeds in a text such as "0,1,2", once each; a number or a list of them will do, too.
+
+    Raises ParameterError unless all are whole numbers in SEEDS.
+    """
+    text = ",".join(map(str, given)) if isinstance(given, list | tuple) else str(given)
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() and int(part) in SEEDS for part in parts):
         raise ParameterError(f"{what} {text!r}: allowed are whole numbers up to {SEEDS[-1]}, comma separated, "
@@ -127,6 +131,9 @@ def _declared(namespace: dict) -> tuple[dict, list[str]]:
     marks = [cell.split("\n")[0].strip() for cell in cells]
     if "# parameters" not in marks:
         raise ParameterError("run the cell that begins with '# parameters' first")
+    if "# Parameters" in marks[:marks.index("# parameters")]:  # papermill puts it first where it finds no such tag
+        raise ParameterError("the cell that begins with '# parameters' has lost its tag `parameters`: "
+                             "without it -p changes nothing")
     last = len(marks) - 1 - marks[::-1].index("# parameters")
     injected = [cell for cell, mark in zip(cells[last:], marks[last:], strict=True) if mark == "# Parameters"]
     return _literals(cells[last]), [node.targets[0].id for cell in injected for node in ast.parse(cell).body]

@@ -1,9 +1,11 @@
-"""Artifacts: the results of stages, each kept under a name that says everything it depends on.
+"""Artifacts: the results of stages, each kept under a name that says which settings and rows it depends on.
 
     runs/<profile>/<stage>/<slug>-<hash>/   config.json  metrics.json  [tensors.safetensors]  [log.jsonl]
 
-The hash is taken from the config alone, so equal configs find each other's work, and any changed value starts anew. An
-artifact is written under a temporary name and then renamed, so it is either whole or absent. One that is truncated,
+The hash is taken from the config alone, so equal configs find each other's work, and any changed value starts anew.
+Code is no part of it: whoever changes a computation begins with an empty store (UNIDELTA_RUNS).
+
+An artifact is written under a temporary name and then renamed, so it is either whole or absent. One that is truncated,
 edited or foreign is moved aside and computed again. Nothing is pickled.
 """
 

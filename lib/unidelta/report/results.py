@@ -100,6 +100,7 @@ def provenance(run: Run, ids: Sequence[str]) -> HTML:
     """List the artifacts behind a page, folded, so that every cell can be traced to a folder in runs/."""
     now = machine.current()
     made = "; ".join(f"{k} {now[k]}" for k in ("python", "torch", "transformers", "cpu", "git_commit") if now[k])
+    made += " with local changes" * bool(now["git_dirty"])
     return HTML(f"<details><summary>{counted(ids)} behind this page</summary>"
                 f"<p>Page made with {escape(made)}; each artifact's config.json says what it was made with.</p>"
                 f"{listing(run, ids)}</details>")

@@ -7,7 +7,6 @@ import pandas as pd
 from IPython.display import HTML, Markdown
 
 from unidelta import paper
-from unidelta.finetune import METHODS
 from unidelta.projections import KINDS
 from unidelta.report.measures import (
     APART,
@@ -49,7 +48,8 @@ def columns(transfer: bool) -> dict[str, tuple[str, str]]:
 def published(results: Results, n: int, whole: bool = True, long: Results | None = None) -> HTML:
     """Return one of the paper's Tables 1 to 4 and 6 to 9, row by row, our figures above the paper's.
 
-    Rows that were not run say so. Two rows of averages come last: our mean over the rows that were run, with the
+    Rows that were not run say so, and tasks that the paper's table lacks have no part in it. Two rows of averages come
+    last: our mean over the rows that were run, with the
     paper's average as printed, and, if only some rows were run, the paper's mean over these. If not `whole`, rows that
     were not run and averages are left out. long: the rows with long answers, marked and not in the average."""
     frame = joined(results, long).frame
@@ -57,9 +57,10 @@ def published(results: Results, n: int, whole: bool = True, long: Results | None
     apart = set(frame.task) - set(results.frame.task)
     across = {name: (s, t) for name, (s, t) in columns(n in TRANSFER).items() if {s, t} <= set(results.kinds)}
     theirs, lines = paper.table(n), []
+    averaged = {paper.task_name(name) for name in theirs["test"] if name != paper.AVERAGE} - apart
     for row in theirs.to_dict("records"):
         everything = row["test"] == paper.AVERAGE
-        mine = frame[~frame.task.isin(apart)] if everything else frame[frame.task == paper.task_name(row["test"])]
+        mine = frame[frame.task.isin(averaged)] if everything else frame[frame.task == paper.task_name(row["test"])]
         if not whole and (everything or not len(mine)):
             continue
         line = {"trained on": row["train"]} if "train" in row else {}
@@ -118,19 +119,20 @@ def published_absolute(results: Results, n: int) -> HTML:
     rows above them with the paper's average as printed, and the mean of the paper's own rows."""
     frame = results.frame.assign(weak=weak(results.frame))
     theirs, lines = paper.table(n), []
+    methods = [kind for kind in LABEL if LABEL[kind] in theirs]
     again = theirs[theirs["test"] != paper.AVERAGE].select_dtypes("number").mean()
     rows = [None if t == paper.AVERAGE else paper.task_name(t) for t in theirs["test"]]
     for row, task in zip(theirs.to_dict("records"), rows, strict=True):
         mine = frame[frame.task.isin([t for t in rows if t]) if task is None else frame.task == task]
         line = {"trained on": row["train"]} if "train" in row else {}
         line |= {"unseen task": row["test"], **{c: number(mine[c].mean()) for c in ("chance", "untuned")}}
-        for kind in METHODS:
+        for kind in methods:
             cell = mine[mine.target == kind]
             flag = FLAG if len(cell) and task and cell.weak.all() else ""
             line[LABEL[kind]] = _both(number(*over_seeds(cell, cell.ori)) + flag if len(cell) else "not run",
                                       row[LABEL[kind]])
         lines.append(line)
-    means = {LABEL[k]: _grey(again[LABEL[k]]) for k in METHODS}
+    means = {LABEL[k]: _grey(again[LABEL[k]]) for k in methods}
     lines.append(dict.fromkeys(lines[-1], "") | {"unseen task": "<i>the paper's own rows give</i>"} | means)
     return html(lines)
 

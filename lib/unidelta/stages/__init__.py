@@ -6,8 +6,8 @@
 They are in the modules `solutions`, `approximation`, `optimization`, `transferring` and `landscapes`, and build on
 `workbench` (a profile opened, compute-or-load) and `scoring` (losses and scores of whole stacks). A stage also computes
 the stages before it where the store lacks their results. Every stage takes a `Run`, such as `Run.open("embedded")`, and
-returns artifacts keyed by what varies. The simplified pipeline of appendix A.3 is `unidelta.stages.shared`. Comparisons
-that need no stage of their own are in `unidelta.stages.controls`.
+returns artifacts keyed by what varies. The simplified pipeline of appendix A.3 is the module `shared`, and comparisons
+that need no stage of their own are in `controls` (`from unidelta.stages import controls, shared`).
 """
 
 from unidelta.stages.approximation import approximate
