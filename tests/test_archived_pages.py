@@ -65,7 +65,8 @@ def test_the_chapter_of_results_shows_what_the_archives_give(base):
         else:
             assert mine == theirs
     assert page("28_results", "outcome.other_settings(") == grid(outcome.other_settings(
-        *(studies[name] for name in ("dimension", "spread", "spread_seeds", "objective"))))
+        studies["dimension"], archive.part_of(studies["more_seeds"], "dimension"),
+        *(studies[name] for name in ("spread", "spread_seeds", "objective"))))
     low = outcome.missing(found).data.splitlines()
     assert [line for line in low if "Many training" in line] \
         == [line for line in page("28_results", "outcome.missing").splitlines() if "Many training" in line] != []
