@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,7 +25,7 @@ import steps
 import torch
 import transform
 
-from unidelta import backbone, data, profiles
+from unidelta import backbone, data, files, profiles
 from unidelta.projections import KINDS
 from unidelta.sources import embedded
 
@@ -238,7 +237,7 @@ def in_turn(parts: list[str], given: argparse.Namespace) -> int:
                     return 1
         finally:
             for file in Path(folder).glob("*.json"):
-                shutil.move(file, given.out / file.name)
+                files.write(given.out / file.name, file.read_text(encoding="utf-8"))
             print(f"results: {given.out}")
     return 0
 
