@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
+from unidelta.profiles import PROFILES
 from unidelta.report import (
     archive,
     claims,
@@ -33,6 +34,7 @@ from unidelta.report.measures import (
     weak,
 )
 from unidelta.report.outcome import AIMS
+from unidelta.stages.controls import FACTORS
 from unidelta.studies import draws as of_draws
 
 
@@ -231,6 +233,9 @@ def test_four_random_dimensions_give_a_third_on_one_task_and_elsewhere_next_to_n
             if json.loads(packed.read(f"{i}/config.json"))["config"]["up"] == "random":
                 devs = [json.loads(line)["dev"] for line in packed.read(f"{i}/log.jsonl").decode().splitlines()]
                 best.append([max(dev[rate] for dev in devs) for rate in range(len(devs[0]))])
+    p = PROFILES["embedded"]
+    points = p.optimize_steps // p.optimize_every * len(p.optimize_lrs)
+    assert (len(FACTORS), points) == (7, 30), "to choose among"
     silent = [scores for scores in best if not any(scores)]
     assert len(silent) > len(best) / 2, "many of its runs never answer a development row right"
     *_, largest = zip(*(scores for scores in best if any(scores)), strict=True)

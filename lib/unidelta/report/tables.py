@@ -49,9 +49,9 @@ def published(results: Results, n: int, whole: bool = True, long: Results | None
     """Return one of the paper's Tables 1 to 4 and 6 to 9, row by row, our figures above the paper's.
 
     Rows that were not run say so, and tasks that the paper's table lacks have no part in it. Two rows of averages come
-    last: our mean over the rows that were run, with the
-    paper's average as printed, and, if only some rows were run, the paper's mean over these. If not `whole`, rows that
-    were not run and averages are left out. long: the rows with long answers, marked and not in the average."""
+    last: our mean over the rows that were run, with the paper's average as printed, and, if only some rows were run,
+    the paper's mean over these. If not `whole`, rows that were not run and averages are left out. long: the rows with
+    long answers, marked and not in the average."""
     frame = joined(results, long).frame
     frame = frame.assign(rel=relative(frame), weak=weak(frame))
     apart = set(frame.task) - set(results.frame.task)
