@@ -1,9 +1,11 @@
 """Time the whole book: `python benchmarks/book.py` clones the project and runs `make book` there, from an empty store.
 
 The environment is made first and timed apart, because it depends on the network. The machine should do nothing else.
+The result keeps the runs before, because one run says little: the same build takes twice as long on a slow day.
 """
 
 import argparse
+import json
 import os
 import re
 import subprocess
@@ -14,7 +16,10 @@ from pathlib import Path
 
 import measure
 
+from unidelta import provenance
+
 ROOT = Path(__file__).resolve().parents[1]
+KEPT = 5  # runs in the result, the latest last
 
 
 def jobs(log: str) -> dict[str, int]:
@@ -34,6 +39,12 @@ def timed(command: list[str], folder: Path) -> tuple[float, str]:
     return time.monotonic() - began, done.stdout
 
 
+def earlier(folder: Path) -> list[dict]:
+    """Return the runs that the result in `folder` holds, the latest last; none if there is no result."""
+    file = folder / "book.json"
+    return json.loads(file.read_text(encoding="utf-8"))["runs"] if file.is_file() else []
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--jobs", type=int, default=2, help="notebooks at once, as in make book JOBS=2")
@@ -42,6 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     if given.jobs < 1:
         parser.error(f"--jobs {given.jobs} is not allowed; allowed: a whole number from 1")
     measure.prepare(given.out, parser)
+    before = earlier(given.out)
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
         clone = Path(scratch) / "clone"
@@ -50,9 +62,10 @@ def main(arguments: list[str] | None = None) -> int:
         environment, _ = timed(["make", "environment"], clone)
         seconds, log = timed(["make", "book", f"JOBS={given.jobs}"], clone)
         pages = len(list((clone / "_build" / "html").rglob("*.html")))
-    file = measure.save("book", {"what": "(i) make book from an empty store, in a fresh clone", "commit": commit,
-                                 "jobs_at_once": given.jobs, "environment_seconds": environment,
-                                 "seconds": seconds, "pages": pages, "jobs": jobs(log)}, began, given.out)
+    run = {"created": provenance.current()["created"], "commit": commit, "jobs_at_once": given.jobs,
+           "environment_seconds": environment, "seconds": seconds, "pages": pages, "jobs": jobs(log)}
+    file = measure.save("book", {"what": "(i) make book from an empty store, in a fresh clone",
+                                 "runs": [*before, run][-KEPT:]}, began, given.out)
     print(f"{seconds / 60:.1f} minutes, {file}")
     return 0
 

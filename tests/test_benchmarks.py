@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 import tiny
 import torch
+from bs4 import BeautifulSoup
 from scipy.linalg import hadamard
 from transformers import T5Config
 
@@ -202,6 +203,21 @@ def test_gpu_script_goes_through_on_a_cpu(uncompiled, tmp_path):
 def test_the_books_time_is_taken_from_its_log():
     assert book.jobs("run dream ...\nrun dream done in 61 s\nnotebook 20_data done in 5 s\n") == {
         "run dream": 61, "notebook 20_data": 5}
+
+
+def test_the_result_of_the_book_keeps_the_last_runs(monkeypatch, tmp_path):
+    said = {"git": "abc\n", "make": "run dream done in 61 s\n"}
+    monkeypatch.setattr(book, "timed", lambda command, folder: (61.0, said[command[0]]))
+    for _ in range(book.KEPT + 1):
+        assert book.main(["--out", str(tmp_path)]) == 0
+    found = speed.load("book", tmp_path)
+    assert [run["commit"] for run in found["runs"]] == ["abc"] * book.KEPT
+    for minute, run in enumerate(found["runs"]):  # as far apart as builds are
+        run["created"] = f"2026-01-01T00:0{minute}:00Z"
+    found["runs"][0] |= {"seconds": 60 * speed.BOOK + 1, "jobs": {}}
+    shown = [[cell.text for cell in row("td")] for row in BeautifulSoup(speed.book(found).data, "html.parser")("tr")]
+    assert [f"at most {speed.BOOK}: met", "no"] + ["yes"] * (book.KEPT - 1) in shown
+    assert ["run dream", ""] + ["1.0"] * (book.KEPT - 1) in shown
 
 
 # --- the cost model --------------------------------------------------------------------------------------------------

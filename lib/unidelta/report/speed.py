@@ -235,9 +235,16 @@ def gpu(found: dict) -> HTML:
 
 @measured
 def book(found: dict) -> HTML:
-    """(i) Minutes of `make book` and of its longest jobs, timed once."""
-    longest = sorted(found["jobs"].items(), key=lambda job: -job[1])[:8]
-    rows = [[f"the whole book (target: at most {BOOK})", f"{found['seconds'] / 60:.1f}"],
-            ["the environment, before it", f"{found['environment_seconds'] / 60:.1f}"]]
-    return table(rows + [[name, f"{seconds / 60:.1f}"] for name, seconds in longest],
-                 [f"{found['jobs_at_once']} jobs at once", "minutes"])
+    """(i) Minutes of `make book` and of its longest jobs: a column for each run, the latest last."""
+    runs = found["runs"]
+    longest = sorted(runs[-1]["jobs"], key=runs[-1]["jobs"].get, reverse=True)[:8]
+
+    def row(name: str, seconds: list[float | None]) -> list:
+        return [name, *("" if s is None else f"{s / 60:.1f}" for s in seconds)]
+
+    rows = [row("the whole book", [run["seconds"] for run in runs]),
+            [f"at most {BOOK}: met", *("yes" if run["seconds"] <= 60 * BOOK else "no" for run in runs)],
+            row("the environment, before it", [run["environment_seconds"] for run in runs]),
+            *(row(name, [run["jobs"].get(name) for run in runs]) for name in longest)]
+    return table(rows, [f"minutes, {runs[-1]['jobs_at_once']} jobs at once",
+                        *(f"{run['created'][:16].replace('T', ' ')}, {run['commit'][:7]}" for run in runs)])
