@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import measure
+import torch
 
 from unidelta import provenance
 
@@ -62,6 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
         environment, _ = timed(["make", "environment"], clone)
         seconds, log = timed(["make", "book", f"JOBS={given.jobs}"], clone)
         pages = len(list((clone / "_build" / "html").rglob("*.html")))
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 1)))  # what is saved: the threads that make gives a job
     run = {"created": provenance.current()["created"], "commit": commit, "jobs_at_once": given.jobs,
            "environment_seconds": environment, "seconds": seconds, "pages": pages, "jobs": jobs(log)}
     file = measure.save("book", {"what": "(i) make book from an empty store, in a fresh clone",
