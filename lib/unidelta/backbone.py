@@ -24,7 +24,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers.utils import logging
 
-from unidelta import ROOT
+from unidelta import ROOT, checks
 
 DATA = ROOT / "data"
 SHIPPED = {"embedded": DATA / "backbone",
@@ -89,8 +89,9 @@ def load(name: str = "embedded", dtype: str = "float32", device: str = "auto") -
     if the device is not there, if a folder does not hold a complete T5 with its tokenizer, or if a hub id is neither
     cached nor can be reached.
     """
-    if dtype not in DTYPES:
-        raise ValueError(f"unknown dtype {dtype!r}; allowed: {', '.join(DTYPES)}")
+    checks.known(dtype, DTYPES, "unknown dtype")
+    if not isinstance(name, str | os.PathLike):
+        raise ValueError(f"no T5 backbone {name!r}; allowed: {', '.join(SHIPPED)}, a local folder, or a hub id")
     where, name = device_of(device), os.fspath(name)
     place = SHIPPED.get(name) or Path(name).expanduser()
     source = str(place) if place.is_dir() or name in SHIPPED else name

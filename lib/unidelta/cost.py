@@ -12,6 +12,7 @@ from math import prod
 import pandas as pd
 
 from unidelta import ROOT, profiles, suite, tasks
+from unidelta.checks import known
 from unidelta.projections import KINDS
 
 CARDS = ROOT / "data" / "gpus.tsv"  # peaks in TFLOP/s (dense, without sparsity), bandwidth in GB/s
@@ -92,8 +93,7 @@ def plan(setting: str) -> tuple[profiles.Profile, list[Work]]:
 
     Fine-tuning (Table 5), landscapes and other dimensions are left out. Raises ValueError for an unknown setting.
     """
-    if setting not in SETTINGS:
-        raise ValueError(f"unknown setting {setting!r}; allowed: {', '.join(SETTINGS)}")
+    known(setting, SETTINGS, "unknown setting")
     p = profiles.get("paper", setting=setting)
     dev = p.caps["dev"]
     if setting == "single":  # a subspace for each training task

@@ -15,6 +15,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from . import checks
 from .injection import applied
 
 __all__ = ["Adapter", "Delta", "Geometry", "Lora", "Prefix", "applied", "make"]
@@ -61,8 +62,18 @@ class Delta:
         """N, the length of one solution."""
         return sum(math.prod(shape) for _, shape in self.shapes)
 
+    def _check(self, theta: Tensor, *dimensions: int) -> None:
+        if not isinstance(theta, Tensor) or theta.ndim not in dimensions or theta.shape[-1] != self.numel:
+            got = tuple(theta.shape) if isinstance(theta, Tensor) else type(theta).__name__
+            allowed = " or ".join({1: f"({self.numel},)", 2: f"(K, {self.numel})"}[n] for n in dimensions)
+            raise ValueError(f"theta of {self.kind} is {got}; allowed: a tensor {allowed}")
+
     def views(self, theta: Tensor) -> dict[str, Tensor]:
-        """The tensors inside theta, (K, N) or (N,), by name, each a (K, *shape) or (*shape) view of it."""
+        """The tensors inside theta, (K, N) or (N,), by name, each a (K, *shape) or (*shape) view of it.
+
+        Raises ValueError for what is no tensor of that shape.
+        """
+        self._check(theta, 1, 2)
         parts = theta.split([math.prod(shape) for _, shape in self.shapes], dim=-1)
         return {name: part.unflatten(-1, shape) for (name, shape), part in zip(self.shapes, parts, strict=True)}
 
@@ -70,8 +81,9 @@ class Delta:
         """The same tensors grouped by repeating pattern: a few (K, S, *shape) views of theta (K, N), each of S sites.
 
         The flat layout is periodic (every LoRA site holds an A and a B). An optimiser can therefore treat the S
-        matrices of one kind in one operation instead of S.
+        matrices of one kind in one operation instead of S. Raises ValueError for what is no tensor of that shape.
         """
+        self._check(theta, 2)
         shapes = [shape for _, shape in self.shapes]
         periods = (p for p in range(1, len(shapes) + 1) if len(shapes) % p == 0)
         period = next(p for p in periods if shapes == shapes[:p] * (len(shapes) // p))
@@ -82,6 +94,7 @@ class Delta:
 
 def drawn(shapes: Shapes, seed: int, fill: Callable[[str, Tensor, torch.Generator], Tensor]) -> Tensor:
     """A random theta (N,), float32 on the CPU; `fill(name, tensor, generator)` draws each tensor in turn."""
+    checks.whole("seed", seed, least=0)
     generator = torch.Generator().manual_seed(seed)
     return torch.cat([fill(name, torch.empty(shape), generator).flatten() for name, shape in shapes])
 
@@ -216,14 +229,12 @@ def make(kind: str, config, **sizes) -> Delta:
     (120), `hidden` d_P (24), `reading` ("released", or "natural"), `bias` ("relative", or "zero") and `init_std`
     (0.02). Raises ValueError if the kind or a size is unknown, if `config` is not a T5's, or if a value is not allowed.
     """
-    if kind not in KINDS:
-        raise ValueError(f"unknown delta {kind!r}; allowed: {', '.join(KINDS)}")
+    checks.known(kind, KINDS, "unknown delta")
     if not hasattr(config, "num_decoder_layers"):
         raise ValueError(f"config is a {type(config).__name__}: "
                          "it must be the configuration of a T5, such as model.config")
     for name, value in sizes.items():
-        if name not in SIZES[kind]:
-            raise ValueError(f"unknown size {name!r} for {kind}; allowed: {', '.join(SIZES[kind])}")
+        checks.known(name, SIZES[kind], f"{kind} has no size")
         if name in CHOICES:
             if value not in CHOICES[name]:
                 raise ValueError(f"{name}={value!r} is not allowed; allowed: {', '.join(CHOICES[name])}")

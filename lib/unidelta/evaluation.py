@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from transformers import DynamicCache, EncoderDecoderCache
 
-from unidelta import tasks
+from unidelta import checks, tasks
 from unidelta.backbone import Backbone
 from unidelta.data import Encoded, TaskData, pad
 from unidelta.deltas import applied
@@ -86,8 +86,7 @@ def scores(backbone: Backbone, entries: Sequence[tuple], data: Sequence[TaskData
     data: one task per solution, in the same order. Raises ValueError if there are more or fewer, or if `split` is not
     among SPLITS.
     """
-    if split not in SPLITS:
-        raise ValueError(f"unknown split {split!r}; allowed: {', '.join(SPLITS)}")
+    checks.known(split, SPLITS, "unknown split")
     parts = [getattr(d, split) for d in data]
     said = predict(backbone, entries, parts, [d.longest_answer for d in data])
     return [tasks.score(d.task, mine, part.targets) for d, mine, part in zip(data, said, parts, strict=True)]

@@ -15,6 +15,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from unidelta import checks
+
 VARIANTS = ("exact", "released")
 
 
@@ -85,7 +87,11 @@ def sizes_of(numel: int, y: int) -> tuple[int, int]:
 
 
 def trained(numels: Iterable[int], y: int) -> int:
-    """How many numbers G trains for weight tensors of these sizes: the sum of their P. The model itself has fewer."""
+    """How many numbers G trains for weight tensors of these sizes: the sum of their P. The model itself has fewer.
+
+    Raises ValueError unless `y` is a whole number from 1.
+    """
+    checks.whole("y", y)
     return sum(sizes_of(n, y)[0] for n in numels)
 
 
@@ -126,12 +132,16 @@ class Fastfood:
 
         variant: `exact`, or `released` for the authors' code. There the gradient of each transform is scaled by
         1/sqrt(P) (I's by 1/P in all, so that large tensors count less), and the normaliser keeps the initial G, so that
-        G's length is free. Raises ValueError if `variant` is neither, or if a size or `y` is below 1.
+        G's length is free. Raises ValueError if `variant` is neither, if `numels` is not a list of whole numbers from
+        1, at least one, if `y` is not a whole number from 1, or for seeds that are not a list of whole numbers.
         """
-        if min(*numels, y) < 1:
-            raise ValueError(f"Fastfood needs sizes and a y of at least 1, got {list(numels)} and y={y}")
-        if variant not in VARIANTS:
-            raise ValueError(f"unknown Fastfood variant {variant!r}; allowed: {', '.join(VARIANTS)}")
+        if not isinstance(numels, Sequence) or isinstance(numels, str) or not numels:
+            raise ValueError(f"numels is {numels!r}; allowed: a list of the sizes of weight tensors, at least one")
+        for n in numels:
+            checks.whole("a size", n)
+        checks.whole("y", y)
+        checks.seeds(seeds)
+        checks.known(variant, VARIANTS, "unknown Fastfood variant")
         r = padded(y)
         dtype = torch.int16 if r <= 2**15 else torch.int32
         drawn = []  # for each seed, and there for each tensor: G, the residues, and the signs

@@ -8,6 +8,8 @@ import math
 import os
 from dataclasses import dataclass, field, fields, replace
 
+from unidelta import checks
+
 MULTI = {"original_steps": 20000, "original_prefix_steps": 20000, "original_learnt": 0.0,
          "y": 100, "ratio": 10.0,      # as in the released multi-task script
          "approximate_steps": 300000,  # one epoch over 20,000 rows of each of 60 tasks
@@ -104,8 +106,7 @@ class Profile:
     def sizes(self, kind: str) -> dict:
         """Sizes of one delta, as `deltas.make` takes them; empty for `finetune`. Raises ValueError for other kinds."""
         sizes = {"adapter": self.adapter, "lora": self.lora, "prefix": self.prefix, "finetune": {}}
-        if kind not in sizes:
-            raise ValueError(f"unknown delta {kind!r}; allowed: {', '.join(sizes)}")
+        checks.known(kind, sizes, "unknown delta")
         return sizes[kind]
 
     def original(self, kind: str) -> tuple[float, int]:
@@ -158,8 +159,7 @@ def get(name: str = "embedded", steps: int | None = None, **overrides) -> Profil
     Raises ValueError for an unknown profile or field, for a value of another type than the profile's own, and for one
     that is not allowed.
     """
-    if name not in PROFILES:
-        raise ValueError(f"unknown profile {name!r}; allowed: {', '.join(PROFILES)}")
+    checks.known(name, PROFILES, "unknown profile")
     given = {k: _checked(PROFILES[name], k, v) for k, v in overrides.items() if v is not None}
     profile = replace(PROFILES[name], **given)
     if profile.setting == "multi":
@@ -172,8 +172,7 @@ def _checked(profile: Profile, key: str, value):
 
     Raises ValueError if there is no such setting, or if it does not allow this value.
     """
-    if key not in SETTINGS:
-        raise ValueError(f"unknown setting {key!r}; allowed: {', '.join(sorted(SETTINGS))}")
+    checks.known(key, sorted(SETTINGS), "unknown setting")
     own = getattr(profile, key)
     if isinstance(value, os.PathLike):
         value = os.fspath(value)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from unidelta import checks
+
 KINDS = ("adapter", "lora", "prefix")
 VARIANTS = ("paper", "released")
 # Weight of the reconstruction term. That of `released` is from the single-task script; the multi-task script has 10.
@@ -32,12 +34,13 @@ class Projection:
     def start(cls, numel: int, y: int, seeds: list[int], kind: str) -> Projection:
         """Draw random projections, one run per seed. A seed gives the same numbers whatever its run is stacked with.
 
-        Raises ValueError if `kind` is not one of KINDS, or if `y` is below 1.
+        Raises ValueError if `kind` is not one of KINDS, if `numel` or `y` is not a whole number from 1, or for seeds
+        that are not a list of whole numbers in range.
         """
-        if kind not in KINDS:
-            raise ValueError(f"unknown delta {kind!r}; allowed: {', '.join(KINDS)}")
-        if y < 1:
-            raise ValueError(f"y={y} is not allowed: a subspace has at least one dimension")
+        checks.known(kind, KINDS, "unknown delta")
+        checks.whole("numel", numel)
+        checks.whole("y", y)
+        checks.seeds(seeds)
         generators = [torch.Generator().manual_seed(1000 * seed + KINDS.index(kind)) for seed in seeds]
 
         def draw(*shape: int) -> Tensor:  # (S, *shape)
@@ -61,8 +64,10 @@ class Projection:
 def draw_ratios(seed: int, step: int, n: int) -> Tensor:
     """Draw (alpha, beta, 1 - alpha - beta) n times, (n, 3): alpha ~ U[0, 1], beta ~ U[0, 1 - alpha].
 
-    This is not uniform on the simplex.
+    This is not uniform on the simplex. Raises ValueError unless `seed` and `n` are whole numbers, `n` from 1.
     """
+    checks.whole("seed", seed, least=0)
+    checks.whole("n", n)
     generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
     u = torch.rand(n, 2, generator=generator)
     alpha = u[:, 0]
@@ -74,8 +79,11 @@ def draw_spread(seed: int, step: int, n: int, y: int, spread: float) -> Tensor:
     """Draw from N(0, spread^2) in each of y dimensions, n times, (n, y). Not the paper's.
 
     The draws are added to a step's I_{alpha;beta} in stage 1, or to I in stage 2 (from the same generators). They are
-    the same for every delta.
+    the same for every delta. Raises ValueError unless all numbers are whole but `spread`, `n` and `y` from 1.
     """
+    checks.whole("seed", seed, least=0)
+    checks.whole("n", n)
+    checks.whole("y", y)
     generator = torch.Generator().manual_seed(seed * 1_000_003 + step + 500_000_000_000)
     return spread * torch.randn(n, y, generator=generator)
 
@@ -110,8 +118,11 @@ def reconstruction(variant: str, rebuilt: Tensor, offset: Tensor) -> Tensor:
 def random_like(up: Tensor, seed: int, kind: str) -> Tensor:
     """The control: an untrained up-projection (N, y) whose columns are as long as those of the trained `up`.
 
-    The directions of the columns are random, and each delta has its own.
+    The directions of the columns are random, and each delta has its own. Raises ValueError if `kind` is not one of
+    KINDS, or if `seed` is not a whole number.
     """
+    checks.known(kind, KINDS, "unknown delta")
+    checks.whole("seed", seed, least=0)
     generator = torch.Generator().manual_seed(1000 * seed + 77 + KINDS.index(kind))
     noise = torch.randn(up.shape, generator=generator).to(up)
     return noise * (torch.linalg.vector_norm(up, dim=0) / torch.linalg.vector_norm(noise, dim=0))

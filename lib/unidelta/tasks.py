@@ -9,6 +9,7 @@ from functools import cache
 import datasets
 import numpy as np
 
+from unidelta import checks
 from unidelta.sources import formats, metrics, own, registry
 from unidelta.sources import mirror as _mirror
 from unidelta.sources.formats import Row
@@ -134,10 +135,9 @@ def load(name: str, source: str = "mirror", mirror: Folder = None, seed: int = 0
     for part, cap in caps.items():
         if part not in PARTS or not (cap is None or (type(cap) is int and cap > 0)):
             raise ValueError(f"bad cap {part}={cap!r}; allowed: {', '.join(PARTS)}, each a number from 1, or None")
-    if source not in SOURCES:
-        raise ValueError(f"no source {source!r}; allowed: {', '.join(SOURCES)}")
-    if report_on not in REPORT_ON:
-        raise ValueError(f"cannot report on {report_on!r}; allowed: {', '.join(REPORT_ON)}")
+    checks.whole("seed", seed, least=0)
+    checks.known(source, SOURCES, "no source")
+    checks.known(report_on, REPORT_ON, "cannot report on")
     read = {split: rows(name, split, source, mirror) for split in _available(task, source, mirror)}
     rng = np.random.default_rng(seed)
     train, dev, test = read["train"], None, None

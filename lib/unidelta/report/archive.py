@@ -20,7 +20,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import pandas as pd
 from IPython.display import HTML, Markdown
 
-from unidelta import ROOT
+from unidelta import ROOT, checks
 from unidelta.report.measures import markdown
 from unidelta.report.results import Results, counted, setting
 
@@ -101,8 +101,7 @@ def _order(variant: str) -> tuple:
 
 def load(name: str) -> dict[str, Archived]:
     """The archived variants of a study, the unchanged settings first. Raises ValueError if there is no such study."""
-    if name not in names():
-        raise ValueError(f"no archived study {name!r}; allowed: {', '.join(names())}")
+    checks.known(name, names(), "no archived study")
     found = {}
     for file in sorted((FOLDER / name).glob("*/about.json")):
         about = json.loads(file.read_text(encoding="utf-8"))

@@ -8,6 +8,7 @@ task -> (generator (rng, class index) -> row, number of classes or options to ke
 import random
 from functools import lru_cache
 
+from unidelta import checks
 from unidelta.sources import own
 from unidelta.world import choice, pair, sentence, text
 
@@ -34,8 +35,8 @@ def raw(name: str, split: str, seed: int = 0) -> list[dict]:
     if name not in STAND_INS:
         hint = "; rows of a task of one's own are read from a mirror" if name in own.ADDED else ""
         raise ValueError(f"no embedded stand-in for task {name!r}; there is one for: {', '.join(names())}{hint}")
-    if split not in SIZES:
-        raise ValueError(f"no split {split!r}; allowed: {', '.join(SIZES)}")
+    checks.known(split, SIZES, "no split")
+    checks.whole("seed", seed, least=0)
     start = sum(list(SIZES.values())[:list(SIZES).index(split)])
     return list(_rows(name, seed)[start:start + SIZES[split]])
 

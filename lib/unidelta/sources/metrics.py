@@ -19,6 +19,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache
 
+from unidelta import checks
+
 
 def normalize(text: str) -> str:
     """SQuAD's normalisation."""
@@ -60,8 +62,7 @@ def score(metric: str, predictions: Sequence[str], targets: Sequence[str | Seque
     Raises ValueError for an unknown metric, a text in the place of a list of texts, no examples, different lengths, and
     an example without a reference.
     """
-    if metric not in METRICS:
-        raise ValueError(f"no metric {metric!r}; allowed: {', '.join(METRICS)}")
+    checks.known(metric, METRICS, "no metric")
     if isinstance(predictions, str) or isinstance(targets, str):
         raise ValueError(f"{metric} needs a list of predictions and a list of targets, not a text")
     if len(predictions) != len(targets) or not len(targets):

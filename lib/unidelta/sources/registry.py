@@ -103,7 +103,7 @@ def names(setting: str | None = None, role: str | None = None) -> list[str]:
 
 def get(name: str) -> Task:
     """The task of that name. Raises ValueError, with the nearest names, if there is none."""
-    if name not in TASKS:
+    if not isinstance(name, str) or name not in TASKS:
         near = difflib.get_close_matches(str(name), TASKS, n=4, cutoff=0.4) or list(TASKS)
         raise ValueError(f"no task {name!r}; the nearest of the {len(TASKS)} names: {', '.join(near)}")
     return TASKS[name]

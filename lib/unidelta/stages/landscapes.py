@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from unidelta import checks
 from unidelta.files import load_checkpoint, save_checkpoint
 from unidelta.params import ParameterError
 from unidelta.projections import KINDS
@@ -41,11 +42,11 @@ def landscape(run: Run, train: Sequence[str], task: str, seeds: Sequence[int] = 
     """
     if not isinstance(task, str):
         raise ValueError(f"task is {task!r}; allowed: the name of one task")
-    if not (0 < step <= extent and math.isclose(round(extent / step) * step, extent)):
-        raise ValueError(f"extent={extent} and step={step} are not allowed: "
-                         "step must be above zero and extent a whole number of steps")
-    if type(rows) is not int or rows < 1:
-        raise ValueError(f"rows={rows} is not allowed; allowed: whole numbers from 1")
+    numbers = all(type(n) in (int, float) for n in (extent, step))
+    if not (numbers and 0 < step <= extent < math.inf and math.isclose(round(extent / step) * step, extent)):
+        raise ValueError(f"extent={extent!r} and step={step!r} are not allowed: "
+                         "step must be a number above zero and extent a whole number of steps")
+    checks.whole("rows", rows)
     vectors = optimize(run, train, [task], seeds=seeds)
     subspaces = approximate(run, train, seeds)
     axis = torch.arange(-round(extent / step), round(extent / step) + 1) * step

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from unidelta.checks import SEEDS
 from unidelta.fastfood import Fastfood
 from unidelta.projections import random_like
 from unidelta.stages.workbench import Run
@@ -40,7 +41,7 @@ def up_map(run: Run, subspace: Artifact, kind: str, up: str) -> Callable[[Tensor
         return lambda vectors: vectors @ own.T
     c = subspace.config
     trained = is_trained(up)
-    seed = c["seed"] if trained else c["seed"] + 77
+    seed = c["seed"] if trained else (c["seed"] + 77) % len(SEEDS)
     fast = Fastfood.start(run.delta(kind).numels, c["y"], [seed], c["fastfood"], run.backbone.device)
     if trained:
         fast.G = subspace.tensors()["G"][None].to(fast.G)

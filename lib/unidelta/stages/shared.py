@@ -7,13 +7,13 @@ appendix A.5). The later stages are those of the decomposed pipeline, on this su
 appendix A.4, or of A.5 where fine-tuning takes part.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from unidelta import memory
+from unidelta import checks, memory
 from unidelta.data import collate
 from unidelta.fastfood import Fastfood
 from unidelta.finetune import METHODS
@@ -29,11 +29,11 @@ from unidelta.store import Artifact
 
 
 def allowed(kinds: Sequence[str]) -> list[str]:
-    """`kinds` in the order of METHODS. Raises ValueError if one is not among METHODS or if there is none."""
-    if not kinds:
-        raise ValueError(f"no method given; allowed: {', '.join(METHODS)}")
-    if wrong := [k for k in kinds if k not in METHODS]:
-        raise ValueError(f"unknown method {wrong[0]!r}; allowed: {', '.join(METHODS)}")
+    """`kinds` in the order of METHODS. Raises ValueError unless it is a list of at least one, all among METHODS."""
+    if isinstance(kinds, str) or not isinstance(kinds, Collection) or not len(kinds):
+        raise ValueError(f"kinds is {kinds!r}; allowed: a list of at least one of {', '.join(METHODS)}")
+    for kind in kinds:
+        checks.known(kind, METHODS, "unknown method")
     return [k for k in METHODS if k in kinds]
 
 

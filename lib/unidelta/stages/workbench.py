@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -14,12 +14,12 @@ from itertools import product
 from torch import Tensor
 
 from unidelta import backbone as backbones
-from unidelta import compiled, data, deltas, memory, profiles, tasks
+from unidelta import checks, compiled, data, deltas, memory, profiles, tasks
 from unidelta.backbone import DTYPES, Backbone
 from unidelta.data import TaskData, rows_of_step
 from unidelta.finetune import METHODS, Finetune
 from unidelta.optim import Adafactor
-from unidelta.params import SEEDS, one_line
+from unidelta.params import one_line
 from unidelta.profiles import Profile
 from unidelta.projections import KINDS
 from unidelta.store import Artifact, Store
@@ -176,26 +176,22 @@ def asked(run: Run, tasks: Sequence[str], seeds: Sequence[int], kinds: Sequence[
     letters would be taken for names) or empty, if a kind is not among `allowed`, or if `seeds` is not a list of whole
     numbers in range, at least one. Raises ParameterError if the rows of a task cannot be had.
     """
-    for name, value in (("tasks", tasks), ("kinds", kinds)):
-        if isinstance(value, str):
+    for name, value in {"tasks": tasks, **({} if kinds is None else {"kinds": kinds})}.items():
+        if isinstance(value, str) or not isinstance(value, Collection):
             raise ValueError(f"{name} is {value!r}: give a list, [{value!r}]")
-    for name, value in (("tasks", tasks), ("kinds", kinds), ("seeds", seeds)):
-        if isinstance(value, Sequence) and not len(value):
+        if not len(value):
             raise ValueError(f"no {name} given; allowed: a list of at least one")
-    if wrong := [kind for kind in kinds or () if kind not in allowed]:
-        raise ValueError(f"unknown delta {wrong[0]!r}; allowed: {', '.join(allowed)}")
-    if not isinstance(seeds, Sequence):
-        raise ValueError(f"seeds={seeds!r} is not a list; allowed: a list of whole numbers from 0 to {SEEDS[-1]}")
-    if bad := [seed for seed in seeds if type(seed) is not int or seed not in SEEDS]:
-        raise ValueError(f"seed {bad[0]!r} is not allowed; allowed: whole numbers from 0 to {SEEDS[-1]}")
+    for kind in kinds or ():
+        checks.known(kind, allowed, "unknown delta")
+    checks.seeds(seeds)
     with one_line():
         for task, seed in product(tasks, seeds):
             run.data(task, seed)
 
 
 def trained_on(train: Sequence[str]) -> list[str]:
-    """The training tasks of a subspace, as a list. Raises ValueError if `train` is a single string or empty."""
-    if isinstance(train, str) or not train:
+    """The training tasks of a subspace, as a list. Raises ValueError if `train` is not a list of at least one."""
+    if isinstance(train, str) or not isinstance(train, Collection) or not len(train):
         raise ValueError(f"train is {train!r}: a subspace needs a list of at least one training task")
     return list(train)
 
