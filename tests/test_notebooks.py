@@ -143,6 +143,18 @@ def test_what_would_give_an_empty_page_or_change_nothing_is_refused(name, given,
     assert not (tmp_path / "runs").exists()
 
 
+def test_of_its_own_choice_a_page_keeps_the_tasks_that_a_training_task_serves(opened, capsys):
+    path = next(path for path in NOTEBOOKS if path.stem == "27_settings")
+    assert opened(path, train="glue-sst2") is None
+    assert InteractiveShell.instance().user_ns["p"].unseen == ["amazon_polarity", "rotten_tomatoes"]
+    told = capsys.readouterr().out
+    assert "glue-sst2 does not serve scitail, codah, " in told
+    assert told.endswith(": left out.\n")
+    error = opened(path, train="glue-sst2", tasks="rotten_tomatoes,scitail")  # but what was typed is refused
+    assert isinstance(error, ParameterError)
+    assert "tasks 'scitail' is unknown" in str(error)
+
+
 def test_checks_also_where_no_history_is_kept(monkeypatch, tmp_path, tiny_t5):
     """nbval runs the cells like this."""
     monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path / "runs"))
@@ -231,11 +243,12 @@ def test_papermill_as_typed_exits_non_zero(tmp_path, output):
         o.get("ename", "") for c in json.loads(said)["cells"] for o in c.get("outputs", []))
 
 
-def test_a_path_that_leads_nowhere_is_one_line(tmp_path, monkeypatch):
+def test_a_path_or_kernel_that_is_not_there_is_one_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for given, told in ((["03.ipynb", "out.ipynb"], "no notebook '03.ipynb'"),
                         ([str(NOTEBOOKS[0]), "there/out.ipynb"], "no folder 'there'"),
-                        ([str(ROOT / "README.md"), "out.ipynb"], "README.md' is no notebook")):
+                        ([str(ROOT / "README.md"), "out.ipynb"], "README.md' is no notebook"),
+                        ([str(NOTEBOOKS[0]), "out.ipynb", "-k", "nope"], "no kernel 'nope' here; allowed: .*python3")):
         monkeypatch.setattr(sys, "argv", ["papermill", *given])
         with pytest.raises(SystemExit, match=f"^papermill: .*{told}"):
             command.main()

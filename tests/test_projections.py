@@ -109,13 +109,6 @@ def test_an_unknown_variant_is_one_line_that_names_the_allowed():
     assert "\n" not in str(error.value)
 
 
-def test_another_delta_and_no_dimension_are_refused():
-    for y, kind, told in ((Y, "bitfit", "unknown delta 'bitfit'; allowed: adapter, lora, prefix"),
-                          (0, "lora", "y=0 is not allowed: a subspace has at least one dimension")):
-        with pytest.raises(ValueError, match=told):
-            Projection.start(N, y, [0], kind)
-
-
 def test_the_random_control_keeps_every_columns_length_and_no_direction():
     up = Projection.start(5000, Y, [1], "prefix").up[0] * torch.tensor([1.0, 5.0, 0.1])
     noise = random_like(up, 0, "prefix")

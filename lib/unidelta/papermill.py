@@ -9,6 +9,7 @@ import logging
 import sys
 from pathlib import Path
 
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from papermill.cli import papermill
 from papermill.exceptions import PapermillExecutionError
 
@@ -39,8 +40,13 @@ def main() -> None:
     before = file.read_bytes() if file and file.is_file() else None
     try:
         papermill.main(args=args, prog_name="papermill")
-    except PapermillExecutionError as error:
-        if error.ename != "ParameterError":
+    except (PapermillExecutionError, NoSuchKernel) as error:
+        if isinstance(error, NoSuchKernel):
+            told = (f"papermill: there is no kernel {error.name!r} here; "
+                    f"allowed: {', '.join(sorted(KernelSpecManager().find_kernel_specs()))}")
+        elif error.ename == "ParameterError":
+            told = f"{error.ename}: {error.evalue}"
+        else:
             raise
         # no page came of it (what the store holds by then stays): remove what papermill began to write, and restore
         # what was there before
@@ -48,7 +54,7 @@ def main() -> None:
             file.unlink(missing_ok=True)
         elif file:
             file.write_bytes(before)
-        sys.exit(f"{error.ename}: {error.evalue}")
+        sys.exit(told)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Each wrong value is reported in one line that names what is allowed.
 import logging
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,9 +31,10 @@ def check(namespace: dict, live: Collection[str] | None = (), many: bool = False
     """Check parameters with `params.check` and the rules that all notebooks share.
 
     Names become lists: `seeds`, `deltas`, `train` (training tasks), `unseen` (tasks). `unseen` is the parameter `task`,
-    or else the tasks that the training tasks serve, from which a parameter `tasks` may choose. What a mirror
-    lacks is not among these, and is named. Where there is a `setting`, training tasks may be left open; `train` is then
-    empty, for `open_served` to fill in. A `source` left open becomes the profile's.
+    or else the tasks that the training tasks serve, from which a parameter `tasks` may choose; of its default, those
+    that are served remain, and the others are named. What a mirror lacks is not among these, and is named. Where there
+    is a `setting`, training tasks may be left open; `train` is then empty, for `open_served` to fill in. A `source`
+    left open becomes the profile's.
 
     many: the page is of the multi-task setting, and `train` and `tasks` choose among its tasks.
     live: the parameters that still count when archived results are shown; None: all.
@@ -76,7 +78,13 @@ def check(namespace: dict, live: Collection[str] | None = (), many: bool = False
             p.train = params.names(p.train, list(served), "train")
             p.unseen = [t for name in p.train for t in served[name]]
             if hasattr(p, "tasks"):
-                p.unseen = params.names(p.tasks, p.unseen, "tasks")
+                wanted = params.names(p.tasks, list(chain.from_iterable(served.values())), "tasks")
+                mine = [t for t in wanted if t in p.unseen]
+                if mine and len(mine) < len(wanted) and "tasks" not in params.given(namespace):
+                    others = ", ".join(t for t in wanted if t not in mine)
+                    print(f"Of this page's tasks, {', '.join(p.train)} does not serve {others}: left out.")
+                    wanted = mine
+                p.unseen = params.names(wanted, p.unseen, "tasks")
     return p
 
 

@@ -45,7 +45,7 @@ def landscape(run: Run, train: Sequence[str], task: str, seeds: Sequence[int] = 
     numbers = all(type(n) in (int, float) for n in (extent, step))
     if not (numbers and 0 < step <= extent < math.inf and math.isclose(round(extent / step) * step, extent)):
         raise ValueError(f"extent={extent!r} and step={step!r} are not allowed: "
-                         "step must be a number above zero and extent a whole number of steps")
+                         "step must be above zero and extent a whole number of steps")
     checks.whole("rows", rows)
     vectors = optimize(run, train, [task], seeds=seeds)
     subspaces = approximate(run, train, seeds)
