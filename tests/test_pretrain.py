@@ -272,6 +272,35 @@ def test_a_short_run_leaves_a_backbone_that_loads(quick, tmp_path, capsys, words
     assert f"Loss at the end: {training['curve'][-1]['loss']:.3f}" in card
 
 
+def test_the_optimiser_is_the_one_on_the_card(quick, tmp_path, monkeypatch):
+    made, cut = [], []
+    adam, clip = torch.optim.AdamW, torch.nn.utils.clip_grad_norm_
+    monkeypatch.setattr(torch.optim, "AdamW", lambda tensors, **given: (made.append(given), adam(tensors, **given))[1])
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda given, most: (cut.append(most), clip(given, most)))
+    (tmp_path / "training.tmp").write_text("a run killed while it wrote this left it", encoding="utf-8")
+    pretrain.train(tmp_path, TINY)
+    assert made == [{"lr": TINY["lr"], "betas": (0.9, 0.98), "weight_decay": 0.01}]
+    assert cut == [1.0] * TINY["steps"]
+    card = " ".join((tmp_path / "README.md").read_text(encoding="utf-8").split())
+    assert "betas are 0.9 and 0.98, its weight decay 0.01; a step's gradients are cut to a norm of 1." in card
+    assert not (tmp_path / "training.tmp").exists()
+
+
+def test_the_probe_asks_the_same_at_every_step(quick, words, monkeypatch):
+    asked, collate = [], curriculum.collate
+
+    def heard(tokenizer, items):
+        asked.append(items)
+        return collate(tokenizer, items)
+
+    monkeypatch.setattr(curriculum, "collate", heard)
+    model = pretrain._untrained(TINY, len(words))
+    first, second = pretrain.probe(model, words), pretrain.probe(model, words)
+    assert first == second
+    assert asked[:len(skills.SKILLS)] == asked[len(skills.SKILLS):]
+    assert model.training, "and training goes on"
+
+
 def test_a_killed_run_goes_on_to_the_same_weights(quick, tmp_path, monkeypatch):
     pretrain.train(tmp_path / "whole", TINY, every=2)
     rate = pretrain.lr_at

@@ -20,6 +20,9 @@ from unidelta.files import write
 from unidelta.world import skills
 
 PROBED = 100  # items of every skill
+# the same in every recipe, and named by every card
+BETAS, DECAY = (0.9, 0.98), 0.01  # of AdamW
+CLIP = 1.0                        # largest norm of a step's gradients
 
 
 @torch.inference_mode()
@@ -92,7 +95,7 @@ def train(out: Path, recipe: dict, every: int = 1000, start: Path | None = None)
     tokenizer = (PreTrainedTokenizerFast.from_pretrained(known) if known
                  else curriculum.make_tokenizer(recipe["vocabulary"], recipe["seed"]))
     model = T5ForConditionalGeneration.from_pretrained(start) if start else _untrained(recipe, len(tokenizer))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe["lr"], betas=(0.9, 0.98), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe["lr"], betas=BETAS, weight_decay=DECAY)
     curve, first, spent = [], 0, 0.0
     if before:
         curve = before["curve"]
@@ -111,7 +114,7 @@ def train(out: Path, recipe: dict, every: int = 1000, start: Path | None = None)
         loss = model(**batch).loss
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         optimizer.step()
         running.append(loss.item())
         if (step + 1) % every == 0 or step + 1 == recipe["steps"]:
@@ -185,7 +188,9 @@ A T5 v1.1 small enough to travel with the project: d_model {width}, {layers},
 Trained from nothing on text that the project generates (`unidelta.world.corpus`, `unidelta.world.skills`; \
 about a small world, in English, with no row of
 any task): {recipe["text_share"]:.0%} paragraphs with masked spans, the rest skills cast as text to text,
-{told}{minutes:.0f} minutes with {threads}. Loss at the end: {last["loss"]:.3f}.
+{told}AdamW's betas are {BETAS[0]} and {BETAS[1]}, its weight decay {DECAY}; \
+a step's gradients are cut to a norm of {CLIP:g}.
+{minutes:.0f} minutes with {threads}. Loss at the end: {last["loss"]:.3f}.
 {remarks}
 Share of newly drawn skill items answered exactly (greedy decoding, 100 items each; \
 some questions have more than one fair answer form):
