@@ -86,7 +86,7 @@ _CACHE: dict[tuple, tuple[tasks.Task, TaskData]] = {}
 
 def load(backbone: Backbone, task: str, source: str, mirror: str | None, seed: int, caps: dict, max_length: int,
          root: Path, report_on: str = "test") -> TaskData:
-    """Load, format and tokenise a task (inputs cut at max_length tokens; the paper's setting is 512).
+    """Load, format and tokenise a task (inputs cut at max_length tokens; the released recipe's setting is 512).
 
     root: folder of the store, below which tokens are kept.
     """

@@ -1,7 +1,7 @@
 """Adafactor over stacks: K independent problems in one tensor, each with its own factors, clipping and learning rate.
 
-The paper optimises everything with Adafactor (appendix A.2); the released code runs it with a constant learning rate
-and without relative steps or parameter scaling. Here the leading dimension of every tensor counts problems, so that a
+The paper optimises everything with Adafactor at a constant learning rate (appendix A.2); the released code runs it
+without relative steps or parameter scaling. Here the leading dimension of every tensor counts problems, so that a
 grid of learning rates, or many tasks, is one tensor and one step. On each problem the result is that of
 transformers.optimization.Adafactor with scale_parameter=False, relative_step=False, warmup_init=False.
 """

@@ -1,7 +1,8 @@
 """Profiles: which backbone, data, sizes and numbers of steps. One word changes them all; the code stays the same.
 
 `embedded` runs in minutes on two cores. `mini` is for real rows of a mirror, with the embedded backbone or a small one
-of one's own. `paper` has the paper's backbone, data and values.
+of one's own. `paper` has the paper's data and, where it gives them, its values; else those of the released code, whose
+backbone it has, or a guess (book/fidelity.md).
 """
 
 import math
@@ -20,7 +21,7 @@ MULTI = {"original_steps": 20000, "original_prefix_steps": 20000, "original_lear
 
 @dataclass(frozen=True)
 class Profile:
-    """All settings of a run. Defaults are the paper's own values; a small profile names what it does differently."""
+    """All settings of a run. Defaults are those of profile `paper`; a small profile names what it does otherwise."""
 
     name: str
     backbone: str                       # "embedded", a local folder, or a hub id
@@ -34,7 +35,7 @@ class Profile:
     # leaves over. These select nothing, so that settings can be chosen by them
     report_on: str = "test"
 
-    # deltas: equal numbers of parameters (section 3, appendix A.2)
+    # deltas: equal numbers of parameters (appendix A.2)
     adapter: dict = field(default_factory=lambda: {"bottleneck": 12})
     lora: dict = field(default_factory=lambda: {"rank": 10, "scale": 1.6})
     prefix: dict = field(default_factory=lambda: {"length": 120, "hidden": 24, "reading": "released"})

@@ -68,7 +68,7 @@ def near(planes: dict[str, Plane]) -> Claim:
         known = FAILS
     else:
         known = OPEN if apart else HOLDS
-    return read("The solutions of the three deltas lie in the same good region (section 5.2.3).",
+    return read("The solutions of the three deltas almost lie in the same good region (section 5.2.3).",
                 planes, "; ".join(texts),
                 f"on every plane shown, all of them lie where the mean of the three is at {RECOVERED:.0f} % or more "
                 "(by the nearest grid point, one seed); "

@@ -8,7 +8,8 @@ QA-F1    F1 over the normalised words as a bag, best over the references
 ROUGE-L  F-measure of the longest common subsequence of words (rouge_score), best over the references
 
 Predictions and references are stripped first, as in the release. Two differences are on record:
-- The paper says F1 for SA and NLI; the released table, and ours, has accuracy for glue-sst2, glue-mnli, superglue-rte.
+- The paper says F1 for SA and NLI, and accuracy for PD and MC-QA; the released table, and ours, has accuracy for
+  glue-sst2 and for all NLI but scitail, and F1 for codah and paws.
 - The released ROUGE-L comes from the package `rouge`, version not stated: it keeps case and punctuation, cuts texts at
   full stops and matches the union of the sentences' subsequences. Here it is one subsequence over lower-cased runs of
   letters and digits of any script, unstemmed. Absolute values differ; the paper reports ratios of two such values.
