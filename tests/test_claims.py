@@ -366,7 +366,7 @@ def test_fine_tuning_joins_by_the_directions_it_takes_part_in(scores, expected):
     fine.frame.loc[without, "sub"] = 0.0  # directions among the deltas do not count
     joins, inferior, adds, lengthens, sent, longer = judged(results(GOOD), finetune={"unchanged": fine})
     assert inferior.verdict == verdicts.FAILS
-    assert inferior.published == "+2.3 points, among the deltas minus with fine-tuning", \
+    assert inferior.published == "+4.2 points to it and +0.4 from it, among the deltas minus with fine-tuning", \
         "the deltas send each other nothing here"
     assert joins.verdict == expected
     assert "rotten_tomatoes" in joins.ours
