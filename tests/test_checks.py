@@ -1,9 +1,11 @@
 """What library functions are given in a wrong form is told in one line that says what is allowed."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
-from unidelta import backbone, deltas, fastfood, profiles, tasks
+from unidelta import backbone, deltas, fastfood, params, profiles, tasks
 from unidelta.fastfood import Fastfood
 from unidelta.projections import Projection, draw_ratios, draw_spread, random_like
 from unidelta.stages import approximate, landscape, original, shared
@@ -93,9 +95,30 @@ def test_names(word, config, run):
         refused(call, repr(word))
 
 
-@pytest.mark.parametrize("name", [None, 5, b"x"])
+@pytest.mark.parametrize("name", [None, 5, b"x", ["embedded"]])
 def test_a_backbone_has_a_name_or_a_path(name):
     refused(lambda: backbone.load(name), repr(name), "embedded", "a local folder")
+    refused(lambda: backbone.load("embedded", dtype=name), repr(name), "float32")
+
+
+@pytest.mark.parametrize("step", ["0", None, 1.5, -1])
+def test_steps(step):
+    refused(lambda: draw_ratios(0, step, 1), "step", "whole numbers from 0")
+    refused(lambda: draw_spread(0, step, 1, 2, 0.1), "step", "whole numbers from 0")
+
+
+def test_a_setting_that_is_left_open_has_a_name_all_the_same():
+    refused(lambda: profiles.get("embedded", stepz=None), "'stepz'", "steps")
+
+
+def test_nothing_to_choose_from_is_said_so():
+    with pytest.raises(params.ParameterError, match="^there is no task to choose from here"):
+        params.names("qasc", [], "task")
+
+
+def test_another_network_with_a_decoder_is_no_t5():
+    with pytest.raises(ValueError, match="config is a SimpleNamespace: it must be the configuration of a T5"):
+        deltas.make("lora", SimpleNamespace(num_decoder_layers=2, num_layers=2, d_model=8))
 
 
 @pytest.mark.parametrize("given", [None, 5, "glue-sst2", []])

@@ -483,6 +483,21 @@ def test_an_open_block_follows_updates_and_allows_many_backward_passes(model, ki
     assert torch.equal(inside, logits(model, [(delta, theta)], batch))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("entries", [1, 2])
+def test_an_open_block_follows_updates_in_inference_mode_too(model, kind, entries):
+    batch = batch_of(4)
+    with torch.inference_mode():
+        stacks = [(delta, theta.clone()) for delta, theta in (solutions(model, kind, 2 // entries),) * entries]
+        with deltas.applied(model, stacks):
+            before = model(**batch).logits
+            for _, theta in stacks:
+                theta.add_(0.1)
+            after = model(**batch).logits
+        assert not torch.equal(before, after)
+        assert torch.equal(after, logits(model, stacks, batch))
+
+
 def test_views_are_of_one_solution_or_of_a_stack(model):
     delta, theta = solutions(model, "lora", 2)
     one, both = delta.views(theta[1]), delta.views(theta)

@@ -143,6 +143,16 @@ def test_bad_input():
             Adafactor(start(), 1e-2).step(given)
 
 
+def test_a_state_that_lacks_something_changes_nothing():
+    made, other = Adafactor(start(), 1e-2), Adafactor(start(), 1e-2)
+    made.step(gradients(0))
+    whole = made.state_dict()
+    for missing in whole:
+        with pytest.raises(ValueError, match="made for tensors of other shapes"):
+            other.load_state_dict({name: t for name, t in whole.items() if name != missing})
+    assert not any(t.any() for t in other.state_dict().values())
+
+
 def test_a_tiny_gradient_moves_as_far_as_a_large_one():
     """eps, 1e-30, is added to squared gradients alone: LoRA's A has almost no gradient while B is near zero."""
     large, tiny_ = start(), start()

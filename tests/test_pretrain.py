@@ -416,10 +416,8 @@ def test_unknown_options_of_a_backbone_are_one_line(tiny_t5, options, message):
 
 def test_a_missing_embedded_backbone_is_said_so_without_a_look_elsewhere(tmp_path, monkeypatch):
     monkeypatch.setitem(backbone.SHIPPED, "embedded", tmp_path / "backbone")
-    backbone.load.cache_clear()
     with pytest.raises(ValueError, match="no T5 backbone 'embedded'"):
         backbone.load("embedded")
-    backbone.load.cache_clear()
 
 
 def test_the_fingerprint_follows_weights_and_words(tmp_path):
@@ -428,6 +426,17 @@ def test_the_fingerprint_follows_weights_and_words(tmp_path):
     prints = {name: backbone.load(tiny.save(tmp_path / name, **options)).fingerprint for name, options in names.items()}
     assert prints["a"] == prints["same"]
     assert len(set(prints.values())) == 3
+
+
+def test_a_folder_whose_files_have_changed_is_read_again(tmp_path):
+    import tiny
+    folder = tiny.save(tmp_path / "t5")
+    first = backbone.load(folder, device="cpu")
+    assert backbone.load(folder, device="cpu") is first, "what is loaded is kept"
+    tiny.save(tmp_path / "t5", seed=1)
+    again = backbone.load(folder, device="cpu")
+    assert again.fingerprint != first.fingerprint
+    assert torch.equal(again.model.lm_head.weight, weights(tmp_path / "t5")["lm_head.weight"])
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path):

@@ -317,6 +317,11 @@ def test_what_is_scored_fits_the_stack(done):
         evaluation.scores(t5, [(lora, theta)], [mine], "test")
     assert evaluation.scores(t5, [(lora, theta[0])], [mine], "dev") == evaluation.scores(
         t5, [(lora, theta[:1])], [mine], "dev"), "(N,) is one solution"
+    for given in ([], [mine]):
+        with pytest.raises(ValueError, match=f"{len(given)} splits with .* lengths of answers: give every"):
+            evaluation.predict(t5, [], [d.test for d in given], [1] * (1 - len(given)))
+    with pytest.raises(ValueError, match="^0 splits with 0 lengths of answers"):
+        evaluation.scores(t5, [(lora, theta)], [], "dev")
     with pytest.raises(ValueError, match="^unknown split 'validation'; allowed: dev, test"):
         evaluation.scores(t5, [], [mine], "validation")
     batch = data.collate([(mine.train, [0, 1, 2, 3])], t5.device)

@@ -399,6 +399,19 @@ def test_the_commit_is_told_and_whether_it_was_changed(monkeypatch):
         assert (found["git_commit"], found["git_dirty"]) == (commit, dirty)
 
 
+def test_a_log_may_hold_any_text(box):
+    box.save("original", "log", CONFIG, METRICS, log=[{"said": "a\u2028b\x85c"}, {"said": ""}])
+    assert [line["said"] for line in box.find("original", "log", CONFIG).log()] == ["a\u2028b\x85c", ""]
+
+
+@pytest.mark.parametrize("wrong, told", [({"tensors": {"theta": [1.0, 2.0]}}, "theta is a list; allowed: tensors"),
+                                         ({"made": {"what": object()}}, "made")])
+def test_what_cannot_be_stored_is_one_line_and_leaves_nothing(box, wrong, told):
+    with pytest.raises(ValueError, match=told):
+        box.save("original", "x", CONFIG, METRICS, **wrong)
+    assert not list(box.base.glob("original/*"))
+
+
 def test_all_looks_into_logs_too(box, caplog):
     kept, other = save(box), save(box, {**CONFIG, "steps": 1})
     file = other.path / "log.jsonl"

@@ -6,7 +6,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from unidelta import suite, tasks
+from unidelta import backbone, data, suite, tasks
 from unidelta.sources import embedded, formats, mirror, registry
 
 ABC = {"text": ["x", "y"], "label": ["A", "B"]}
@@ -235,6 +235,18 @@ def test_a_mirror_must_be_named_and_exist(tmp_path, monkeypatch):
     put(tmp_path, "glue-sst2", "train", films(3)).parent.rename(tmp_path / "nyu-mll--glue" / "default")
     monkeypatch.setenv("UNIDELTA_MIRROR", str(tmp_path))
     assert tasks.rows("glue-sst2", "train")[1] == ("sentence: film 1", ["positive"])
+
+
+def test_another_mirror_in_the_environment_has_other_rows(tmp_path, monkeypatch, tiny_t5):
+    loaded = backbone.load(tiny_t5, device="cpu")
+    found = []
+    for name, rows in (("one", 30), ("other", 60)):
+        put(tmp_path / name, "glue-sst2", "train", films(rows))
+        put(tmp_path / name, "glue-sst2", "validation", films(9, start=100))
+        monkeypatch.setenv("UNIDELTA_MIRROR", str(tmp_path / name))
+        found.append(data.load(loaded, "glue-sst2", "mirror", None, 0, {}, 64, tmp_path / "store"))
+    assert len(found[0].train) < len(found[1].train)
+    assert found[0].fingerprint != found[1].fingerprint
 
 
 def parts(found):

@@ -97,6 +97,15 @@ def test_where_nothing_can_be_written_the_rows_stay_in_memory(tokenizer, tmp_pat
     assert "cannot be written" in caplog.text
 
 
+def test_an_interrupt_while_a_file_is_written_leaves_nothing(tokenizer, tmp_path, monkeypatch):
+    def interrupted(path):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(tokens.files, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        encode(tokenizer, part(), tmp_path)
+    assert not list((tmp_path / ".tokens").iterdir())
+
+
 def test_what_a_call_leaves_in_the_tokenizer_does_not_change_its_fingerprint():
     fresh, used = tiny.tokenizer(300), tiny.tokenizer(300)
     used(["a", "b c d"], truncation=True, max_length=3, padding=True)

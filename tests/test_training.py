@@ -224,6 +224,19 @@ def test_a_loss_that_is_not_finite_ends_a_training_but_not_a_grid(tmp_path):
     assert len(Diverging().fit(keep=True).log) == 4, "of several rates one may be too high"
 
 
+def test_what_is_settled_may_diverge_and_ends_nothing():
+    """Without `drop`, a problem goes on in training when its checkpoint is final."""
+    class Diverging(Problem):
+        def loss(self, step):
+            return super().loss(step) * torch.tensor([float("nan") if step > 4 else 1.0, 1.0])
+    done = Diverging(scripted=[[1.0] * 4, [0.1, 0.2, 0.3, 0.4]]).fit()
+    assert done.best_score == [1.0, 0.4]
+    assert done.best_step == [3, 12]
+    assert done.best[0].isfinite().all()
+    with pytest.raises(ParameterError, match="not finite at step 6"):
+        Diverging(scripted=[[0.9] * 4, [0.1, 0.2, 0.3, 0.4]]).fit()
+
+
 def test_progress_names_the_stage_the_rate_and_the_time_left(caplog):
     with caplog.at_level(logging.INFO, "unidelta"):
         Problem().fit(label="original qasc")

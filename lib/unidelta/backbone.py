@@ -79,21 +79,33 @@ def device_of(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-@lru_cache(maxsize=2)
 def load(name: str = "embedded", dtype: str = "float32", device: str = "auto") -> Backbone:
     """Load a T5 with its tokenizer, every parameter frozen (section 4: only theta, the projections or I are trained).
 
     name: `embedded` (the default, in data/backbone), one of the draws in data/backbones (their cards say what each is),
     a local folder, or a hub id such as google/t5-base-lm-adapt. (By the path of its folder a shipped one has another
-    fingerprint than by its name, and shares no results with it.) Raises ValueError (one line) if the dtype is unknown,
-    if the device is not there, if a folder does not hold a complete T5 with its tokenizer, or if a hub id is neither
-    cached nor can be reached.
+    fingerprint than by its name, and shares no results with it.) What is loaded is kept; a folder is read again once
+    its files have changed. Raises ValueError (one line) if the dtype is unknown, if the device is not there, if a
+    folder does not hold a complete T5 with its tokenizer, or if a hub id is neither cached nor can be reached.
     """
     checks.known(dtype, DTYPES, "unknown dtype")
     if not isinstance(name, str | os.PathLike):
         raise ValueError(f"no T5 backbone {name!r}; allowed: {', '.join(SHIPPED)}, a local folder, or a hub id")
-    where, name = device_of(device), os.fspath(name)
+    name = os.fspath(name)
     place = SHIPPED.get(name) or Path(name).expanduser()
+    files = sorted(place.iterdir()) if place.is_dir() else []
+    return _load(name, place, dtype, device_of(device), tuple((f.name, *_changed(f)) for f in files))
+
+
+def _changed(file: Path) -> tuple[int, int]:
+    """When a file was last changed, and its size."""
+    found = file.stat()
+    return found.st_mtime_ns, found.st_size
+
+
+@lru_cache(maxsize=2)
+def _load(name: str, place: Path, dtype: str, where: torch.device, files: tuple) -> Backbone:
+    """`load`. files: name, time and size of each file of a folder, so that one that has changed is another call."""
     source = str(place) if place.is_dir() or name in SHIPPED else name
     try:
         if not place.is_dir() and (name[:1] in (".", "/", "~") or name.count("/") > 1):  # not a hub id

@@ -19,6 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from unidelta import tasks, tokens
 from unidelta.backbone import Backbone
+from unidelta.sources import mirror as mirrors
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,10 @@ def load(backbone: Backbone, task: str, source: str, mirror: str | None, seed: i
          root: Path, report_on: str = "test") -> TaskData:
     """Load, format and tokenise a task (inputs cut at max_length tokens; the released recipe's setting is 512).
 
-    root: folder of the store, below which tokens are kept.
+    root: folder of the store, below which tokens are kept. A task is read once in a process.
     """
-    key = (backbone.fingerprint, task, source, mirror, seed, tuple(caps.items()), max_length, report_on)
+    place = mirrors.root(mirror) if source == "mirror" else None  # the environment, which may change, can name it
+    key = (backbone.fingerprint, task, source, place, seed, tuple(caps.items()), max_length, report_on)
     # A task of one's own may be added again, with other rows.
     if key not in _CACHE or _CACHE[key][0] is not tasks.get(task):
         splits = tasks.load(task, source=source, mirror=mirror, seed=seed, caps=caps, report_on=report_on)

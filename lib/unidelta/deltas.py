@@ -118,7 +118,10 @@ class Adapter(Delta):
         return cls(geometry, tuple((f"{site}.{name}", shape) for site in sites for name, shape in shapes), bottleneck)
 
     def init(self, seed: int) -> Tensor:
-        """The fixed random initialisation, (N,); solutions are measured as offsets from it."""
+        """The fixed random initialisation, (N,); solutions are measured as offsets from it.
+
+        Raises ValueError unless `seed` is a whole number from 0.
+        """
         return drawn(self.shapes, seed, lambda name, tensor, generator: tensor.normal_(0.0, 0.02, generator=generator))
 
 
@@ -142,7 +145,10 @@ class Lora(Delta):
         return cls(geometry, named, rank, 16 / rank if scale is None else scale)
 
     def init(self, seed: int) -> Tensor:
-        """The fixed random initialisation, (N,); solutions are measured as offsets from it."""
+        """The fixed random initialisation, (N,); solutions are measured as offsets from it.
+
+        Raises ValueError unless `seed` is a whole number from 0.
+        """
         def fill(name, tensor, generator):
             if name.endswith(".B"):
                 return tensor.zero_()
@@ -194,7 +200,10 @@ class Prefix(Delta):
         return cls(geometry, tuple(shapes), length, hidden, reading, bias, init_std)
 
     def init(self, seed: int) -> Tensor:
-        """The fixed random initialisation, (N,); solutions are measured as offsets from it."""
+        """The fixed random initialisation, (N,); solutions are measured as offsets from it.
+
+        Raises ValueError unless `seed` is a whole number from 0.
+        """
         def fill(name, tensor, generator):
             if name.endswith(".embedding"):
                 return tensor.normal_(0.0, self.init_std, generator=generator)
@@ -230,7 +239,7 @@ def make(kind: str, config, **sizes) -> Delta:
     (0.02). Raises ValueError if the kind or a size is unknown, if `config` is not a T5's, or if a value is not allowed.
     """
     checks.known(kind, KINDS, "unknown delta")
-    if not hasattr(config, "num_decoder_layers"):
+    if not all(hasattr(config, name) for name in ("d_model", "num_heads", "d_kv", "num_layers", "num_decoder_layers")):
         raise ValueError(f"config is a {type(config).__name__}: "
                          "it must be the configuration of a T5, such as model.config")
     for name, value in sizes.items():

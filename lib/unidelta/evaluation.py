@@ -54,8 +54,12 @@ def predict(backbone: Backbone, entries: Sequence[tuple], splits: Sequence[Encod
 
     entries: [(delta, theta (K, N)), ...] as for `applied` (an empty list is the untuned backbone, with one split).
     splits: one per solution, in the same order. longest: the most tokens that each solution may answer with, whatever
-    it is stacked with. Raises ValueError if the splits differ in length, or if they are not one for each solution.
+    it is stacked with. Raises ValueError if the splits differ in length, or if splits and `longest` are not one for
+    each solution.
     """
+    if not splits or len(splits) != len(longest):
+        raise ValueError(f"{len(splits)} splits with {len(longest)} lengths of answers: "
+                         "give every solution one of each")
     rows, groups = len(splits[0]), len(splits)
     if any(len(s) != rows for s in splits):
         raise ValueError("the splits of a stack must have equal lengths: give them the same cap")

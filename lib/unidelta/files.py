@@ -84,7 +84,12 @@ def folder(path: Path) -> Path:
 
 
 def detached(tensors: dict) -> dict:
-    """Contiguous copies on the CPU, without gradients: what safetensors can write."""
+    """Contiguous copies on the CPU, without gradients: what safetensors can write.
+
+    Raises ValueError for what is no tensor.
+    """
+    if wrong := [name for name, tensor in tensors.items() if not hasattr(tensor, "detach")]:
+        raise ValueError(f"{wrong[0]} is a {type(tensors[wrong[0]]).__name__}; allowed: tensors")
     return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
 
 

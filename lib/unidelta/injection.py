@@ -145,10 +145,13 @@ class _Injection:
         self._refresh(stack)
 
     def _refresh(self, stack: str) -> None:
-        # While the block is open, a theta may be updated in place or the autograd mode change: the stamp shows both.
-        versions = [-1 if t.is_inference() else t._version for entry in self.entries for t in entry.thetas]
+        # While the block is open, a theta may be updated in place or the autograd mode change: the stamp shows both,
+        # but for tensors made in inference mode, which count no versions.
+        thetas = [t for entry in self.entries for t in entry.thetas]
+        unseen = any(t.is_inference() for t in thetas)
+        versions = [] if unseen else [t._version for t in thetas]
         stamp = (torch.is_grad_enabled(), torch.is_inference_mode_enabled(), versions)
-        if stamp != self.stamp:
+        if unseen or stamp != self.stamp:
             self.stamp = stamp
             weight = self.model.get_input_embeddings().weight
             for entry in self.entries:

@@ -132,8 +132,8 @@ class Adafactor:
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Continue from the `state` of `state_dict()`. Raises ValueError if it belongs to tensors of other shapes."""
         named = self._named()
-        shapes = {name: tensor.shape for name, tensor in named.items()}
-        if shapes != {name: tensor.shape for name, tensor in state.items() if name != "steps"}:
+        shapes = {name: tuple(tensor.shape) for name, tensor in named.items()}
+        if shapes | {"steps": (1,)} != {name: tuple(tensor.shape) for name, tensor in state.items()}:
             raise ValueError("this optimiser state was made for tensors of other shapes")
         for name, tensor in named.items():
             tensor.copy_(state[name])

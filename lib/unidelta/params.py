@@ -79,7 +79,12 @@ def check(namespace: dict, allowed: dict[str, Collection | Callable | type] | No
 
 
 def names(value: Any, allowed: Collection, what: str = "name") -> list:
-    """Members of `allowed` chosen by "all", "a,b", '["a", "b"]', a member or a list: in the order given, once each."""
+    """Members of `allowed` chosen by "all", "a,b", '["a", "b"]', a member or a list: in the order given, once each.
+
+    Raises ParameterError if there is nothing to choose from, if nothing is chosen, or for what is no member.
+    """
+    if not allowed:
+        raise ParameterError(f"there is no {what} to choose from here")
     if isinstance(value, str) and value.strip().startswith("["):
         try:
             value = json.loads(value)
@@ -93,8 +98,6 @@ def names(value: Any, allowed: Collection, what: str = "name") -> list:
     for part in chosen:
         if part not in known:
             raise ParameterError(f"{what} {part!r} is unknown{_instead(part, allowed)}, or all")
-    if not allowed:
-        raise ParameterError(f"there is no {what} to choose from here")
     if not chosen:
         raise ParameterError(f"no {what} given: allowed are {_listed(allowed)}, or all")
     return [known[part] for part in chosen]

@@ -161,6 +161,8 @@ def get(name: str = "embedded", steps: int | None = None, **overrides) -> Profil
     that is not allowed.
     """
     checks.known(name, PROFILES, "unknown profile")
+    for key in overrides:
+        checks.known(key, sorted(SETTINGS), "unknown setting")
     given = {k: _checked(PROFILES[name], k, v) for k, v in overrides.items() if v is not None}
     profile = replace(PROFILES[name], **given)
     if profile.setting == "multi":
@@ -171,9 +173,8 @@ def get(name: str = "embedded", steps: int | None = None, **overrides) -> Profil
 def _checked(profile: Profile, key: str, value):
     """`value` as `profile` holds its setting `key`: a list as a tuple, numbers as floats where its own are floats.
 
-    Raises ValueError if there is no such setting, or if it does not allow this value.
+    Raises ValueError if the setting does not allow this value.
     """
-    checks.known(key, sorted(SETTINGS), "unknown setting")
     own = getattr(profile, key)
     if isinstance(value, os.PathLike):
         value = os.fspath(value)

@@ -64,9 +64,10 @@ class Projection:
 def draw_ratios(seed: int, step: int, n: int) -> Tensor:
     """Draw (alpha, beta, 1 - alpha - beta) n times, (n, 3): alpha ~ U[0, 1], beta ~ U[0, 1 - alpha].
 
-    This is not uniform on the simplex. Raises ValueError unless `seed` and `n` are whole numbers, `n` from 1.
+    This is not uniform on the simplex. Raises ValueError unless `seed`, `step` and `n` are whole numbers, `n` from 1.
     """
     checks.whole("seed", seed, least=0)
+    checks.whole("step", step, least=0)
     checks.whole("n", n)
     generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
     u = torch.rand(n, 2, generator=generator)
@@ -82,6 +83,7 @@ def draw_spread(seed: int, step: int, n: int, y: int, spread: float) -> Tensor:
     the same for every delta. Raises ValueError unless all numbers are whole but `spread`, `n` and `y` from 1.
     """
     checks.whole("seed", seed, least=0)
+    checks.whole("step", step, least=0)
     checks.whole("n", n)
     checks.whole("y", y)
     generator = torch.Generator().manual_seed(seed * 1_000_003 + step + 500_000_000_000)

@@ -42,7 +42,10 @@ class Artifact:
     files: dict
 
     def tensors(self) -> dict:
-        """Name -> tensor on the CPU, read now and checked against the stored sha256; {} if the artifact holds none."""
+        """Name -> tensor on the CPU, read now and checked against the stored sha256; {} if the artifact holds none.
+
+        Raises ValueError if the file has changed.
+        """
         from safetensors.torch import load_file
         if TENSORS not in self.files:
             return {}
@@ -54,8 +57,8 @@ class Artifact:
         """The training log, one record per line; [] if there is none."""
         if "log.jsonl" not in self.files:
             return []
-        lines = (self.path / "log.jsonl").read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines]
+        lines = (self.path / "log.jsonl").read_text(encoding="utf-8").split("\n")  # a text may hold other line ends
+        return [json.loads(line) for line in lines if line]
 
 
 def base(root: Path | str | None = None) -> Path:
@@ -106,12 +109,14 @@ class Store:
         """Write the artifact, remove its partial folder and return it. If another writer was first, return that one's.
 
         `tensors`: name -> tensor; `log`: records of the training log; `made`: additions to its provenance.
-        Raises ValueError (one line) for values that cannot be stored, including NaN in metrics.
+        Raises ValueError (one line) for values that cannot be stored, including NaN in metrics, and ParameterError if
+        the store cannot be written.
         """
         from safetensors.torch import save_file
         path = self.path(stage, slug, config)
         config, metrics = plain(config, "config"), plain(metrics, "metrics")
-        about = {"stage": stage, "slug": slug, "config": config, "provenance": provenance.current() | (made or {})}
+        made = provenance.current() | plain(made or {}, "made")
+        about = {"stage": stage, "slug": slug, "config": config, "provenance": made}
         self.sweep(stage)
         token = f".tmp-{uuid.uuid4().hex}"
         with self.lock(stage, token):  # held while writing, to tell other processes' `sweep` that the writer lives

@@ -49,12 +49,18 @@ def names(setting: str | None = None, role: str | None = None) -> list[str]:
 
 
 def category(name: str) -> str:
-    """SA, NLI, PD, TC, LF-QA, MC-QA as in section 5.1, or a plain word for what only the multi-task setting has."""
+    """SA, NLI, PD, TC, LF-QA, MC-QA as in section 5.1, or a plain word for what only the multi-task setting has.
+
+    Raises ValueError for an unknown task.
+    """
     return get(name).category
 
 
 def score(name: str, predictions: Sequence[str], targets: Sequence[str | Sequence[str]]) -> float:
-    """The task's metric (see `unidelta.sources.metrics`) in [0, 1]; targets as in `rows`, or one text per example."""
+    """The task's metric (see `unidelta.sources.metrics`) in [0, 1]; targets as in `rows`, or one text per example.
+
+    Raises ValueError for an unknown task, and as `metrics.score` does.
+    """
     return metrics.score(get(name).metric, predictions, targets)
 
 
@@ -123,13 +129,18 @@ def load(name: str, source: str = "mirror", mirror: Folder = None, seed: int = 0
 
     test    the official test where its labels are public, else the official validation, else CrossFit's cut of train
     dev     the official validation where it is not already the test, else a seeded tenth of train, at most 1,000 rows
-    train   the rest; train and dev come in seeded order, test in the source's
-    caps    {"train": 20000, "dev": 240, "test": None} keeps random samples; that of test does not depend on the seed
+    train   the rest; train and dev come in seeded order, test in the source's unless it is capped
+    seed    of the samples and their order; all seeds have the same stand-ins
+    caps    {"train": 20000, "dev": 240, "test": None} keeps random samples; that of an official test, or of what
+            stands for it, does not depend on the seed
     report_on   "spare" puts the dev rows that the cap leaves over in the place of test: they select nothing, so that
                 settings can be chosen by them
     No input is in two parts: inputs of test are taken out of dev and train, and those of dev (spare rows too) out of
     train. As in the released loader, inputs lose white space in front, and targets on both sides. Rows without an
     answer are dropped.
+
+    Raises ValueError for a cap, seed, source or report_on that is not allowed, where no rows are left (or spare), and
+    as `rows` does.
     """
     task, caps = get(name), caps or {}
     for part, cap in caps.items():

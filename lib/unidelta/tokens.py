@@ -152,7 +152,8 @@ def _save(folder: Path, stem: str, config: dict, table: pyarrow.Table) -> pyarro
         os.replace(partial, folder / f"{stem}-{files.sha256(partial)[:16]}.arrow")
     except OSError as error:
         logger.warning("%s cannot be written (%s): the rows stay in memory", folder, error)
-        with suppress(OSError):
-            partial.unlink()
         return table
+    finally:  # not there if all went well; there after an error, or an interrupt
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
     return _find(folder, stem, config) or table

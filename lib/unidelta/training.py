@@ -23,7 +23,7 @@ class Fit:
 
     `best` has one (K, ...) tensor per optimised tensor, `best_score` and `best_step` a number for each problem. `kept`
     is the first tensor at every validation, (C, K, ...), with `kept_scores` (C, K). `log` has one dict per validation
-    (None where a problem is settled). `stack` has the names of what was trained together, if they were given.
+    (None where a problem was dropped). `stack` has the names of what was trained together, if they were given.
     """
 
     best: list[Tensor]
@@ -74,8 +74,8 @@ def fit(
     for these alone. note: called at every validation for further entries of the log's line. folder: where to write a
     checkpoint at every validation, and to resume from. label: the name of the run in progress messages.
 
-    Raises ParameterError at a validation before which a loss was not finite, unless `keep`: of several learning rates
-    one may be too high.
+    Raises ParameterError at a validation before which a loss that is not settled was not finite, unless `keep`: of
+    several learning rates one may be too high.
     """
     k, device = len(optimizer.tensors[0]), optimizer.tensors[0].device
     patience = patience or math.inf  # 0: wait for ever
@@ -109,10 +109,11 @@ def fit(
     recent = torch.zeros(len(state.alive), device=device)  # the losses since the last validation, summed
     for step in range(start, steps):
         stay = [j for j, i in enumerate(state.alive) if not settled(i, step)]
+        going = [state.alive[j] for j in stay]
         if not stay:
             break
         if drop is not None and len(stay) < len(state.alive):
-            state.alive = [state.alive[j] for j in stay]
+            state.alive = going
             optimizer = go_on(optimizer, stay, state.alive)
             recent = torch.zeros(len(stay), device=device)
 
@@ -126,7 +127,7 @@ def fit(
         if state.step % every and state.step != steps:
             continue
         mean_loss = dict(zip(state.alive, (recent / (step % every + 1)).tolist(), strict=True))
-        if not keep and not all(map(math.isfinite, mean_loss.values())):
+        if not keep and not all(math.isfinite(mean_loss[i]) for i in going):
             raise ParameterError(f"{label}: the loss is not finite at step {state.step}; "
                                  "allowed: a lower learning rate of this stage")
         with torch.no_grad():

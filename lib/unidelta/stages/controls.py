@@ -38,7 +38,8 @@ def controls(run: Run, train: Sequence[str], tasks: Sequence[str],
     """Test scores without tuning: (task, seed) -> artifact.
 
     Metrics: `untuned`, `chance` and `majority` (numbers); `train_solution`, `own_vector` and `mean_vector` (by delta).
-    With several training tasks, the one that does best on the unseen task's dev is taken.
+    With several training tasks, the one that does best on the unseen task's dev is taken. Raises ValueError as `asked`
+    does.
     """
     asked(run, tasks, seeds)
     solutions = original(run, train, seeds=seeds)
@@ -89,7 +90,7 @@ def lengthened(run: Run, train: Sequence[str], tasks: Sequence[str],
 
     How much of what is recovered in a subspace is only more or less of the training task's solution? With several
     training tasks, the one is taken whose solution does best on dev as it is. (task, seed) -> artifact, metrics as of
-    `length_fitted`.
+    `length_fitted`. Raises ValueError as `asked` does.
     """
     asked(run, tasks, seeds)
     solutions = original(run, train, seeds=seeds)

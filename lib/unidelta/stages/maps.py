@@ -27,7 +27,7 @@ def is_trained(up: str) -> bool:
 def up_projection(run: Run, subspace: Artifact, kind: str, up: str) -> Tensor:
     """Proj_up of one delta, (N, y): the subspace's own (`trained`) or, as a control, a random one (`random`).
 
-    The random one's columns have the lengths of the subspace's own.
+    The random one's columns have the lengths of the subspace's own. Raises ValueError for another word.
     """
     trained = is_trained(up)
     own = subspace.tensors()[f"up.{kind}"].to(run.backbone.device)
@@ -35,7 +35,10 @@ def up_projection(run: Run, subspace: Artifact, kind: str, up: str) -> Tensor:
 
 
 def up_map(run: Run, subspace: Artifact, kind: str, up: str) -> Callable[[Tensor], Tensor]:
-    """Proj_up of one method, vectors (K, y) -> offsets (K, N): a matrix for the deltas, Fastfood for `finetune`."""
+    """Proj_up of one method, vectors (K, y) -> offsets (K, N): a matrix for the deltas, Fastfood for `finetune`.
+
+    up: as in `up_projection`.
+    """
     if kind != "finetune":
         own = up_projection(run, subspace, kind, up)
         return lambda vectors: vectors @ own.T

@@ -23,7 +23,8 @@ def optimize(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequen
     given. With `optimize_spread` (not the paper's) the loss is taken around I, at I + epsilon; I itself is validated.
 
     Tensors: `I` (y,), the vector that does best on dev; `kept` (C, L, y), all validated vectors, over C checkpoints and
-    L learning rates; `kept_scores` (C, L), their dev scores. Metrics: `dev` and `test` (E_sub).
+    L learning rates; `kept_scores` (C, L), their dev scores. Metrics: `dev` and `test` (E_sub). Raises ValueError as
+    `asked` does, for another word as `up`, or if a seed has no subspace among those given.
     """
     asked(run, tasks, seeds, kinds, METHODS if subspaces else KINDS)
     is_trained(up)  # raises for any other word, before anything is trained

@@ -31,7 +31,7 @@ def original(run: Run, tasks: Sequence[str], kinds: Sequence[str] = KINDS,
     """Train theta_t of every task, delta and seed in its own space: (task, kind, seed) -> artifact.
 
     Tensor: `theta` (N,). Metrics: `dev` and `test` (E_ori), and `best_step`. Of kind `finetune` only the scores are
-    kept: its theta is a whole backbone, and nothing builds on it.
+    kept: its theta is a whole backbone, and nothing builds on it. Raises ValueError as `asked` does.
     """
     asked(run, tasks, seeds, kinds)
     datas = {(task, seed): run.data(task, seed) for task in tasks for seed in seeds}

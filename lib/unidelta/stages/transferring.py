@@ -25,6 +25,7 @@ def transfer(run: Run, train: Sequence[str], tasks: Sequence[str], kinds: Sequen
     Returns (task, seed) -> artifact. Metrics, as source -> target -> value: `test`, `dev`, and `chosen`, the indices
     [checkpoint, learning rate] of the vector used. For every pair this is the source vector, over checkpoints and
     learning rates, that does best on dev after transfer (section 5.1). The score of a delta to itself is E_sub again.
+    Raises ValueError as `asked` does, or if a seed has no subspace among those given.
     """
     asked(run, tasks, seeds, kinds, METHODS if subspaces else KINDS)
     subspaces = checked_subspaces(subspaces, seeds) or approximate(run, train, seeds)
