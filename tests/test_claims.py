@@ -340,6 +340,25 @@ def log(late):
                                   for part in ("task", "dist") for k in ("adapter", "lora", "prefix")}}]
 
 
+def test_where_nothing_is_about_several_tasks_it_is_said_so():
+    assert verdicts.tally_leaning([]).data == "No verdict is about several unseen tasks."
+    assert verdicts.leaning([]).data == "No verdict leans on a task."
+    assert "planes" not in verdicts.tally([]).data
+
+
+def test_long_rows_are_not_judged_with_a_choice_of_the_others(monkeypatch):
+    base = results(GOOD)
+    of = {"multi_task": {"unchanged": base}, "long_answers": {"unchanged": base}}
+    monkeypatch.setattr(claims_archived.archive, "names", lambda: list(of))
+    monkeypatch.setattr(claims_archived.archive, "load", of.get)
+    monkeypatch.setattr(claims_archived.archive, "same_settings", lambda one, other: True)
+    for study in of.values():
+        study["unchanged"] = SimpleNamespace(line=base.run.backbone.fingerprint)
+    assert set(claims_archived.judged_by(base)) == {"multi_task"}
+    monkeypatch.setattr(claims_archived, "complete", lambda results: True)
+    assert set(claims_archived.judged_by(base)) == set(of)
+
+
 def test_the_slowest_is_judged_by_the_logs(monkeypatch):
     for late, expected in ((True, verdicts.HOLDS), (False, verdicts.OPEN)):
         monkeypatch.setattr(Archived, "logs", lambda self, stage, late=late: [log(late)] * 3)

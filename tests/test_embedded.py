@@ -1,4 +1,4 @@
-"""The stand-ins: the hub's columns, CrossFit's label words, balanced and disjoint splits.
+"""The stand-ins: the hub's columns, CrossFit's label words, disjoint splits that are balanced together.
 
 Nothing of their answer formats occurs in pre-training."""
 

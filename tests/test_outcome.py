@@ -23,6 +23,15 @@ def test_a_headline_is_in_doubt_if_one_draw_has_a_weak_cell():
     assert grid(outcome.table(found, None, {}))[1][3].endswith("(2)†")
 
 
+def test_other_draws_are_shown_over_the_same_tasks():
+    some = results({"rotten_tomatoes": (100.0, 3 * [90.0])})
+    both = results({"rotten_tomatoes": (100.0, 3 * [80.0]), "amazon_polarity": (100.0, 3 * [10.0])})
+    own, *_ = outcome.headlines(some, {"unchanged": some, "backbone=rebuilt": both}, {})
+    assert [set(draw.task) for draw in own.draws] == [{"rotten_tomatoes"}]
+    own, *_ = outcome.headlines(both, {"unchanged": both, "backbone=rebuilt": some}, {})
+    assert own.draws == [], "a draw that lacks a task is not comparable"
+
+
 def test_the_controls_of_table_five_are_of_each_method_by_itself():
     fine = results({"rotten_tomatoes": (100.0, 3 * [96.0])}, kinds=(*KINDS, "finetune"))
     for column in ("random", "scaled_vector", "shared_vector"):

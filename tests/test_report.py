@@ -188,11 +188,23 @@ def test_long_answers_stand_in_the_table_and_not_in_its_average(two):
     assert plain.pop("ELI5-Asks")[0].startswith("not run")
     assert row == plain, "the rest is as without them"
     only = results({"eli5-asks": (80.0, [20.0, 20.0, 20.0])})
-    assert "`eli5-asks` 25.0 ± 0.0 (majority answer 37.5). With them the average over all 3 rows is 55.0 ± 0.9." \
-        in prose.long_answers(two, only).data
+    every = results({task: (80.0, [40.0, 48.0, 56.0]) for mine in suite.single().values() for task in mine})
+    n = every.frame.task.nunique()
+    assert (f"`eli5-asks` 25.0 ± 0.0 (majority answer 37.5). With them the average over all {n + 1} rows is "
+            f"{(60 * n + 25) / (n + 1):.1f} ± ") in prose.long_answers(every, only).data
+    told = prose.long_answers(two, only).data
+    assert "answers of a sentence" in told
+    assert "average over all" not in told, "of a choice and all long rows there is no average"
     assert "were not run" in prose.long_answers(two, None).data
     assert "reach 11.5 to 15.2 on these rows" in prose.published_originals(suite.LONG_UNSEEN).data, "Table 10, by eye"
     assert "answers without label words (1)" in grid(tables.averages(only))[0]
+
+
+def test_where_no_task_shares_label_words_it_is_said_so(two):
+    apart = results({"glue-mrpc": (60.0, [30.0, 31.0, 32.0])})
+    assert measures.gains(apart) == {}
+    assert "No task here shares label words" in comparing.task_by_task(measures.gains(apart)).data
+    assert len(grid(comparing.beyond_length({"one": two, "other": apart}))) == 2, "that variant is left out"
 
 
 def test_averages_stand_beside_every_control(two):

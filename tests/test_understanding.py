@@ -79,6 +79,9 @@ def test_what_is_read_and_what_is_recovered_are_ranked_over_backbones():
         ["unseen task", "training task", "by its own rows", "by the training task's"],
         ["rotten_tomatoes", "glue-sst2", "1.0", "-1.0"],
         ["above zero", "", "1 of 1", "0 of 1"]], "on the other task no backbone recovers anything"
+    other = read.rename(columns={"embedded": "two", "two": "own folder"})
+    assert grid(understanding.related(other, of))[1][2:] == ["1.0", "-1.0"], \
+        "each column is compared with its own backbone's results, and one without any is left out"
 
 
 def test_what_was_met_in_pretraining_is_counted():

@@ -14,7 +14,7 @@ from unidelta.report.claims import listed, stays_below, surplus
 from unidelta.report.convergence import DIST, TASK, arrivals, lag, of_subspaces
 from unidelta.report.measures import LABEL, by_seed, gain, interval, number, over_seeds, relative, signed, weak, widened
 from unidelta.report.planes import Plane
-from unidelta.report.results import Results, joined
+from unidelta.report.results import Results, complete, joined
 from unidelta.report.verdicts import CLOSE, FAILS, HOLDS, OPEN, RECOVERED, Claim, Judge, claim, verdict
 
 # percent of E_ori that the paper calls around 80: apart from ETHOS-Gender, the lowest average in its Table 4 is 78.8
@@ -26,12 +26,14 @@ def judged_by(results: Results) -> dict[str, Study]:
     """The archived studies of the backbone of `results`, if they have its settings: others cannot be compared with it.
 
     A study changes settings itself; those that it leaves are those of the results it calls "unchanged", and one study
-    at least must have these with just the settings of `results`."""
+    at least must have these with just the settings of `results`. Rows with long answers are not judged together with a
+    choice of the others."""
     found = {name: archive.load(name) for name in archive.names()}
     if not any(archive.same_settings(study["unchanged"], results) for study in found.values() if "unchanged" in study):
         return {}
     return {name: study for name, study in found.items()
-            if all(results.run.backbone.fingerprint in r.line for r in study.values())}
+            if all(results.run.backbone.fingerprint in r.line for r in study.values())
+            and (name != "long_answers" or complete(results))}
 
 
 def with_more_seeds(found: dict[str, Study]) -> dict[str, Study]:

@@ -64,11 +64,13 @@ def beyond_length(found: dict[str, Results]) -> HTML:
     """Compare what is reached in the subspace and transferred, by variant, with the training solution, length fitted.
 
     Only tasks that share label words count. Both are in percent of E_ori; what each adds to that control is in points.
-    All are means and half intervals over seeds."""
+    All are means and half intervals over seeds. Variants without such a task are left out."""
     lines = []
     for name, results in found.items():
-        parts = {"in the subspace": rows_of(results.own)["label words shared"],
-                 "transferred": rows_of(results.moved)["label words shared"]}
+        parts = {"in the subspace": rows_of(results.own).get("label words shared"),
+                 "transferred": rows_of(results.moved).get("label words shared")}
+        if any(part is None for part in parts.values()):
+            continue
         line = {"variant": name, **{what: number(*over_seeds(f, relative(f))) for what, f in parts.items()}}
         for what, f in parts.items():
             _, added = measures.best_control(f, ["scaled_solution"])
@@ -82,7 +84,9 @@ def task_by_task(gains: dict[str, pd.DataFrame]) -> HTML | Markdown:
 
     gains: by name, one row per seed (or per draw of the backbone) and one column per task. The last lines average over
     all tasks, and over all but the one that adds most, which they name. If a difference is undefined for every task,
-    because every E_ori is zero, a sentence says so instead."""
+    because every E_ori is zero, or if there is none, a sentence says so instead."""
+    if not gains:
+        return Markdown("No task here shares label words with its training tasks.")
     if any(each.mean().isna().all() for each in gains.values()):
         return Markdown("No difference of ratios, because every $E_{\\mathrm{ori}}$ is zero.")
 

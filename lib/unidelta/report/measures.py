@@ -82,10 +82,13 @@ def gain(one: pd.DataFrame, other: pd.DataFrame, column: str = "sub") -> tuple[f
 def gains(results, controls: Sequence[str] = (), base=None) -> dict[str, pd.DataFrame]:
     """Return what `Results` add to some controls and, if it is given, to `base`, task by task, in points.
 
-    By name, of every delta by itself and of transfer; rows are seeds, columns tasks that share label words."""
+    By name, of every delta by itself and of transfer; rows are seeds, columns tasks that share label words. Without
+    such a task there is nothing."""
     found = {}
     for what, text in (("own", "in the subspace"), ("moved", "transferred")):
-        mine = rows_of(getattr(results, what), clear=False)["label words shared"]
+        mine = rows_of(getattr(results, what), clear=False).get("label words shared")
+        if mine is None:
+            return {}
         if base is not None:
             other = getattr(base, what)
             found[f"{text}, over the unchanged settings"] = by_task(mine) - by_task(other[other.task.isin(mine.task)])

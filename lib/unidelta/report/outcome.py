@@ -111,7 +111,8 @@ def headlines(single: Results, backbones: dict[str, Results], long: dict[str, Re
     def add(trained, n, which, frame, draws=(), aimed=True):
         if frame is not None:
             what = "transferred" if n in TRANSFER else "in the subspace"
-            drawn = [f for f in draws if f is not None]
+            own = set(frame.task)  # a page may have fewer than the archived draws
+            drawn = [f[f.task.isin(own)] for f in draws if f is not None and own <= set(f.task)]
             lines.setdefault((n, *sorted(set(frame.task))), Headline(trained, what, which, n, frame, drawn, aimed))
 
     comparable = {name: r for name, r in backbones.items() if "comparing" not in name}

@@ -23,7 +23,7 @@ from unidelta.report.measures import (
     rows_of,
     weak,
 )
-from unidelta.report.results import Results, joined
+from unidelta.report.results import Results, complete, joined
 from unidelta.stages import approximate, original
 from unidelta.stages.workbench import Run
 
@@ -51,6 +51,8 @@ def long_answers(results: Results, long: Results | None, n: int = 1) -> Markdown
         return markdown("The rows whose answers are sentences are among those above, and in the average.")
     if long is None:
         return markdown("Rows whose answers are sentences (chapter *Long answers*) were not run with these settings.")
+    if not complete(results):
+        return markdown(f"{APART}: answers of a sentence, archived and not in the average (chapter *Long answers*).")
     more = long.shown(n)
     every = joined(results, long).shown(n)
     told = "; ".join(f"`{task}` {number(*over_seeds(f, relative(f)))} "

@@ -71,6 +71,12 @@ class Results:
         return listing(self.run, self.ids)
 
 
+def complete(results: Results) -> bool:
+    """Whether the results are of every unseen task with short answers that the stand-ins have, in their setting."""
+    many = results.frame.train.str.contains("+", regex=False).all()
+    return set(suite.multi()[1] if many else chain.from_iterable(suite.single().values())) <= set(results.frame.task)
+
+
 def joined(one: Results, other: Results | None) -> Results:
     """Return `one` together with the tasks that only `other` has.
 

@@ -246,5 +246,5 @@ def book(found: dict) -> HTML:
             [f"at most {BOOK}: met", *("yes" if run["seconds"] <= 60 * BOOK else "no" for run in runs)],
             row("the environment, before it", [run["environment_seconds"] for run in runs]),
             *(row(name, [run["jobs"].get(name) for run in runs]) for name in longest)]
-    return table(rows, [f"minutes, {runs[-1]['jobs_at_once']} jobs at once",
-                        *(f"{run['created'][:16].replace('T', ' ')}, {run['commit'][:7]}" for run in runs)])
+    return table(rows, ["minutes", *(f"{run['created'][:16].replace('T', ' ')}, {run['commit'][:7]}, "
+                                     f"{run['jobs_at_once']} jobs at once" for run in runs)])

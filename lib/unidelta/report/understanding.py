@@ -106,11 +106,12 @@ def table(read: pd.DataFrame) -> HTML:
 def related(read: pd.DataFrame, found: dict[str, Results]) -> HTML:
     """Rank correlation (Spearman's) over backbones of what is read with what is recovered, for every unseen task.
 
-    read: of `reading`, its first column that of "unchanged". found: results by variant, "unchanged" and
-    "backbone=NAME". What is recovered is E_sub in percent of E_ori, mean over deltas and seeds; what is read, the share
-    of the unseen task's own rows, or of its training task's, that the untuned backbone answers right."""
-    first, *others = read
-    of = {first: found["unchanged"], **{name: found[f"backbone={name}"] for name in others}}
+    read: of `reading`. found: results by variant, "unchanged" (of the backbone "embedded") and "backbone=NAME";
+    backbones without results are left out. What is recovered is E_sub in percent of E_ori, mean over deltas and seeds;
+    what is read, the share of the unseen task's own rows, or of its training task's, that the untuned backbone answers
+    right."""
+    of = {name: found.get("unchanged" if name == "embedded" else f"backbone={name}") for name in read}
+    of = {name: results for name, results in of.items() if results}
     won = pd.DataFrame({name: relative(r.own).groupby(r.own.task).mean() for name, r in of.items()})
     won = won[won.index.isin(read.index) & (won.nunique(axis=1) > 1)]  # orders of equals say nothing
     by = {"by its own rows": list(won.index), "by the training task's": [suite.train_for(task) for task in won.index]}

@@ -123,7 +123,7 @@ def changes(before: Sequence[Claim], after: Sequence[Claim]) -> Markdown:
     return Markdown("\n".join(lines) or "No verdict changes.")
 
 
-def leaning(claims: Sequence[Claim], again: Sequence[Claim] = (), seeds: int = 0) -> HTML:
+def leaning(claims: Sequence[Claim], again: Sequence[Claim] = (), seeds: int = 0) -> HTML | Markdown:
     """The claims whose verdict leans on a task, with the verdict without each such task.
 
     again: the same claims judged again, as in `table`; one that leans on a task there alone has a line, too."""
@@ -138,7 +138,7 @@ def leaning(claims: Sequence[Claim], again: Sequence[Claim] = (), seeds: int = 0
         beside = {f"{seeds} seeds": told(later[c.text]) if c.text in later else "–"} if again else {}
         if c.leans or (c.text in later and later[c.text].leans):
             lines.append({"claim": c.name + ".", f"{c.seeds} seeds": told(c), **beside})
-    return html(lines)
+    return html(lines) if lines else Markdown("No verdict leans on a task.")
 
 
 def tally(claims: Sequence[Claim]) -> Markdown:
@@ -149,14 +149,16 @@ def tally(claims: Sequence[Claim]) -> Markdown:
     asked = [c for c in claims if c.added]
     stated = [c for c in claims if not c.added]
     alone = [c for c in claims if "one seed" in c.rule]
-    return Markdown(f"Of {len(stated)} claims: {counted(stated)}; "
-                    f"among them {len(alone)} read off planes of one seed: {counted(alone)}. "
+    planes = f"; among them {len(alone)} read off planes of one seed: {counted(alone)}" if alone else ""
+    return Markdown(f"Of {len(stated)} claims: {counted(stated)}{planes}. "
                     f"Of {len(asked)} questions that the paper does not ask: {counted(asked)}.")
 
 
 def tally_leaning(claims: Sequence[Claim]) -> Markdown:
     """Count how many verdicts about several unseen tasks lean on one of them, kind of verdict by kind."""
     asked = [c for c in claims if c.average]
+    if not asked:
+        return Markdown("No verdict is about several unseen tasks.")
     kinds = [f"{sum(bool(c.leans) for c in asked if c.verdict == verdict)} of {n} that "
              + (PLURAL.get(verdict, f"are {verdict}") if n > 1 else f"{'is ' * (verdict == OPEN)}{verdict}")
              for verdict, n in Counter(c.verdict for c in asked).most_common()]

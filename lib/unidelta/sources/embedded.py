@@ -28,7 +28,9 @@ def names() -> list[str]:
 
 
 def raw(name: str, split: str, seed: int = 0) -> list[dict]:
-    """Rows of one split in the hub's own columns, balanced over classes, without a row in common with another split.
+    """Rows of one split in the hub's own columns, without a row in common with another split.
+
+    All splits together are balanced over classes, and each is up to chance.
 
     Raises ValueError for a task without a stand-in and for a split other than train, validation, test.
     """

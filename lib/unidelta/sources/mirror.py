@@ -153,9 +153,13 @@ def build(out: str | os.PathLike, names: list[str] | None = None) -> None:
             _needed(task, data, "/".join(key))
             file.parent.mkdir(parents=True, exist_ok=True)
             partial = file.with_suffix(f".{os.getpid()}.partial")
-            data.to_parquet(str(partial))
-            known[key] = known.get(key, {}) | dict(zip(FIELDS, [*key, str(len(data)), sha256(partial)], strict=True))
-            partial.replace(file)
+            try:
+                data.to_parquet(str(partial))
+                row = dict(zip(FIELDS, [*key, str(len(data)), sha256(partial)], strict=True))
+                partial.replace(file)
+            finally:  # not there if all went well; there after an error, or an interrupt
+                partial.unlink(missing_ok=True)
+            known[key] = known.get(key, {}) | row
             _write(folder / "MANIFEST.tsv", known)
             print(f"{task.name}: {'/'.join(key)}, {len(data)} rows")
 
