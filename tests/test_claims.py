@@ -340,6 +340,13 @@ def log(late):
                                   for part in ("task", "dist") for k in ("adapter", "lora", "prefix")}}]
 
 
+def test_the_pipelines_are_compared_on_the_tasks_of_both():
+    few, more = results({"rotten_tomatoes": (90.0, [80.0, 81.0, 82.0])}), results(GOOD)
+    assert set(claims_archived.within(more, few).frame.task) == {"rotten_tomatoes"}
+    assert claims_archived.within(few, results({"qasc": (90.0, [80.0, 81.0, 82.0])})) is None
+    assert claims_archived.within(None, few) is None
+
+
 def test_where_nothing_is_about_several_tasks_it_is_said_so():
     assert verdicts.tally_leaning([]).data == "No verdict is about several unseen tasks."
     assert verdicts.leaning([]).data == "No verdict leans on a task."

@@ -200,6 +200,17 @@ def test_long_answers_stand_in_the_table_and_not_in_its_average(two):
     assert "answers without label words (1)" in grid(tables.averages(only))[0]
 
 
+def test_the_papers_averages_are_over_the_deltas_that_are_shown():
+    some = results({"superglue-copa": (60.0, [50.0, 51.0, 52.0])}, kinds=("adapter", "lora"))
+    cells = paper.rows(2, ["superglue-copa"])
+    theirs = f"{cells[['A->L', 'L->A']].to_numpy().mean():.1f}"
+    assert theirs != f"{paper.average(2, ['superglue-copa']):.1f}"
+    lines = {line[0]: line[-1] for line in grid(tables.averages(some, 2))}
+    assert lines["the paper, same tasks"] == theirs
+    assert grid(tables.published(some, 2, whole=False))[1][-1].endswith(f" {theirs}")
+    assert grid(tables.published(some, 2))[-1][-1] == theirs
+
+
 def test_where_no_task_shares_label_words_it_is_said_so(two):
     apart = results({"glue-mrpc": (60.0, [30.0, 31.0, 32.0])})
     assert measures.gains(apart) == {}

@@ -4,6 +4,7 @@ The rules are those of `unidelta.report.verdicts`. The claims of a study that is
 another backbone or other settings, count as not run.
 """
 
+from dataclasses import replace
 from statistics import mean
 
 from unidelta import paper, suite
@@ -122,6 +123,14 @@ def no_poorer(results: Results, what: str) -> Judge:
     return judge
 
 
+def within(one: Results | None, other: Results | None) -> Results | None:
+    """`one` on the tasks that `other` has, too; None if there are none."""
+    if not (one and other):
+        return None
+    frame = one.frame[one.frame.task.isin(other.frame.task)]
+    return replace(one, frame=frame) if len(frame) else None
+
+
 def simplified(main: int, simple: int, results: Results | None) -> str:
     """The average of a table of the paper's simplified pipeline minus that of its main pipeline, over the same rows."""
     def minus(rows):
@@ -201,7 +210,7 @@ def every(results: Results, found: dict[str, Study]) -> list[Claim]:
     whole = many and joined(many, found.get("long_answers", {}).get("many tasks"))
     in_both = set(results.moved.task) & set(many.moved.task) if many else set()
     main = {"single": results, "multi": many}
-    beside = {"single": simple.get("single"), "multi": many and simple.get("multi")}  # where both pipelines were run
+    beside = {name: within(simple.get(name), other) for name, other in main.items()}  # where both pipelines were run
     return [
         claim("Answers of a sentence are recovered, too (the ELI5 rows of Table 1).",
               ", ".join(f"{paper.task_name(t)} {v:.1f}"

@@ -24,6 +24,7 @@ from unidelta.report.measures import (
     weak,
 )
 from unidelta.report.results import Results, complete, joined
+from unidelta.sources import own
 from unidelta.stages import approximate, original
 from unidelta.stages.workbench import Run
 
@@ -78,7 +79,8 @@ def trained_on(results: Results) -> Markdown:
     for name in names:
         groups.setdefault(tasks.category(name), []).append(f"`{name}`")
     told = "; ".join(f"{category}: {', '.join(mine)}" for category, mine in groups.items())
-    return markdown(f"Training tasks: {len(names)} of the paper's {len(tasks.names('multi', 'train'))}. {told}.")
+    theirs = [name for name in tasks.names("multi", "train") if name not in own.ADDED]
+    return markdown(f"Training tasks: {len(names)} of the paper's {len(theirs)}. {told}.")
 
 
 def held(results: Results) -> Markdown:

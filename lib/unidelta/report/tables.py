@@ -1,6 +1,6 @@
 """The tables of the book, from `report.Results`. Where the paper has a figure, it is below ours in the same cell."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 import pandas as pd
@@ -45,6 +45,16 @@ def columns(transfer: bool) -> dict[str, tuple[str, str]]:
             else {LABEL[k]: (k, k) for k in KINDS})
 
 
+def _across(results: Results, n: int) -> dict[str, tuple[str, str]]:
+    """`columns` of Table n, as far as the deltas of `results` have them."""
+    return {name: pair for name, pair in columns(n in TRANSFER).items() if set(pair) <= set(results.kinds)}
+
+
+def _average(rows: pd.DataFrame, across: Collection[str], n: int) -> pd.Series:
+    """The paper's averages of some rows of Table n: as printed or, where not all its columns are shown, over these."""
+    return rows[paper.AVERAGE] if len(across) == len(columns(n in TRANSFER)) else rows[list(across)].mean(axis=1)
+
+
 def published(results: Results, n: int, whole: bool = True, long: Results | None = None) -> HTML:
     """Return one of the paper's Tables 1 to 4 and 6 to 9, row by row, our figures above the paper's.
 
@@ -55,8 +65,8 @@ def published(results: Results, n: int, whole: bool = True, long: Results | None
     frame = joined(results, long).frame
     frame = frame.assign(rel=relative(frame), weak=weak(frame))
     apart = set(frame.task) - set(results.frame.task)
-    across = {name: (s, t) for name, (s, t) in columns(n in TRANSFER).items() if {s, t} <= set(results.kinds)}
-    theirs, lines = paper.table(n), []
+    across, theirs, lines = _across(results, n), paper.table(n), []
+    theirs[paper.AVERAGE] = _average(theirs, across, n)
     averaged = {paper.task_name(name) for name in theirs["test"] if name != paper.AVERAGE} - apart
     for row in theirs.to_dict("records"):
         everything = row["test"] == paper.AVERAGE
@@ -75,7 +85,7 @@ def published(results: Results, n: int, whole: bool = True, long: Results | None
         mine = mine[mine.source != mine.target] if n in TRANSFER else mine[mine.source == mine.target]
         line[paper.AVERAGE] = _both(number(*over_seeds(mine, mine.rel)) if len(mine) else "not run", row[paper.AVERAGE])
         lines.append(line)
-    here = paper.rows(n, set(results.frame.task))
+    here = theirs[[t != paper.AVERAGE and paper.task_name(t) in set(results.frame.task) for t in theirs["test"]]]
     if whole and 0 < len(here) < len(theirs) - 1:
         means = here.mean(numeric_only=True)
         means = {name.replace("->", " → "): _grey(means[name]) for name in (*across, paper.AVERAGE)}
@@ -141,9 +151,9 @@ def averages(results: Results, n: int = 1, theirs: Callable[[list[str]], float] 
     """Return the averages over the groups of tasks, with every control below them, in percent of E_ori.
 
     n: the paper's table. Tables 1, 3, 6 and 7 are of every delta by itself, 2, 4, 8 and 9 of the directions of
-    transfer. theirs: what the paper has for some tasks, if that is not the average of its Table `n`. A group is flagged
-    if all its E_ori are weak: its ratios say nothing."""
-    theirs = theirs or partial(paper.average, n)
+    transfer. theirs: what the paper has for some tasks, if that is not the average of its Table `n` over the deltas
+    shown. A group is flagged if all its E_ori are weak: its ratios say nothing."""
+    theirs = theirs or (lambda names: _average(paper.rows(n, names), _across(results, n), n).mean())
     groups = rows_of(results.shown(n))
     names = {name: list(dict.fromkeys(mine.task)) for name, mine in groups.items()}
     flagged = {name: bool(weak(mine).all()) for name, mine in groups.items()}
