@@ -3,6 +3,8 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
+from pathlib import Path
+
 import datasets
 import pytest
 import tiny
@@ -153,6 +155,7 @@ def test_two_mirrors_in_one_process_are_two_sources(open_run, tmp_path, monkeypa
     monkeypatch.setattr(data.tasks, "load", lambda name, mirror, **given: datasets.DatasetDict({
         part: datasets.Dataset.from_dict({"input": [f"{mirror} {part}"], "targets": [["a"]]}) for part in tasks.PARTS}))
     run = open_run()
-    for mirror in ("one", "other"):
+    for mirror in (str(tmp_path / "one"), str(tmp_path / "other")):
+        Path(mirror).mkdir()
         prints.append(data.load(run.backbone, "qasc", "mirror", mirror, 0, {}, 8, tmp_path).fingerprint)
     assert prints[0] != prints[1]
