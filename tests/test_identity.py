@@ -1,9 +1,8 @@
 """What determines an artifact: every setting names its stage's and those after it, and nothing else does."""
 
 from dataclasses import replace
-from types import SimpleNamespace
-
 from pathlib import Path
+from types import SimpleNamespace
 
 import datasets
 import pytest
