@@ -77,7 +77,7 @@ def check(namespace: dict, live: Collection[str] | None = (), many: bool = False
             left_out(p, "single")
             p.train = params.names(p.train, list(served), "train")
             p.unseen = [t for name in p.train for t in served[name]]
-            if hasattr(p, "tasks"):
+            if str(getattr(p, "tasks", "all")).strip() != "all":
                 wanted = params.names(p.tasks, list(chain.from_iterable(served.values())), "tasks")
                 mine = [t for t in wanted if t in p.unseen]
                 if mine and len(mine) < len(wanted) and "tasks" not in params.given(namespace):
