@@ -150,13 +150,15 @@ def test_of_its_own_choice_a_page_keeps_the_tasks_that_a_training_task_serves(op
     told = capsys.readouterr().out
     assert "glue-sst2 does not serve scitail, codah, " in told
     assert told.endswith(": left out.\n")
-    all_of = next(path for path in NOTEBOOKS if path.stem == "02_optimize")
-    assert opened(all_of, train="dream") is None
-    assert "superglue-copa" in InteractiveShell.instance().user_ns["p"].unseen
-    assert capsys.readouterr().out == "", "all is all that it serves"
     error = opened(path, train="glue-sst2", tasks="rotten_tomatoes,scitail")  # but what was typed is refused
     assert isinstance(error, ParameterError)
     assert "tasks 'scitail' is unknown" in str(error)
+
+
+def test_all_tasks_are_all_that_a_training_task_serves(opened, capsys):
+    assert opened(next(path for path in NOTEBOOKS if path.stem == "02_optimize"), train="dream") is None
+    assert "superglue-copa" in InteractiveShell.instance().user_ns["p"].unseen
+    assert capsys.readouterr().out == ""
 
 
 def test_checks_also_where_no_history_is_kept(monkeypatch, tmp_path, tiny_t5):
