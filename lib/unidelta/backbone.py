@@ -93,7 +93,7 @@ def load(name: str = "embedded", dtype: str = "float32", device: str = "auto") -
         raise ValueError(f"no T5 backbone {name!r}; allowed: {', '.join(SHIPPED)}, a local folder, or a hub id")
     name = os.fspath(name)
     place = SHIPPED.get(name) or Path(name).expanduser()
-    files = sorted(place.iterdir()) if place.is_dir() else []
+    files = sorted(f for f in place.iterdir() if f.is_file()) if place.is_dir() else []
     return _load(name, place, dtype, device_of(device), tuple((f.name, *_changed(f)) for f in files))
 
 
