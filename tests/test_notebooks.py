@@ -20,6 +20,7 @@ from papermill.translators import PythonTranslator
 from unidelta import papermill as command
 from unidelta import tasks
 from unidelta.params import ParameterError
+from unidelta.report import archive, planes
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -132,6 +133,16 @@ def test_what_is_archived_is_not_shown_for_what_was_asked(path, opened, tmp_path
     assert opened(path, archive=known["archive"], seeds=known["seeds"]) is None
 
 
+@pytest.mark.parametrize("path", [p for p in NOTEBOOKS if defaults(p).get("archive", "all") != "all"],
+                         ids=lambda path: path.stem)
+def test_a_folder_without_the_study_of_a_page_is_told_in_one_line(path, opened, tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "FOLDER", tmp_path)
+    name = defaults(path)["archive"]
+    error = opened(path, archive=name)
+    assert isinstance(error, ParameterError), error
+    assert str(error) == f"no archived study '{name}' in {tmp_path}; allowed: none"
+
+
 @pytest.mark.parametrize(("name", "given", "told"), [
     ("03_transfer", {"deltas": "lora"}, "transfer needs two"),
     ("05_by_hand", {"seeds": "0,1"}, "one training task and one seed"),
@@ -159,6 +170,31 @@ def test_all_tasks_are_all_that_a_training_task_serves(opened, capsys):
     assert opened(next(path for path in NOTEBOOKS if path.stem == "02_optimize"), train="dream") is None
     assert "superglue-copa" in InteractiveShell.instance().user_ns["p"].unseen
     assert capsys.readouterr().out == ""
+
+
+# chapters that show more studies than their own, with those that they show beside it
+BESIDE = {path.stem: re.findall(r'further\(p\.archive, "(\w+)"\)', "\n".join(code_cells(path))) for path in NOTEBOOKS}
+
+
+@pytest.mark.parametrize(("name", "beside"), [(name, other) for name, others in BESIDE.items() if others
+                                              for other in [None, *others]])
+def test_a_chapter_shows_what_a_folder_of_ones_own_studies_holds(name, beside, tmp_path, monkeypatch, capsys):
+    """And says in one line that a section has nothing, where the folder lacks the study behind it."""
+    path = next(path for path in NOTEBOOKS if path.stem == name)
+    for study in filter(None, (defaults(path)["archive"], beside)):
+        (tmp_path / study).symlink_to(archive.FOLDER / study)
+    drawn = archive.load("planes")["unchanged"]
+    monkeypatch.setattr(archive, "FOLDER", tmp_path)
+    monkeypatch.setattr(planes, "drawn", lambda *_: {"scitail": planes.from_frame(drawn.frame, drawn.ids)["ai2_arc"]})
+    monkeypatch.setenv("UNIDELTA_RUNS", str(tmp_path / "runs"))
+    shell = InteractiveShell.instance()
+    try:
+        for cell in code_cells(path):
+            error = shell.run_cell(cell, store_history=True).error_in_exec
+            assert error is None, f"{cell}\n{error!r}"
+    finally:
+        InteractiveShell.clear_instance()
+    assert beside or "not compared here" in capsys.readouterr().out
 
 
 def test_checks_also_where_no_history_is_kept(monkeypatch, tmp_path, tiny_t5):

@@ -112,6 +112,12 @@ def load(name: str) -> dict[str, Archived]:
     return {variant: found[variant] for variant in sorted(found, key=_order)}
 
 
+def further(archive: str, name: str) -> dict[str, Archived]:
+    """The study `name` that a page shows beside its archived results; empty where it shows none (`archive` is none)
+    and where the folder does not hold that study."""
+    return load(name) if archive != "none" and name in names() else {}
+
+
 def part_of(more: dict[str, Archived], study: str) -> dict[str, Archived]:
     """Those variants of `more`, the study `more_seeds`, that another study has too, by their names there."""
     return {name.removeprefix(f"{study}: "): found for name, found in more.items() if name.startswith(f"{study}: ")}

@@ -14,6 +14,7 @@ from unidelta import params, suite, tasks
 from unidelta.params import ParameterError, one_line
 from unidelta.profiles import CHOICES, PROFILES, SETTINGS
 from unidelta.projections import KINDS, VARIANTS
+from unidelta.report import archive
 from unidelta.report.results import Results, collect
 from unidelta.stages.approximation import approximated
 from unidelta.stages.workbench import Run
@@ -50,6 +51,9 @@ def check(namespace: dict, live: Collection[str] | None = (), many: bool = False
     if getattr(p, "source", None) == "embedded" and getattr(p, "mirror", None):
         raise ParameterError("mirror has no effect with the embedded source: "
                              "add `-p source mirror`, or choose another profile")
+    if getattr(p, "archive", "none") not in ("none", "all", *archive.names()):
+        raise ParameterError(f"no archived study {p.archive!r} in {archive.FOLDER}; "
+                             f"allowed: {', '.join([*archive.names(), 'none'])}")
     if live is not None and getattr(p, "archive", "none") != "none":
         idle = [name for name in params.given(namespace) if name not in ("archive", *live)]
         if idle:
