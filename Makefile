@@ -89,7 +89,7 @@ STUDIES := multi_task backbones more_seeds reconstruction simplified dimension t
 studies: $(STAMP)  ## recompute the book's archived results, in data/results (well over eight hours; a killed run resumes)
 	@printf '%s\n' $(STUDIES) | xargs -n 1 -P $(JOBS) $(PY) -m unidelta.studies
 
-bench: $(STAMP)  ## measure speed again (some twenty minutes on an idle machine); results in data/benchmarks
+bench: $(STAMP)  ## measure speed again (twenty to thirty minutes on an idle machine); results in data/benchmarks
 	$(PY) benchmarks/suite.py
 
 lint: $(STAMP)   ## ruff over the library, the tests and the benchmarks

@@ -289,6 +289,17 @@ def test_parts_where_the_test_is_public_and_where_there_is_train_only(tmp_path):
     assert [len(found[p]) for p in ("train", "dev")] == [72, 8]
 
 
+def test_rows_that_stand_in_for_the_training_rows_are_not_development_rows_too(tmp_path):
+    """The only task whose training rows may be the source's validation rows, where a copy of it has no others."""
+    for split, start in (("validation", 0), ("test", 900)):
+        put(tmp_path, "qa_srl", split, [{"question": ["who"], "sentence": f"text {i}", "answers": [f"answer {i}"]}
+                                        for i in range(start, start + 40)])
+    found = parts(tasks.load("qa_srl", mirror=tmp_path))
+    assert [len(found[part]) for part in ("train", "dev", "test")] == [36, 4, 40]
+    assert len({*found["train"], *found["dev"]}) == 40
+    assert all("text 9" in text for text in found["test"])
+
+
 def test_caps_keep_random_samples_and_bad_ones_are_refused(tmp_path):
     put(tmp_path, "glue-sst2", "train", films(500))
     put(tmp_path, "glue-sst2", "validation", films(50, start=900))
