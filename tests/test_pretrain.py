@@ -277,13 +277,13 @@ def test_the_optimiser_is_the_one_on_the_card(quick, tmp_path, monkeypatch):
     adam, clip = torch.optim.AdamW, torch.nn.utils.clip_grad_norm_
     monkeypatch.setattr(torch.optim, "AdamW", lambda tensors, **given: (made.append(given), adam(tensors, **given))[1])
     monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda given, most: (cut.append(most), clip(given, most)))
-    (tmp_path / "training.tmp").write_text("a run killed while it wrote this left it", encoding="utf-8")
+    (tmp_path / "training.json.tmp").write_text("a run killed while it wrote this left it", encoding="utf-8")
     pretrain.train(tmp_path, TINY)
     assert made == [{"lr": TINY["lr"], "betas": (0.9, 0.98), "weight_decay": 0.01}]
     assert cut == [1.0] * TINY["steps"]
     card = " ".join((tmp_path / "README.md").read_text(encoding="utf-8").split())
     assert "betas are 0.9 and 0.98, its weight decay 0.01; a step's gradients are cut to a norm of 1." in card
-    assert not (tmp_path / "training.tmp").exists()
+    assert not (tmp_path / "training.json.tmp").exists()
 
 
 def test_the_probe_asks_the_same_at_every_step(quick, words, monkeypatch):

@@ -1,6 +1,6 @@
 """What a name, a size or a seed may be. A wrong one is told in one line that says what is allowed."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 SEEDS = range(2**31)  # allowed seeds of a run; generators are seeded with multiples of them
 
@@ -17,11 +17,16 @@ def whole(name: str, value: object, least: int = 1) -> None:
         raise ValueError(f"{name}={value!r} is not allowed; allowed: whole numbers from {least}")
 
 
+def some(name: str, value: object) -> None:
+    """Raise ValueError unless `value` is a list, or another collection in order, of at least one.
+
+    The message calls it `name`. A string is none: its letters would be taken for names."""
+    if isinstance(value, (str, set, frozenset)) or not isinstance(value, Collection) or not len(value):
+        raise ValueError(f"{name}={value!r} is not allowed; allowed: a list of at least one")
+
+
 def seeds(value: object) -> None:
-    """Raise ValueError unless `value` is a list (or another sequence) of at least one whole number in SEEDS."""
-    if isinstance(value, str) or not hasattr(value, "__getitem__"):
-        raise ValueError(f"seeds={value!r} is not a list; allowed: a list of whole numbers from 0 to {SEEDS[-1]}")
-    if not len(value):
-        raise ValueError("no seeds given; allowed: a list of at least one")
+    """Raise ValueError unless `value` is a list of at least one whole number in SEEDS."""
+    some("seeds", value)
     if bad := [seed for seed in value if type(seed) is not int or seed not in SEEDS]:
         raise ValueError(f"seed {bad[0]!r} is not allowed; allowed: whole numbers from 0 to {SEEDS[-1]}")

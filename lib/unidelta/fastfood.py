@@ -135,8 +135,7 @@ class Fastfood:
         G's length is free. Raises ValueError if `variant` is neither, if `numels` is not a list of whole numbers from
         1, at least one, if `y` is not a whole number from 1, or for seeds that are not a list of whole numbers.
         """
-        if not isinstance(numels, Sequence) or isinstance(numels, str) or not numels:
-            raise ValueError(f"numels is {numels!r}; allowed: a list of the sizes of weight tensors, at least one")
+        checks.some("numels", numels)
         for n in numels:
             checks.whole("a size", n)
         checks.whole("y", y)

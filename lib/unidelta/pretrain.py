@@ -61,7 +61,7 @@ def lr_at(step: int, recipe: dict) -> float:
 
 # what a run that was killed at its first checkpoint may have left
 SAVED = {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
-         "special_tokens_map.json", "training.tmp"}
+         "special_tokens_map.json", "training.json.tmp"}
 
 
 def train(out: Path, recipe: dict, every: int = 1000, start: Path | None = None) -> None:
@@ -131,8 +131,7 @@ def train(out: Path, recipe: dict, every: int = 1000, start: Path | None = None)
             model.save_pretrained(out)
             tokenizer.save_pretrained(out)
             told = json.dumps({"recipe": recipe, "threads": torch.get_num_threads(), "curve": curve}, indent=1)
-            write(record.with_suffix(".tmp"), told)
-            record.with_suffix(".tmp").replace(record)
+            write(record, told)
             torch.save({"recipe": recipe, "model": model.state_dict(), "optimizer": optimizer.state_dict(),
                         "curve": curve, "step": step + 1, "seconds": seconds}, checkpoint.with_suffix(".tmp"))
             checkpoint.with_suffix(".tmp").replace(checkpoint)

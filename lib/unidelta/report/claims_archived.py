@@ -179,8 +179,7 @@ def close_to_finetuning(long: bool) -> Judge:
 
 def behind_finetuning(long: bool) -> str:
     """How far the deltas are behind fine-tuning in the paper's Table 10, over its rows with or without long answers."""
-    rows = paper.table(10)
-    rows = rows[[t != paper.AVERAGE and (paper.task_name(t) in suite.LONG_UNSEEN) == long for t in rows["test"]]]
+    rows = paper.rows(10, [name for name in paper.TASKS.values() if (name in suite.LONG_UNSEEN) == long])
     return (listed({k: ((rows[LABEL[k]] - rows[LABEL["finetune"]]).mean(),) for k in KINDS})
             + f" points over {len(rows)} tasks")
 

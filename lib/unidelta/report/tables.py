@@ -201,10 +201,9 @@ def published_rows(task: str) -> HTML | Markdown:
     """Return the paper's rows of transfer for a task, of Tables 2 (single-task, y = 4) and 4 (multi-task, y = 100)."""
     lines = []
     for n, setting in ((2, "Table 2, single-task"), (4, "Table 4, multi-task")):
-        for row in paper.table(n).to_dict("records"):
-            if row["test"] != paper.AVERAGE and paper.task_name(row["test"]) == task:
-                numbers = {k.replace("->", " → "): number(v) for k, v in row.items() if k not in ("train", "test")}
-                lines.append({"paper": setting, **numbers})
+        for row in paper.rows(n, [task]).to_dict("records"):
+            numbers = {k.replace("->", " → "): number(v) for k, v in row.items() if k not in ("train", "test")}
+            lines.append({"paper": setting, **numbers})
     return html(lines) if lines else Markdown(f"The paper's Tables 2 and 4 have no row for `{task}`.")
 
 

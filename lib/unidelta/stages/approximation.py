@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from unidelta import memory
+from unidelta import checks, memory
 from unidelta.data import collate
 from unidelta.files import plain
 from unidelta.optim import Adafactor
@@ -22,7 +22,7 @@ from unidelta.stages.blend import Parts, chosen, dealt, several
 from unidelta.stages.maps import offsets
 from unidelta.stages.scoring import score_training
 from unidelta.stages.solutions import original
-from unidelta.stages.workbench import Run, compute, save, trained_on
+from unidelta.stages.workbench import Run, compute, save
 from unidelta.store import Artifact
 
 
@@ -63,7 +63,8 @@ def approximate(run: Run, train: Sequence[str], seeds: Sequence[int] = (0,)) -> 
     The log's `parts` hold the task loss and the weighted reconstruction of each delta, in ten means between two
     validations. Raises ValueError if there is no training task.
     """
-    train = trained_on(train)
+    checks.some("train", train)
+    train = list(train)
     solutions = original(run, train, seeds=seeds)
     p, ratio = run.profile, weight(run)
     wanted = {}

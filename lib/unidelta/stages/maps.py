@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from unidelta.checks import SEEDS
+from unidelta import checks
 from unidelta.fastfood import Fastfood
 from unidelta.projections import random_like
 from unidelta.stages.workbench import Run
@@ -19,8 +19,7 @@ from unidelta.store import Artifact
 
 def is_trained(up: str) -> bool:
     """Whether `up` is `trained`; False for `random`. Raises ValueError for any other word."""
-    if up not in ("trained", "random"):
-        raise ValueError(f"unknown up-projection {up!r}; allowed: trained, random")
+    checks.known(up, ("trained", "random"), "unknown up-projection")
     return up == "trained"
 
 
@@ -44,7 +43,7 @@ def up_map(run: Run, subspace: Artifact, kind: str, up: str) -> Callable[[Tensor
         return lambda vectors: vectors @ own.T
     c = subspace.config
     trained = is_trained(up)
-    seed = c["seed"] if trained else (c["seed"] + 77) % len(SEEDS)
+    seed = c["seed"] if trained else (c["seed"] + 77) % len(checks.SEEDS)
     fast = Fastfood.start(run.delta(kind).numels, c["y"], [seed], c["fastfood"], run.backbone.device)
     if trained:
         fast.G = subspace.tensors()["G"][None].to(fast.G)

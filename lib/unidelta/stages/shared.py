@@ -7,7 +7,7 @@ appendix A.5). The later stages are those of the decomposed pipeline, on this su
 appendix A.4, or of A.5 where fine-tuning takes part.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -24,14 +24,13 @@ from unidelta.stages.blend import chosen, dealt, several
 from unidelta.stages.controls import FACTORS, length_fitted
 from unidelta.stages.maps import is_trained, up_map
 from unidelta.stages.scoring import loss_stack, score_best, score_training
-from unidelta.stages.workbench import Run, asked, compute, one_seed, save, scored, trained_on
+from unidelta.stages.workbench import Run, asked, compute, one_seed, save, scored
 from unidelta.store import Artifact
 
 
 def allowed(kinds: Sequence[str]) -> list[str]:
     """`kinds` in the order of METHODS. Raises ValueError unless it is a list of at least one, all among METHODS."""
-    if isinstance(kinds, str) or not isinstance(kinds, Collection) or not len(kinds):
-        raise ValueError(f"kinds is {kinds!r}; allowed: a list of at least one of {', '.join(METHODS)}")
+    checks.some("kinds", kinds)
     for kind in kinds:
         checks.known(kind, METHODS, "unknown method")
     return [k for k in METHODS if k in kinds]
@@ -62,7 +61,9 @@ def shared(run: Run, train: Sequence[str], kinds: Sequence[str] = METHODS,
     Raises ValueError if there is no training task or no kind, if a kind is not a method, or for seeds out of range.
     """
     p = run.profile
-    kinds, train = allowed(kinds), trained_on(train)
+    kinds = allowed(kinds)
+    checks.some("train", train)
+    train = list(train)
     asked(run, train, seeds)
     mixed = [k for k in kinds if k != "finetune"]
     tuning = "finetune" in kinds

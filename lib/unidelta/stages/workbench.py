@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -172,28 +172,19 @@ def asked(run: Run, tasks: Sequence[str], seeds: Sequence[int], kinds: Sequence[
           allowed: Sequence[str] = METHODS) -> None:
     """Check what a stage is asked for, before anything is trained; at full size, training takes hours.
 
-    kinds: None for a stage that does not take any. Raises ValueError if `tasks` or `kinds` is a single string (its
-    letters would be taken for names) or empty, if a kind is not among `allowed`, or if `seeds` is not a list of whole
-    numbers in range, at least one. Raises ParameterError if the rows of a task cannot be had.
+    kinds: None for a stage that does not take any. Raises ValueError if `tasks`, `kinds` or `seeds` is not a list of at
+    least one, if a kind is not among `allowed`, or if a seed is out of range. Raises ParameterError if the rows of a
+    task cannot be had.
     """
-    for name, value in {"tasks": tasks, **({} if kinds is None else {"kinds": kinds})}.items():
-        if isinstance(value, str) or not isinstance(value, Collection):
-            raise ValueError(f"{name} is {value!r}: give a list, [{value!r}]")
-        if not len(value):
-            raise ValueError(f"no {name} given; allowed: a list of at least one")
-    for kind in kinds or ():
-        checks.known(kind, allowed, "unknown delta")
+    checks.some("tasks", tasks)
+    if kinds is not None:
+        checks.some("kinds", kinds)
+        for kind in kinds:
+            checks.known(kind, allowed, "unknown delta")
     checks.seeds(seeds)
     with one_line():
         for task, seed in product(tasks, seeds):
             run.data(task, seed)
-
-
-def trained_on(train: Sequence[str]) -> list[str]:
-    """The training tasks of a subspace, as a list. Raises ValueError if `train` is not a list of at least one."""
-    if isinstance(train, str) or not isinstance(train, Collection) or not len(train):
-        raise ValueError(f"train is {train!r}: a subspace needs a list of at least one training task")
-    return list(train)
 
 
 def scored(run: Run, stage: str, tasks: Sequence[str], seeds: Sequence[int], measure: Callable[[str, int], dict],
