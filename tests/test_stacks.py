@@ -14,6 +14,7 @@ from unidelta.projections import KINDS
 from unidelta.stages import (
     Run,
     maps,
+    optimization,
     scoring,
     shared,
     solutions,
@@ -66,6 +67,37 @@ def test_a_stack_is_what_the_memory_holds(open_run, monkeypatch):
         assert [a.id for a in other.values()] == [a.id for a in found.values()]
         for key, artifact in other.items():
             torch.testing.assert_close(artifact.tensors()["kept"], found[key].tensors()["kept"], rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize("kind", ["lora", "finetune"])
+def test_the_rates_of_one_search_go_through_the_network_as_memory_allows(kind, open_run, monkeypatch):
+    """One stack for the optimiser, parts of it in a pass; what is found is the same up to rounding."""
+    settings = {"optimize_lrs": (0.1, 0.05, 0.01), "fastfood_optimize_lrs": (0.1, 0.05, 0.01), "optimize_steps": 4,
+                "optimize_every": 2, "fastfood_optimize_every": 2, "shared_steps": 2, "fastfood_steps": 2,
+                "shared_every": 2}
+    found, sizes = {}, {}
+    for name, free in (("whole", 2**36), ("parts", None)):
+        run = open_run(name, **settings)
+        batch = run.profile.fastfood_optimize_batch
+        each = memory.solution(run.backbone.config, run.delta(kind), batch, *run.widest([run.data(UNSEEN[0], 0)]))
+        space = shared.shared(run, TRAIN[:1], [kind])
+        with monkeypatch.context() as patch:
+            patch.setattr(memory, "free", lambda device: free or 2.5 * each / memory.SHARE)  # noqa: B023
+            passes, scored = [], []
+            patch.setattr(optimization, "loss_stack", lambda run, delta, theta, rows, real=scoring.loss_stack: (
+                passes.append(len(theta)) or real(run, delta, theta, rows)))  # noqa: B023
+            patch.setattr(optimization, "score_stack", lambda run, delta, theta, *rest, real=scoring.score_stack: (
+                scored.append(len(theta)) or real(run, delta, theta, *rest)))  # noqa: B023
+            later = shared.later(run, ["finetune"])
+            found[name] = stages.optimize(later, TRAIN[:1], UNSEEN[:1], [kind], subspaces=space)[UNSEEN[0], kind, 0]
+        sizes[name] = (passes, scored)
+    assert sizes["whole"] == ([3] * 4, [3, 3, 1])
+    assert sizes["parts"] == ([2, 1, 1, 2] * 4, [2, 1, 2, 1, 1]), "twice in a step, for the backward pass"
+    assert found["whole"].id == found["parts"].id
+    whole, parts = (found[name].tensors() for name in ("whole", "parts"))
+    torch.testing.assert_close(parts["kept"], whole["kept"], rtol=1e-3, atol=1e-4)
+    assert parts["kept_scores"].shape == (2, 3)
+    torch.testing.assert_close(parts["kept_scores"], whole["kept_scores"], rtol=0, atol=0.02)
 
 
 def test_the_simplified_pipeline_is_cut_to_the_memory_too(open_run, monkeypatch):

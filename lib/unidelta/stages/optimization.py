@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from unidelta.finetune import METHODS
 from unidelta.optim import Adafactor
@@ -68,10 +69,13 @@ def _optimized(run: Run, kind: str, tasks: Sequence[str], subspaces: dict[int, A
             return run.fits(delta, of[key], p.optimize_batch) // len(lrs)
 
         for stack in stacks(sorted(keys), p.stack // len(lrs), length, fits):
+            # the rates of one search are one stack even if that is more than the memory holds; then it goes in parts
+            at_once = (len(stack) * len(lrs) if len(stack) > 1 else
+                       min(len(lrs), run.fits(delta, of[stack[0]], p.optimize_batch)))
             first = [middle[s] if middle else random_vector(subspaces[s].config["y"], t, k, s) for t, k, s in stack]
-            tune(delta, stack, [of[key] for key in stack], maps, first)
+            tune(delta, stack, [of[key] for key in stack], maps, first, at_once)
 
-    def tune(delta, stack, mine, maps, first):
+    def tune(delta, stack, mine, maps, first, at_once):
         start = run.start(kind)
         seeds = [seed for _, _, seed in stack]
         intrinsic = torch.stack(first).repeat_interleave(len(lrs), 0).to(start).requires_grad_()
@@ -80,6 +84,9 @@ def _optimized(run: Run, kind: str, tasks: Sequence[str], subspaces: dict[int, A
             groups = vectors.split(len(vectors) // len(stack))
             return start + torch.cat([maps[s](group) for s, group in zip(seeds, groups, strict=True)])
 
+        def parts(vectors, each):
+            return [(some, each[i * at_once:(i + 1) * at_once]) for i, some in enumerate(vectors.split(at_once))]
+
         def loss(step):
             rows = [piece for piece in run.rows(mine, seeds, step, p.optimize_batch) for _ in lrs]
             vectors = intrinsic
@@ -87,10 +94,17 @@ def _optimized(run: Run, kind: str, tasks: Sequence[str], subspaces: dict[int, A
                 aside = torch.cat([draw_spread(seed, step, 1, intrinsic.shape[1], p.optimize_spread)
                                    for seed in seeds for _ in lrs])
                 vectors = intrinsic + aside.to(intrinsic)
+            if at_once == len(vectors):
+                return forward(vectors, rows)
+            # the backward pass makes each part anew, so that the activations of one part are held, not of all
+            return torch.cat([checkpoint(forward, *part, use_reentrant=False) for part in parts(vectors, rows)])
+
+        def forward(vectors, rows):
             return loss_stack(run, delta, theta(vectors), rows)
 
         def score():
-            return score_stack(run, delta, theta(intrinsic), [d for d in mine for _ in lrs], "dev")
+            every = parts(intrinsic, [d for d in mine for _ in lrs])
+            return [dev for some, datas in every for dev in score_stack(run, delta, theta(some), datas, "dev")]
 
         rates = torch.tensor(lrs, dtype=torch.float32).repeat(len(stack))
         ran = run.fit(Adafactor([intrinsic], rates), loss, score, "optimize", [wanted[key] for key in stack], keep=True)
