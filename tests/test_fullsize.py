@@ -25,7 +25,8 @@ import json, sys, time
 sys.path.insert(0, "benchmarks")
 import resources
 from unidelta import stages
-from unidelta.stages import controls, landscapes
+from unidelta.projections import KINDS
+from unidelta.stages import controls, landscapes, shared
 folder, root = sys.argv[1:]
 run = stages.Run.open("paper", root, backbone=folder, source="embedded", steps=1)
 task, peak, spent = ["rotten_tomatoes"], {}, {}
@@ -42,6 +43,8 @@ out = {
     "transfer": timed("transfer", lambda: stages.transfer(run, train, task)),
     "controls": timed("controls", lambda: controls.controls(run, train, task)),
     "landscape": timed("landscape", lambda: landscapes.landscape(run, train, task[0], extent=1.0, step=1.0, rows=1)),
+    "shared": timed("shared", lambda: shared.shared(run, train, KINDS)),
+    "shared_optimize": timed("shared_optimize", lambda: shared.optimize(run, train, task, KINDS)),
 }
 print(json.dumps({"peak": peak, "spent": spent, "stages": out, "parameters": run.backbone.model.num_parameters()}))
 """
@@ -89,8 +92,11 @@ def test_every_stage_at_the_papers_size(base, runs):
     (_, subspace), = shapes("approximate")
     expected = {"up": (N, Y), "down1": (Y, N), "down2": (Y, Y), "I": (1, Y)}
     assert subspace == {f"{name}.{kind}": shape for name, shape in expected.items() for kind in KINDS}
-    assert sorted(shapes("optimize")) == [
-        (kind, {"I": (Y,), "kept": (1, 2, Y), "kept_scores": (1, 2)}) for kind in KINDS]
+    (_, simplified), = shapes("shared")
+    assert simplified == {"I": (1, Y)} | {f"up.{kind}": (N, Y) for kind in KINDS}
+    for stage, rates in (("optimize", 2), ("shared_optimize", 4)):
+        assert sorted(shapes(stage)) == [
+            (kind, {"I": (Y,), "kept": (1, rates, Y), "kept_scores": (1, rates)}) for kind in KINDS]
     (_, grid), = shapes("landscape")
     assert grid == {"scores": (3, 3, 3), "axis": (3,), "points": (3, 2)}
     (_, _, transfer), = result["stages"]["transfer"].values()

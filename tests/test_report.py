@@ -252,7 +252,13 @@ def test_every_task_and_variant_has_its_line(two):
         ["unchanged", "shared (1)"], ["unchanged", "not shared (1)"], ["unchanged", "all (2)"]]
     assert lines[1] == ["unchanged", "shared (1)", "90.0 ± 2.8", "90.0 ± 2.8", "66.7", "38.9", "72.2", "50.0", "11.1",
                         "55.6", "77.5 ± 6.2"]
-    assert len(lines) == 7
+    assert [line[:4] for line in lines[7:]] == [
+        ["the paper, same tasks (Tables 1 and 2)", f"{group} ({n})", f"{own:.1f}", f"{moved:.1f}"]
+        for group, n, own, moved in (("shared", 1, 100.4, 100.2), ("not shared", 1, 84.3, 78.7),
+                                     ("all", 2, (100.4 + 84.3) / 2, (100.2 + 78.7) / 2))]
+    wide = replace(two, run=SimpleNamespace(profile=replace(two.run.profile, y=16)))
+    assert len(grid(comparing.table({"y=16": wide}))) == 4, "the paper has no table of this dimension"
+    assert grid(comparing.table({"y=16": wide, "unchanged": two}))[7:] == lines[7:]
     assert "90.0&nbsp;±&nbsp;2.8" in comparing.table({"unchanged": two}).data, "never broken over two lines"
     lines = grid(tables.absolute(two))
     assert lines[2] == [

@@ -1,12 +1,15 @@
 """Tables of what variants of the settings change: with one, between two, and task by task."""
 
+from functools import partial
+
 import pandas as pd
 from IPython.display import HTML, Markdown
 
+from unidelta import paper
 from unidelta.report import measures
 from unidelta.report.measures import CONTROLS, ONE, html, interval, number, over_seeds, recovered, relative, rows_of
 from unidelta.report.results import Results
-from unidelta.report.tables import scores_by_task
+from unidelta.report.tables import published_average, scores_by_task
 
 SHORT = {"label words shared": "shared", "label words not shared": "not shared", "answers without label words": "none"}
 
@@ -16,8 +19,26 @@ def _group(name: str, rows: pd.DataFrame) -> str:
     return f"{SHORT.get(name, name)} ({rows.task.nunique()})".replace(" ", "&nbsp;")
 
 
+def _published(results: Results) -> list[dict]:
+    """The lines of the paper's averages over the same tasks; none for a dimension that its tables do not have."""
+    many = bool(results.frame.train.str.contains("+", regex=False).all())
+    if results.run.profile.y != (100 if many else 4):
+        return []
+    if "finetune" in results.kinds:
+        said, averages = "Table 5", [partial(paper.square, own=own) for own in (True, False)]
+    else:
+        n = 3 if many else 1
+        said, averages = f"Tables {n} and {n + 1}", [partial(published_average, results, m) for m in (n, n + 1)]
+    return [{"variant": f"<i>the paper, same tasks ({said})</i>", "label words (tasks)": _group(group, mine),
+             **{what: number(average(set(mine.task)))
+                for what, average in zip(("in the subspace", "transferred"), averages, strict=True)}}
+            for group, mine in rows_of(results.own, clear=False).items()]
+
+
 def table(found: dict[str, Results]) -> HTML:
-    """Compare variants on each group of tasks: in the subspace, transferred, the controls, and the share recovered."""
+    """Compare variants on each group of tasks: in the subspace, transferred, the controls, and the share recovered.
+
+    Below them stand the paper's averages for the first variant that has the dimension of its tables, if one has."""
     lines, beside = [], {c: CONTROLS[c] for c in ("train_solution", "shared_vector", *ONE, "random", "chance")}
     for name, results in found.items():
         for group, mine in rows_of(results.own, clear=False).items():
@@ -27,7 +48,7 @@ def table(found: dict[str, Results]) -> HTML:
                           "transferred": number(*over_seeds(moved, relative(moved))),
                           **{text: number(relative(mine, c).mean()) for c, text in beside.items() if c in mine},
                           "recovered above chance": number(*recovered(mine))})
-    return html(lines)
+    return html(lines + next((theirs for results in found.values() if (theirs := _published(results))), []))
 
 
 def changes(found: dict[str, Results], random: bool = False) -> HTML | Markdown:

@@ -147,13 +147,18 @@ def published_absolute(results: Results, n: int) -> HTML:
     return html(lines)
 
 
+def published_average(results: Results, n: int, names: Collection[str]) -> float:
+    """Return the mean of the paper's Table n over some tasks and the deltas shown; NaN where it has none of them."""
+    return _average(paper.rows(n, names), _across(results, n), n).mean()
+
+
 def averages(results: Results, n: int = 1, theirs: Callable[[list[str]], float] | None = None) -> HTML:
     """Return the averages over the groups of tasks, with every control below them, in percent of E_ori.
 
     n: the paper's table. Tables 1, 3, 6 and 7 are of every delta by itself, 2, 4, 8 and 9 of the directions of
     transfer. theirs: what the paper has for some tasks, if that is not the average of its Table `n` over the deltas
     shown. A group is flagged if all its E_ori are weak: its ratios say nothing."""
-    theirs = theirs or (lambda names: _average(paper.rows(n, names), _across(results, n), n).mean())
+    theirs = theirs or partial(published_average, results, n)
     groups = rows_of(results.shown(n))
     names = {name: list(dict.fromkeys(mine.task)) for name, mine in groups.items()}
     flagged = {name: bool(weak(mine).all()) for name, mine in groups.items()}
