@@ -34,6 +34,7 @@ from unidelta.report import (
     tables,
     vectors,
 )
+from unidelta.report.measures import LABEL
 from unidelta.report.results import joined
 from unidelta.sources import mirror as mirror_of
 from unidelta.stages import workbench
@@ -240,6 +241,35 @@ def test_the_papers_averages_stand_beside_its_own_dimension_alone(two, n, y):
     for tried in (4, 8, 100):
         found = replace(two, run=SimpleNamespace(profile=replace(two.run.profile, y=tried)))
         assert (grid(tables.averages(found, n))[-1][0] == "the paper, same tasks") == (tried == y)
+
+
+def test_the_papers_ratios_are_scores_again(two):
+    assert grid(tables.published_scores(two)) == [
+        ["unseen task", "chance", "Adapter", "LoRA", "Prefix"],
+        ["Rotten Tomatoes", "50.0", "90.8 of 89.2", "89.4 of 89.3", "89.4 of 90.0"],
+        ["MRPC", "50.0", "74.6 of 87.3", "73.6 of 87.3", "72.5 of 87.3"]]
+    weak_ = replace(two, frame=two.frame.assign(chance=74.5))
+    assert grid(tables.published_scores(weak_))[1:][0][2:] == ["90.8 of 89.2†", "89.4 of 89.3†", "89.4 of 90.0"]
+
+
+def test_what_the_chapter_says_of_the_papers_rows_close_to_guessing():
+    """Chapter 22: on two options, a guess is right every second time."""
+    own, original = ({paper.task_name(row["test"]): row for row in paper.table(n).to_dict("records")
+                      if row["test"] != paper.AVERAGE} for n in (1, 10))
+    def scores(task):
+        return [own[task][LABEL[k]] * original[task][LABEL[k]] / 100 for k in ("adapter", "lora", "prefix")]
+    assert all(abs(score - 50) < 3 for score in scores("quartz-no_knowledge"))
+    assert [score < 50 for score in scores("superglue-copa")] == [False, True, False]
+    assert [score < 50 for score in scores("superglue-wsc")] == [True, True, False]
+    arc = paper.rows(11, ["ai2_arc"]).iloc[0]
+    assert all(arc[LABEL[k]] - 25 < 15 for k in ("adapter", "lora", "prefix"))
+    assert all(original["superglue-copa"][LABEL[k]] - 50 < 15 for k in ("adapter", "lora", "prefix"))
+
+
+def test_what_the_simplified_chapter_says_of_the_papers_cells_near_nothing():
+    low = {(paper.task_name(row["test"]), name) for n in (8, 9) for row in paper.table(n).to_dict("records")
+           if row["test"] != paper.AVERAGE for name, value in row.items() if "->" in name and value < 20}
+    assert low == {("glue-mrpc", "P->L"), ("ethos-gender", "A->P"), ("ethos-gender", "L->P")}
 
 
 def test_every_task_and_variant_has_its_line(two):

@@ -13,6 +13,7 @@ from unidelta.report.measures import (
     CONTROLS,
     FLAG,
     LABEL,
+    MARGIN,
     PAIRS,
     TRANSFER,
     html,
@@ -200,6 +201,23 @@ def square(results: Results, theirs: pd.DataFrame | None = None) -> HTML:
     return html([{"from": LABEL[s], **{"to " + LABEL[t]: _both(text[s, t], printed.get((LABEL[s], LABEL[t])))
                                        for t in results.kinds}}
                  for s in results.kinds])
+
+
+def published_scores(results: Results) -> HTML:
+    """Return the test scores behind the paper's Table 1, its ratios times the E_ori of its Table 10, beside chance.
+
+    results: have the chance level of every task. An E_ori of the paper's close to it is flagged as ours are."""
+    chance = results.frame.groupby("task").chance.mean()
+    original = {paper.task_name(row["test"]): row for row in paper.rows(10, chance.index).to_dict("records")}
+    lines = []
+    for row in paper.rows(1, original).to_dict("records"):
+        task = paper.task_name(row["test"])
+        line = {"unseen task": row["test"], "chance": number(chance[task])}
+        for name in (LABEL[k] for k in KINDS):
+            ori = original[task][name]
+            line[name] = f"{number(row[name] * ori / 100)} of {number(ori)}" + FLAG * bool(ori - chance[task] < MARGIN)
+        lines.append(line)
+    return html(lines)
 
 
 def published_rows(task: str) -> HTML | Markdown:
